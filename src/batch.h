@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The bytes of some records that are to be written in one go. Pure.
+ */
+#ifndef DWAL_BATCH_H
+#define DWAL_BATCH_H
+
+#include "datawal.h"
+
+#include <sys/uio.h>
+
+/* Zero is an empty one. Its memory is used again by the next batch_encode(). */
+struct batch {
+	unsigned char *buffer; /* everything but large payloads, which stay where they are */
+	size_t buffer_size;
+	struct iovec *iov; /* the frames, in order */
+	size_t iov_room;
+	size_t iov_count;
+	uint64_t bytes; /* of all frames together */
+};
+
+/* Checks and encodes n ops, with txids from txid on. The result is valid
+ * until the next call, as long as the ops' payloads are. 0, -EINVAL,
+ * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE or -ENOMEM. */
+int batch_encode(struct batch *batch, const struct dwal_op *ops, size_t n, uint64_t txid);
+
+/* Gives back memory that only an unusually large batch needs. */
+void batch_trim(struct batch *batch);
+
+void batch_release(struct batch *batch);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Compaction into a fresh log. It is built under a temporary name beside the
+ * target, and gets its own name once everything in it is durable, so that
+ * bearing the name means being complete. Changes nothing in the source.
+ */
+#include "kv.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/file.h>
+
+#define BATCH_RECORDS 256
+#define BATCH_BYTES   (1u << 20) /* of frames; one larger record is a batch of its own */
+
+/* The directory being built. Held by a flock until it is released: whoever
+ * finds the name without that finds what a crash has left. */
+struct target {
+	const struct io *io;
+	const char *given; /* for messages */
+	char *path;        /* absolute, without links */
+	char *temp;        /* the same, with the temporary name */
+	const char *name;  /* the last component of each */
+	const char *temp_name;
+	mode_t mode; /* of the empty directory that is there already, or 0777 */
+	int parent;  /* descriptors; -1 while not open */
+	int dir;     /* the one named temp */
+};
+
+static int refuse(const struct target *target, const char *why, struct dwal_error *error)
+{
+	return error_set(error, DWAL_ETARGET, "%s: %s; name a directory that is absent or empty",
+			 target->given, why);
+}
+
+static int fail(const struct target *target, int err, struct dwal_error *error)
+{
+	return error_set(error, err, "%s: cannot write the compacted log: %s", target->given,
+			 dwal_strerror(err));
+}
+
+static int stop_at_any(void *ctx, const char *name)
+{
+	return 1;
+}
+
+static int check_empty(struct target *target, const struct stat *st, struct dwal_error *error)
+{
+	int fd, rc;
+
+	if (!S_ISDIR(st->st_mode))
+		return refuse(target, "exists and is not a directory", error);
+	fd = io_open_dir(target->io, AT_FDCWD, target->given);
+	if (fd < 0)
+		return fail(target, fd, error);
+	rc = target->io->list(target->io, fd, stop_at_any, NULL);
+	(void)io_close(target->io, &fd); /* only read from */
+	if (rc > 0)
+		return refuse(target, "is not empty", error);
+	return rc ? fail(target, rc, error) : 0;
+}
+
+/* "DIR/NAME" of a target that is not there, DIR without links. */
+static char *resolve_new(const char *given)
+{
+	cleanup_free char *parent = path_parent(given);
+	cleanup_free char *real = parent ? realpath(parent, NULL) : NULL;
+	size_t len = strlen(given);
+	const char *name;
+	char *path;
+
+	if (!real)
+		return NULL;
+	while (len > 0 && given[len - 1] == '/')
+		len--;
+	for (name = given + len; name > given && name[-1] != '/'; name--)
+		;
+	if (asprintf(&path, "%s/%.*s", strcmp(real, "/") ? real : "", (int)(given + len - name),
+		     name) < 0)
+		return NULL;
+	return path;
+}
+
+static bool is_within(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && (!path[len] || path[len] == '/');
+}
+
+/* Finds out what the target is called and that it may be made. */
+static int resolve(struct target *target, const char *source, struct dwal_error *error)
+{
+	cleanup_free char *real_source = realpath(source, NULL);
+	struct stat st;
+	int err = target->io->fstatat(target->io, AT_FDCWD, target->given, &st, 0);
+	bool exists = !err;
+
+	if (!*target->given || (err && err != -ENOENT))
+		return fail(target, err, error);
+	target->path = exists ? realpath(target->given, NULL) : resolve_new(target->given);
+	if (!target->path || !real_source)
+		return fail(target, -errno, error);
+	if (is_within(target->path, real_source))
+		return refuse(target, "is the log itself or inside it", error);
+	target->mode = exists ? st.st_mode & 0777 : 0777;
+	return exists ? check_empty(target, &st, error) : 0;
+}
+
+static int open_parent(struct target *target, struct dwal_error *error)
+{
+	char *slash = strrchr(target->path, '/');
+	int err = 0;
+
+	if (asprintf(&target->temp, "%.*s/.%s.dwal-compact", (int)(slash - target->path),
+		     target->path, slash + 1) < 0) {
+		target->temp = NULL;
+		return fail(target, -ENOMEM, error);
+	}
+	target->name = slash + 1;
+	target->temp_name = strrchr(target->temp, '/') + 1;
+	*slash = 0;
+	target->parent = io_open_dir(target->io, AT_FDCWD, *target->path ? target->path : "/");
+	*slash = '/';
+	if (target->parent < 0)
+		err = fail(target, target->parent, error);
+	return err;
+}
+
+/* Only what a compaction makes: nobody else's file is removed. */
+static int remove_one(void *ctx, const char *name)
+{
+	struct target *target = ctx;
+	uint32_t id;
+
+	if (strcmp(name, ".lock") != 0 && !segment_parse_name(name, &id))
+		return -ENOTEMPTY;
+	return target->io->unlinkat(target->io, target->dir, name, 0);
+}
+
+/* Opens and locks the temporary directory. 1 when it was given another name,
+ * or removed, before we had it. */
+static int open_temp(struct target *target)
+{
+	const struct io *io = target->io;
+	struct stat opened, named;
+	int err;
+
+	target->dir = io_open(io, target->parent, target->temp_name,
+			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (target->dir < 0)
+		return target->dir == -ENOENT ? 1 : target->dir;
+	err = io->flock(io, target->dir, LOCK_EX | LOCK_NB);
+	if (!err)
+		err = io->fstat(io, target->dir, &opened);
+	if (!err)
+		err = io->fstatat(io, target->parent, target->temp_name, &named,
+				  AT_SYMLINK_NOFOLLOW);
+	if (!err && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
+		return 0;
+	(void)io_close(io, &target->dir); /* nothing was written to it */
+	return err == -ENOENT || !err ? 1 : err;
+}
+
+static int try_hold(struct target *target)
+{
+	const struct io *io = target->io;
+	int made = io->mkdirat(io, target->parent, target->temp_name, target->mode);
+	int err;
+
+	if (made && made != -EEXIST)
+		return made;
+	err = open_temp(target);
+	if (err < 0 && !made) /* what cannot be removed is found by the next compaction */
+		(void)io->unlinkat(io, target->parent, target->temp_name, AT_REMOVEDIR);
+	return err;
+}
+
+/* Makes the temporary directory, or takes over and empties what a crash left
+ * of one. */
+static int hold(struct target *target, struct dwal_error *error)
+{
+	int err;
+
+	do
+		err = try_hold(target);
+	while (err == 1);
+	if (err == -EWOULDBLOCK)
+		return error_set(error, DWAL_ELOCKED,
+				 "%s: another process is compacting to it; wait for its end",
+				 target->given);
+	if (!err)
+		err = target->io->list(target->io, target->dir, remove_one, target);
+	if (err == -ENOTEMPTY)
+		return error_set(error, err, "%s: not made by a compaction, but in its way",
+				 target->temp);
+	return err ? fail(target, err, error) : 0;
+}
+
+struct batch {
+	dwal_log *log;
+	size_t n;
+	size_t bytes; /* of frames */
+	struct dwal_op ops[BATCH_RECORDS];
+	void *buffers[BATCH_RECORDS]; /* what the payloads point into */
+	struct dwal_compact_stats stats;
+};
+
+static void forget(struct batch *batch)
+{
+	while (batch->n > 0)
+		free(batch->buffers[--batch->n]);
+	batch->bytes = 0;
+}
+
+static int flush(struct batch *batch)
+{
+	int err = batch->n > 0 ? dwal_log_append(batch->log, batch->ops, batch->n, NULL) : 0;
+
+	batch->stats.live_keys += batch->n;
+	batch->stats.records_written += batch->n;
+	batch->stats.bytes_written += batch->bytes;
+	forget(batch);
+	return err;
+}
+
+static int add(struct batch *batch, dwal_kv *kv, const struct dwal_item *item,
+	       struct target *target, struct dwal_error *error)
+{
+	struct dwal_op *op = &batch->ops[batch->n];
+	int err;
+
+	*op = (struct dwal_op){.type = DWAL_PUT, .key = item->key};
+	err = kv_read_item(kv, item, &batch->buffers[batch->n], &op->payload, error);
+	if (err)
+		return err;
+	batch->n++;
+	batch->bytes += item->place.length;
+	if (batch->n < BATCH_RECORDS && batch->bytes < BATCH_BYTES)
+		return 0;
+	err = flush(batch);
+	return err ? fail(target, err, error) : 0;
+}
+
+static int copy_live(dwal_kv *kv, struct target *target, struct batch *batch,
+		     struct dwal_error *error)
+{
+	struct dwal_item item;
+	dwal_cursor *cursor;
+	int err = dwal_kv_cursor(kv, &cursor);
+
+	if (err)
+		return fail(target, err, error);
+	while (!err && dwal_cursor_next(cursor, &item) == 0)
+		err = add(batch, kv, &item, target, error);
+	if (!err) {
+		err = flush(batch);
+		if (!err)
+			err = dwal_log_sync(batch->log);
+		if (err)
+			(void)fail(target, err, error);
+	}
+	forget(batch);
+	dwal_cursor_close(cursor);
+	return err;
+}
+
+static int build(dwal_kv *kv, struct target *target, struct dwal_compact_stats *stats,
+		 struct dwal_error *error)
+{
+	const struct dwal_options options = {.io = target->io};
+	cleanup_free struct batch *batch = calloc(1, sizeof(*batch));
+	int err, closed;
+
+	if (!batch)
+		return fail(target, -ENOMEM, error);
+	err = dwal_log_open(target->temp, &options, &batch->log, error);
+	if (err)
+		return err;
+	err = copy_live(kv, target, batch, error);
+	closed = dwal_log_close(batch->log);
+	if (!err && closed)
+		err = fail(target, closed, error);
+	if (!err)
+		*stats = batch->stats;
+	return err;
+}
+
+static int publish(struct target *target, struct dwal_error *error)
+{
+	const struct io *io = target->io;
+	int err = io->fsync(io, target->dir);
+
+	if (!err)
+		err = io->renameat2(io, target->parent, target->temp_name, target->parent,
+				    target->name, 0);
+	if (err == -ENOTEMPTY || err == -EEXIST || err == -ENOTDIR)
+		return refuse(target, "was made or filled by somebody else meanwhile", error);
+	if (!err) {
+		target->temp_name = NULL; /* nothing to remove any more */
+		err = io->fsync(io, target->parent);
+	}
+	return err ? fail(target, err, error) : 0;
+}
+
+static void release(struct target *target)
+{
+	const struct io *io = target->io;
+
+	/* what cannot be removed is removed by the next compaction to this target */
+	if (target->dir >= 0 && target->temp_name &&
+	    io->list(io, target->dir, remove_one, target) == 0)
+		(void)io->unlinkat(io, target->parent, target->temp_name, AT_REMOVEDIR);
+	(void)io_close(io, &target->dir);
+	(void)io_close(io, &target->parent); /* both synced, or of no more interest */
+	free(target->path);
+	free(target->temp);
+}
+
+int dwal_kv_compact_to(dwal_kv *kv, const char *path, struct dwal_compact_stats *stats,
+		       struct dwal_error *error)
+{
+	struct target target = {.io = kv_io(kv), .given = path, .parent = -1, .dir = -1};
+	struct dwal_compact_stats done;
+	int err = resolve(&target, kv_dir(kv), error);
+
+	if (!err)
+		err = open_parent(&target, error);
+	if (!err)
+		err = hold(&target, error);
+	if (!err)
+		err = build(kv, &target, &done, error);
+	if (!err)
+		err = publish(&target, error);
+	release(&target);
+	if (!err && stats)
+		*stats = done;
+	return err;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Looks over the whole key directory: the sorted snapshot of live keys, and
+ * how much of each segment is live. Reads no value.
+ */
+#include "kv.h"
+
+#include "util.h"
+
+#include <errno.h>
+
+struct snapshot {
+	const unsigned char *key;
+	size_t key_len;
+	struct keydir_value value;
+};
+
+struct dwal_cursor {
+	struct snapshot *items;
+	unsigned char *keys; /* the bytes of all keys, end to end */
+	size_t n;
+	size_t next;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct snapshot *x = a, *y = b;
+	size_t common = x->key_len < y->key_len ? x->key_len : y->key_len;
+	int order = memcmp(x->key, y->key, common);
+
+	return order ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
+}
+
+/* Under the index lock. */
+static int copy_keys(const struct keydir *keydir, dwal_cursor *cursor)
+{
+	struct keydir_entry *entry = NULL;
+	struct keydir_value value;
+	struct dwal_bytes key;
+	size_t size = 0;
+	unsigned char *end;
+
+	while ((entry = keydir_next(keydir, entry, &key, &value)))
+		size += key.len;
+	/* never of no bytes: NULL must mean out of memory */
+	cursor->items = malloc(sizeof(*cursor->items) * keydir_len(keydir) + 1);
+	end = cursor->keys = malloc(size + 1);
+	if (!cursor->items || !cursor->keys)
+		return -ENOMEM;
+	while ((entry = keydir_next(keydir, entry, &key, &value))) {
+		cursor->items[cursor->n++] = (struct snapshot){end, key.len, value};
+		end = put_bytes(end, key);
+	}
+	return 0;
+}
+
+int dwal_kv_cursor(dwal_kv *kv, dwal_cursor **out)
+{
+	dwal_cursor *cursor = calloc(1, sizeof(*cursor));
+	int err;
+
+	if (!cursor)
+		return -ENOMEM;
+	pthread_rwlock_rdlock(&kv->index);
+	err = copy_keys(&kv->keydir, cursor);
+	pthread_rwlock_unlock(&kv->index);
+	if (err) {
+		dwal_cursor_close(cursor);
+		return err;
+	}
+	qsort(cursor->items, cursor->n, sizeof(*cursor->items), compare);
+	*out = cursor;
+	return 0;
+}
+
+int dwal_cursor_next(dwal_cursor *cursor, struct dwal_item *item)
+{
+	const struct snapshot *at;
+
+	if (cursor->next == cursor->n)
+		return DWAL_END;
+	at = &cursor->items[cursor->next++];
+	*item = (struct dwal_item){
+		.key = {at->key, at->key_len},
+		.value_len = at->value.value_len,
+		.place = kv_place(&at->value, at->key_len),
+	};
+	return 0;
+}
+
+void dwal_cursor_close(dwal_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	free(cursor->items);
+	free(cursor->keys);
+	free(cursor);
+}
+
+static int compare_id(const void *id, const void *stats)
+{
+	uint32_t a = *(const uint32_t *)id, b = ((const struct dwal_segment_stats *)stats)->id;
+
+	return (a > b) - (a < b);
+}
+
+static void count_live(const struct keydir *keydir, struct dwal_segment_stats *stats, size_t n)
+{
+	struct keydir_entry *entry = NULL;
+	struct keydir_value value;
+	struct dwal_bytes key;
+
+	while ((entry = keydir_next(keydir, entry, &key, &value))) {
+		struct dwal_segment_stats *one =
+			bsearch(&value.segment, stats, n, sizeof(*stats), compare_id);
+
+		if (one) {
+			one->live_records++;
+			one->live_bytes += dwal_frame_size(key.len, value.value_len);
+		}
+	}
+}
+
+int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n)
+{
+	struct dwal_segment_stats *stats;
+	struct segment_view *views;
+	size_t count;
+	int err;
+
+	/* the index first: what it names is then in the view */
+	pthread_rwlock_rdlock(&kv->index);
+	err = kv_view(kv, &views, &count);
+	if (err)
+		goto unlock;
+	stats = calloc(count + 1, sizeof(*stats));
+	if (!stats) {
+		err = -ENOMEM;
+		goto free_views;
+	}
+	for (size_t i = 0; i < count; i++)
+		stats[i] = (struct dwal_segment_stats){
+			.id = views[i].segment->id,
+			.active = i + 1 == count,
+			.bytes = views[i].end,
+			.records = views[i].records,
+		};
+	count_live(&kv->keydir, stats, count);
+	*out = stats;
+	*n = count;
+free_views:
+	segment_views_free(views, count);
+unlock:
+	pthread_rwlock_unlock(&kv->index);
+	return err;
+}

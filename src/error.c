@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Texts for codes, and filling in a struct dwal_error. Must not know how any
+ * of the errors comes about.
+ */
+#include "util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *dwal_version(void)
+{
+	return "0.1.0";
+}
+
+const char *dwal_strerror(int code)
+{
+	switch (code) {
+	case 0:
+		return "success";
+	case DWAL_ABSENT:
+		return "absent, or at the end";
+	case DWAL_ELOCKED:
+		return "locked by another writer";
+	case DWAL_ECORRUPT:
+		return "the log is damaged";
+	case DWAL_EPOISONED:
+		return "an earlier write or sync failed: reopen the log, check the disk";
+	case DWAL_EREADONLY:
+		return "opened for reading only";
+	case DWAL_EKEYSIZE:
+		return "key longer than 65536 bytes";
+	case DWAL_EPAYLOADSIZE:
+		return "payload longer than 67108864 bytes";
+	case DWAL_ESEGMENTS:
+		return "segment 99999999 is the last one possible";
+	case DWAL_EBEHIND:
+		return "intact records lie behind a torn tail";
+	case DWAL_ETARGET:
+		return "target exists and is not an empty directory";
+	case DWAL_EUNSTABLE:
+		return "the segments kept changing while they were opened";
+	}
+	if (code < 0 && code >= -4095)
+		return strerror(-code);
+	return "unknown error";
+}
+
+const char *dwal_frame_status_text(enum dwal_frame_status status)
+{
+	switch (status) {
+	case DWAL_FRAME_OK:
+		return "intact";
+	case DWAL_TRUNCATED:
+		return "truncated record";
+	case DWAL_BAD_CRC:
+		return "CRC mismatch";
+	case DWAL_ZEROED_HEADER:
+		return "zeros in the record header";
+	case DWAL_BAD_MAGIC:
+		return "bad magic";
+	case DWAL_BAD_VERSION:
+		return "unsupported version";
+	case DWAL_BAD_TYPE:
+		return "unknown record type";
+	case DWAL_BAD_FLAGS:
+		return "flags not zero";
+	case DWAL_KEY_TOO_LONG:
+		return "key length over the limit";
+	case DWAL_PAYLOAD_TOO_LONG:
+		return "payload length over the limit";
+	}
+	return "unknown status";
+}
+
+const char *dwal_type_name(enum dwal_type type)
+{
+	switch (type) {
+	case DWAL_RAW:
+		return "Raw";
+	case DWAL_PUT:
+		return "Put";
+	case DWAL_DELETE:
+		return "Delete";
+	}
+	return "?";
+}
+
+static void make_one_line(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+}
+
+__attribute__((format(printf, 6, 0))) static void fill(struct dwal_error *error, int code,
+						       uint32_t segment, uint64_t offset,
+						       enum dwal_frame_status reason,
+						       const char *format, va_list args)
+{
+	if (!error)
+		return;
+	error->code = code;
+	error->segment = segment;
+	error->offset = offset;
+	error->reason = reason;
+	(void)vsnprintf(error->message, sizeof(error->message), format, args); /* cut if long */
+	make_one_line(error->message);
+}
+
+int error_set(struct dwal_error *error, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill(error, code, 0, 0, DWAL_FRAME_OK, format, args);
+	va_end(args);
+	return code;
+}
+
+int error_set_at(struct dwal_error *error, int code, uint32_t segment, uint64_t offset,
+		 enum dwal_frame_status reason, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill(error, code, segment, offset, reason, format, args);
+	va_end(args);
+	return code;
+}
+
+char *path_parent(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	while (n && path[n - 1] != '/')
+		n--;
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return n ? strndup(path, n) : strdup(".");
+}

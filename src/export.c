@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The live keys and values as JSON lines. Holds one value and one buffer in
+ * memory, however long the export is. Changes nothing in the store.
+ */
+#include "atomic.h"
+#include "base64.h"
+#include "kv.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define BUFFER_SIZE 65536 /* bytes; a multiple of 4 */
+
+struct output {
+	const struct io *io;
+	int fd;
+	size_t used;
+	char buffer[BUFFER_SIZE];
+};
+
+static int flush(struct output *out)
+{
+	int err = io_write_full(out->io, out->fd, out->buffer, out->used);
+
+	out->used = 0;
+	return err;
+}
+
+static int put_text(struct output *out, const char *text)
+{
+	size_t len = strlen(text);
+	int err = len > BUFFER_SIZE - out->used ? flush(out) : 0;
+
+	memcpy(out->buffer + out->used, text, len);
+	out->used += len;
+	return err;
+}
+
+static int put_base64(struct output *out, struct dwal_bytes bytes)
+{
+	const unsigned char *from = bytes.data;
+	size_t left = bytes.len;
+	int err = 0;
+
+	while (left > 0 && !err) {
+		size_t room = (BUFFER_SIZE - out->used) / 4 * 3;
+		size_t n = left < room ? left : room;
+
+		base64_encode(from, n, out->buffer + out->used);
+		out->used += BASE64_SIZE(n);
+		from += n;
+		left -= n;
+		if (left > 0)
+			err = flush(out);
+	}
+	return err;
+}
+
+static int put_line(struct output *out, struct dwal_bytes key, struct dwal_bytes value)
+{
+	int err = put_text(out, "{\"key_b64\":\"");
+
+	if (!err)
+		err = put_base64(out, key);
+	if (!err)
+		err = put_text(out, "\",\"value_b64\":\"");
+	if (!err)
+		err = put_base64(out, value);
+	return err ? err : put_text(out, "\"}\n");
+}
+
+static int output_failed(int err, const char *name, struct dwal_error *error)
+{
+	return error_set(error, err, "cannot write the export to %s: %s", name, dwal_strerror(err));
+}
+
+static int put_item(dwal_kv *kv, const struct dwal_item *item, struct output *out, const char *name,
+		    struct dwal_error *error)
+{
+	cleanup_free void *buffer = NULL;
+	struct dwal_bytes value;
+	int err = kv_read_item(kv, item, &buffer, &value, error);
+
+	if (err)
+		return err;
+	err = put_line(out, item->key, value);
+	return err ? output_failed(err, name, error) : 0;
+}
+
+static int export_to(dwal_kv *kv, int fd, const char *name, struct dwal_error *error)
+{
+	cleanup_free struct output *out = malloc(sizeof(*out));
+	struct dwal_item item;
+	dwal_cursor *cursor;
+	int err = out ? dwal_kv_cursor(kv, &cursor) : -ENOMEM;
+
+	if (err)
+		return error_set(error, err, "%s: %s", kv_dir(kv), dwal_strerror(err));
+	out->io = kv_io(kv);
+	out->fd = fd;
+	out->used = 0;
+	while (!err && dwal_cursor_next(cursor, &item) == 0)
+		err = put_item(kv, &item, out, name, error);
+	dwal_cursor_close(cursor);
+	if (err)
+		return err;
+	err = flush(out);
+	return err ? output_failed(err, name, error) : 0;
+}
+
+int dwal_kv_export_jsonl_fd(dwal_kv *kv, int fd, struct dwal_error *error)
+{
+	return export_to(kv, fd, "the descriptor", error);
+}
+
+int dwal_kv_export_jsonl(dwal_kv *kv, const char *path, struct dwal_error *error)
+{
+	struct atomic_file file;
+	int err = atomic_begin(kv_io(kv), path, &file);
+
+	if (err)
+		return output_failed(err, path, error);
+	err = export_to(kv, file.fd, path, error);
+	if (!err) {
+		err = atomic_commit(&file, true);
+		if (err)
+			(void)output_failed(err, path, error);
+	}
+	atomic_release(&file);
+	return err;
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * libdatawal: an append-only log of CRC-framed records in a directory of
+ * segment files, a lock-free reader of such a log, and a last-write-wins
+ * key/value store derived from it. The only public header.
+ *
+ * Return values. Functions that return int return 0 on success, 1 where
+ * something is absent or at its end (DWAL_ABSENT, DWAL_END), -errno from
+ * the system as it came, or one of the DWAL_E* codes, which lie below
+ * -4095. A missing key is never -ENOENT. Outputs are untouched on failure.
+ * Where a function takes a struct dwal_error *, it may be NULL; otherwise
+ * it is filled in when the return value is negative.
+ *
+ * Sizes, lengths and offsets are in bytes.
+ *
+ * Threads. A dwal_log and a dwal_kv may be used from any number of threads;
+ * closing one must be the last thing done with it. A dwal_iter, dwal_cursor
+ * or dwal_reader belongs to one thread at a time. Different objects are
+ * independent. The library keeps no global state, never prints and never
+ * exits.
+ *
+ * Durability. "Written" means: whole records in the kernel's page cache;
+ * they survive the death of the process, not a power cut. "Durable" means
+ * that they survive a power cut as well, with everything appended before.
+ * Appending writes; dwal_log_sync() and dwal_kv_sync() make durable.
+ */
+#ifndef DATAWAL_H
+#define DATAWAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DWAL_PUBLIC __attribute__((visibility("default")))
+
+/* ------------------------------------------------------------------------
+ * Format and limits (corpus/FORMAT.md, wire version 1)
+ */
+
+#define DWAL_WIRE_VERSION   1u
+#define DWAL_HEADER_SIZE    24u       /* fixed part before the key */
+#define DWAL_TRAILER_SIZE   4u        /* CRC-32C behind the payload */
+#define DWAL_MAX_KEY        65536u    /* 64 KiB */
+#define DWAL_MAX_PAYLOAD    67108864u /* 64 MiB */
+#define DWAL_MAX_SEGMENT_ID 99999999u /* eight decimal digits */
+
+enum dwal_type { DWAL_RAW = 0, DWAL_PUT = 1, DWAL_DELETE = 2 };
+
+/* What a decoder finds at a place in a segment; also the reason of a
+ * damage. Everything from DWAL_BAD_MAGIC on is structural: no power cut
+ * leaves it, wherever it stands. */
+enum dwal_frame_status {
+	DWAL_FRAME_OK = 0,
+	DWAL_TRUNCATED,     /* shorter than its header says, or than a header */
+	DWAL_BAD_CRC,       /* whole, but the CRC differs */
+	DWAL_ZEROED_HEADER, /* a header that a power cut can leave: FORMAT.md */
+	DWAL_BAD_MAGIC,
+	DWAL_BAD_VERSION,
+	DWAL_BAD_TYPE,
+	DWAL_BAD_FLAGS,
+	DWAL_KEY_TOO_LONG,
+	DWAL_PAYLOAD_TOO_LONG,
+};
+
+/* A short English phrase for a status, such as "CRC mismatch". Static. */
+DWAL_PUBLIC const char *dwal_frame_status_text(enum dwal_frame_status status);
+
+/* "Raw", "Put" or "Delete". Static; "?" for anything else. */
+DWAL_PUBLIC const char *dwal_type_name(enum dwal_type type);
+
+/* Borrowed bytes. data may be NULL when len is 0. */
+struct dwal_bytes {
+	const void *data;
+	size_t len;
+};
+
+/* One record as found in a log. key and payload are borrowed: each function
+ * that hands one out says for how long. */
+struct dwal_record {
+	uint32_t segment; /* id; 0 when decoded from memory */
+	uint64_t offset;  /* of the frame in its segment */
+	uint32_t length;  /* of the whole frame, header to CRC */
+	enum dwal_type type;
+	uint64_t txid;
+	uint32_t crc32c; /* as stored (and, once decoded, as computed) */
+	struct dwal_bytes key;
+	struct dwal_bytes payload;
+};
+
+/* CRC-32C (Castagnoli, RFC 3720 B.4) of len bytes, continuing from crc,
+ * which is 0 for the first piece. */
+DWAL_PUBLIC uint32_t dwal_crc32c(uint32_t crc, const void *data, size_t len);
+
+/* Size of the frame of a record with such a key and payload; 0 when either
+ * is over its limit. */
+DWAL_PUBLIC uint32_t dwal_frame_size(size_t key_len, size_t payload_len);
+
+/* Encodes one frame into out, which has room for dwal_frame_size() bytes.
+ * Returns 0, -EINVAL for an unknown type, DWAL_EKEYSIZE or
+ * DWAL_EPAYLOADSIZE. */
+DWAL_PUBLIC int dwal_frame_encode(enum dwal_type type, uint64_t txid, struct dwal_bytes key,
+				  struct dwal_bytes payload, void *out);
+
+/* Decodes the frame at the start of data. On DWAL_FRAME_OK out is filled in,
+ * its key and payload pointing into data; on any other status it is
+ * untouched. Never gives DWAL_ZEROED_HEADER: that depends on where in a
+ * file the bytes stand. */
+DWAL_PUBLIC enum dwal_frame_status dwal_frame_decode(const void *data, size_t len,
+						     struct dwal_record *out);
+
+/* ------------------------------------------------------------------------
+ * Errors
+ */
+
+enum {
+	DWAL_ABSENT = 1, /* no such key */
+	DWAL_END = 1,    /* iteration is over */
+
+	DWAL_ELOCKED = -5001,      /* another writer holds the log */
+	DWAL_ECORRUPT = -5002,     /* damage that no crash explains; detail says where */
+	DWAL_EPOISONED = -5003,    /* an earlier write or sync failed: reopen, check the disk */
+	DWAL_EREADONLY = -5004,    /* opened for reading only, or fallen back to it */
+	DWAL_EKEYSIZE = -5005,     /* key over DWAL_MAX_KEY */
+	DWAL_EPAYLOADSIZE = -5006, /* payload over DWAL_MAX_PAYLOAD */
+	DWAL_ESEGMENTS = -5007,    /* segment 99999999 cannot be rotated past */
+	DWAL_EBEHIND = -5008,      /* strict: intact records behind a torn tail */
+	DWAL_ETARGET = -5009,      /* target exists and is not an empty directory */
+	DWAL_EUNSTABLE = -5010,    /* segments kept changing while being opened */
+};
+
+/* One line about a return code, without details. Static for our own codes
+ * and for 0 and 1; for -errno the text of strerror, valid as that is. */
+DWAL_PUBLIC const char *dwal_strerror(int code);
+
+/* Detail of a failure. The message is one complete line without a newline:
+ * what happened, where (directory or file, segment, offset), what to do. */
+struct dwal_error {
+	int code;                      /* what the function returned */
+	uint32_t segment;              /* 0 where none is meant */
+	uint64_t offset;               /* in that segment */
+	enum dwal_frame_status reason; /* DWAL_FRAME_OK where none applies */
+	char message[512];
+};
+
+/* ------------------------------------------------------------------------
+ * Recovery report
+ */
+
+struct dwal_damage {
+	uint32_t segment;
+	uint64_t offset;
+	uint64_t bytes; /* from offset to the end of that segment */
+	enum dwal_frame_status reason;
+	bool torn_tail; /* tolerated; false: a hard error */
+};
+
+struct dwal_report {
+	/* the reference implementation's fields */
+	uint64_t files_scanned;
+	uint64_t records_replayed;
+	uint64_t tail_truncated; /* segments with a torn tail: 0 or 1 */
+	uint64_t tail_bytes_discarded;
+	uint64_t mid_stream_errors;    /* hard errors other than the next */
+	uint64_t unsupported_versions; /* records of an unknown wire version */
+	uint64_t last_txid_seen;       /* the highest; 0 for none */
+	/* ours */
+	uint64_t raw_records;
+	uint64_t txids_out_of_order;    /* records whose txid is not above the one before */
+	uint64_t intact_records_behind; /* whole frames found behind the first damage, not replayed
+					 */
+	size_t damage_count;
+	const struct dwal_damage *damage;
+	size_t side_file_count;
+	const char *const *side_files; /* names of *.torn-* files in the directory */
+	const char *made_side_file;    /* the one this open made, or NULL */
+};
+
+/* ------------------------------------------------------------------------
+ * Record log
+ */
+
+typedef struct dwal_log dwal_log;
+typedef struct dwal_reader dwal_reader;
+typedef struct dwal_iter dwal_iter;
+typedef struct dwal_kv dwal_kv;
+typedef struct dwal_cursor dwal_cursor;
+typedef struct dwal_value dwal_value;
+
+/* Called for every record replayed by an open, in log order, before the
+ * open returns. The record is valid during the call. A negative return
+ * value ends the open with that code. */
+typedef int (*dwal_observe_fn)(void *ctx, const struct dwal_record *record);
+
+/* Zero is the default of every field; NULL options mean all defaults. */
+struct dwal_options {
+	bool read_only;        /* dwal_kv_open: take no lock, change nothing, see
+				* the state at this moment */
+	bool must_exist;       /* do not create the directory or a first segment:
+				* -ENOENT */
+	bool strict;           /* refuse to open for writing when intact records
+				* lie behind a torn tail: DWAL_EBEHIND */
+	uint32_t lock_wait_ms; /* wait so long for another writer's lock */
+	uint64_t segment_size; /* rotate before an append that would exceed it,
+				* unless the segment is empty; 0: only when told to */
+	dwal_observe_fn observe;
+	void *observe_ctx;
+	const struct io *io; /* the library's own tests only; NULL: the system */
+};
+
+/* Opens dir for writing, creating it (and missing parents) unless
+ * must_exist, and takes the exclusive lock. What is found is synced before it
+ * is read; a torn tail is copied to a side file and cut off, so that what is
+ * appended next can be read again. Where the copy cannot be made the log
+ * opens without an error but read-only: dwal_log_refusal() says why.
+ * Errors: DWAL_ELOCKED, DWAL_ECORRUPT, DWAL_EBEHIND, -errno.
+ * On success *out is the caller's, to be closed with dwal_log_close(). */
+DWAL_PUBLIC int dwal_log_open(const char *dir, const struct dwal_options *options, dwal_log **out,
+			      struct dwal_error *error);
+
+/* Releases the lock and the object, also when it fails; takes NULL. Does not
+ * sync. Returns the first -errno of closing a descriptor, or 0. */
+DWAL_PUBLIC int dwal_log_close(dwal_log *log);
+
+/* One record to append. */
+struct dwal_op {
+	enum dwal_type type;
+	struct dwal_bytes key;
+	struct dwal_bytes payload;
+};
+
+/* Where a record stands. */
+struct dwal_place {
+	uint32_t segment;
+	uint64_t offset;
+	uint32_t length; /* of the whole frame */
+	uint64_t txid;
+};
+
+/* Appends n records with one system call, in order, with rising txids, all
+ * in one segment. All or nothing to the living process; a crash can keep the
+ * first few, never a part of one. places (n of them) may be NULL. Written
+ * on return.
+ * A failed or short write is cut back, synced and reported (-ENOSPC leaves
+ * the log usable); if cutting back fails the log is poisoned.
+ * Errors: -EINVAL (n is 0, unknown type),
+ * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE, DWAL_EREADONLY, DWAL_EPOISONED,
+ * DWAL_ESEGMENTS (when it must rotate), -errno. */
+DWAL_PUBLIC int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n,
+				struct dwal_place *places);
+
+/* Appends one Raw record without a key. Otherwise as dwal_log_append(). */
+DWAL_PUBLIC int dwal_log_append_raw(dwal_log *log, const void *payload, size_t len,
+				    struct dwal_place *place);
+
+/* Makes durable all that was appended before the call. Concurrent callers
+ * share one fdatasync. A failure poisons the log. */
+DWAL_PUBLIC int dwal_log_sync(dwal_log *log);
+
+/* Seals the active segment (synced) and starts the next one (its name
+ * durable). Errors: DWAL_ESEGMENTS, -errno; after a failed sync the log is
+ * poisoned, otherwise unchanged. */
+DWAL_PUBLIC int dwal_log_rotate(dwal_log *log);
+
+/* Id of the segment that is appended to. */
+DWAL_PUBLIC uint32_t dwal_log_active_segment(dwal_log *log);
+
+/* The directory, as given to open. Valid until close. */
+DWAL_PUBLIC const char *dwal_log_dir(const dwal_log *log);
+
+/* True once a failed sync, or a failed cut-back, has stopped all mutation. */
+DWAL_PUBLIC bool dwal_log_is_poisoned(dwal_log *log);
+
+/* NULL while the log takes mutations; else one line that says why not
+ * (poisoned, or read-only since a torn tail could not be copied) and what to
+ * do. Valid until close. */
+DWAL_PUBLIC const char *dwal_log_refusal(dwal_log *log);
+
+/* What this open found and did. Valid until close. */
+DWAL_PUBLIC const struct dwal_report *dwal_log_report(const dwal_log *log);
+
+/* Iterates over what is in the log at the moment of the call, from the
+ * record at or behind (segment, offset); 0, 0 is the start. offset must be
+ * one at which a record starts. Later appends are not seen. The iterator is
+ * the caller's; close it before the log. */
+DWAL_PUBLIC int dwal_log_iterate(dwal_log *log, uint32_t segment, uint64_t offset, dwal_iter **out,
+				 struct dwal_error *error);
+
+/* 0 and the next record (valid until the next call on this iterator, CRC
+ * checked), DWAL_END, DWAL_ECORRUPT, or -errno. Memory: the largest record
+ * and at most 2 MiB. */
+DWAL_PUBLIC int dwal_iter_next(dwal_iter *iter, struct dwal_record *record,
+			       struct dwal_error *error);
+DWAL_PUBLIC void dwal_iter_close(dwal_iter *iter);
+
+/* ------------------------------------------------------------------------
+ * Lock-free reader
+ */
+
+/* Opens dir for reading beside any writer: takes no lock, creates and changes
+ * nothing. The set of segments and the size of each are those of one moment
+ * between call and return. An existing directory without segments is an
+ * empty log. Does not read any record: iterate, or ask for the report.
+ * Errors: -ENOENT (no such directory), DWAL_EUNSTABLE, -errno. */
+DWAL_PUBLIC int dwal_reader_open(const char *dir, dwal_reader **out, struct dwal_error *error);
+DWAL_PUBLIC void dwal_reader_close(dwal_reader *reader);
+
+struct dwal_segment_info {
+	uint32_t id;
+	uint64_t size;
+	bool active; /* the highest id */
+};
+
+/* Number of segments, and the i-th in ascending order of id. */
+DWAL_PUBLIC size_t dwal_reader_segment_count(const dwal_reader *reader);
+DWAL_PUBLIC struct dwal_segment_info dwal_reader_segment(const dwal_reader *reader, size_t i);
+
+/* As dwal_log_iterate(). A torn tail ends the iteration with DWAL_END. */
+DWAL_PUBLIC int dwal_reader_iterate(dwal_reader *reader, uint32_t segment, uint64_t offset,
+				    dwal_iter **out, struct dwal_error *error);
+
+/* Scans the whole log, past hard errors too (each ends its segment, not the
+ * scan), and says what was found. Returns 0 also for a damaged log:
+ * the report tells. -errno when a file cannot be read. The report is valid
+ * until close. */
+DWAL_PUBLIC int dwal_reader_report(dwal_reader *reader, const struct dwal_report **out,
+				   struct dwal_error *error);
+
+/* ------------------------------------------------------------------------
+ * Key/value store: the last Put of a key that no later Delete took back
+ */
+
+/* Opens as dwal_log_open() does, or with read_only as dwal_reader_open()
+ * followed by one scan; then a hard error is DWAL_ECORRUPT and mutations are
+ * DWAL_EREADONLY. Holds each live key in memory, no value. */
+DWAL_PUBLIC int dwal_kv_open(const char *dir, const struct dwal_options *options, dwal_kv **out,
+			     struct dwal_error *error);
+DWAL_PUBLIC int dwal_kv_close(dwal_kv *kv);
+
+/* One Put. Written on return. Errors as dwal_log_append(). */
+DWAL_PUBLIC int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value,
+			    size_t value_len);
+
+/* One Delete, also of a key that is absent. */
+DWAL_PUBLIC int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len);
+
+/* Any records, in one write, applied in order. places may be NULL. */
+DWAL_PUBLIC int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n,
+			      struct dwal_place *places);
+
+/* The live value, newly allocated (free() it; never NULL on success, also
+ * when empty). Frame, CRC and stored key are checked. DWAL_ABSENT,
+ * DWAL_ECORRUPT, -errno. */
+DWAL_PUBLIC int dwal_kv_get(dwal_kv *kv, const void *key, size_t key_len, void **value,
+			    size_t *value_len, struct dwal_error *error);
+
+DWAL_PUBLIC bool dwal_kv_contains(dwal_kv *kv, const void *key, size_t key_len);
+DWAL_PUBLIC size_t dwal_kv_len(dwal_kv *kv); /* number of live keys */
+DWAL_PUBLIC bool dwal_kv_is_empty(dwal_kv *kv);
+
+/* Where the live Put of a key stands. 0 or DWAL_ABSENT. */
+DWAL_PUBLIC int dwal_kv_ref_of(dwal_kv *kv, const void *key, size_t key_len,
+			       struct dwal_place *place, uint32_t *value_len);
+
+/* A live value as it is now, to be read piece by piece however often the key
+ * is written or deleted meanwhile. The whole frame is checked (CRC, stored
+ * key) by the first dwal_value_read(), with at most 1 MiB of memory. The
+ * handle is the caller's; close it before the store. It may be used by one
+ * thread at a time. DWAL_ABSENT, -errno. */
+DWAL_PUBLIC int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out);
+DWAL_PUBLIC uint32_t dwal_value_size(const dwal_value *value);
+DWAL_PUBLIC struct dwal_place dwal_value_place(const dwal_value *value);
+
+/* The CRC-32C stored in the value's frame. 0, -errno, DWAL_ECORRUPT when the
+ * file ends before it. */
+DWAL_PUBLIC int dwal_value_crc32c(const dwal_value *value, uint32_t *crc);
+
+/* Reads up to n bytes from offset; *got is less than n only at the end.
+ * DWAL_ECORRUPT (each time, once found), -errno. */
+DWAL_PUBLIC int dwal_value_read(dwal_value *value, uint64_t offset, void *buffer, size_t n,
+				size_t *got, struct dwal_error *error);
+DWAL_PUBLIC void dwal_value_close(dwal_value *value);
+
+/* Live keys in byte order (as memcmp, a prefix first), as they are at the
+ * call. dwal_cursor_next() gives 0 or DWAL_END; the key is valid until the
+ * cursor is closed. Values are not read: ask dwal_kv_get(). */
+struct dwal_item {
+	struct dwal_bytes key;
+	uint32_t value_len;
+	struct dwal_place place;
+};
+DWAL_PUBLIC int dwal_kv_cursor(dwal_kv *kv, dwal_cursor **out);
+DWAL_PUBLIC int dwal_cursor_next(dwal_cursor *cursor, struct dwal_item *item);
+DWAL_PUBLIC void dwal_cursor_close(dwal_cursor *cursor);
+
+/* As the functions of the log. On a read_only store sync and rotate are
+ * DWAL_EREADONLY and refusal says so. */
+DWAL_PUBLIC int dwal_kv_sync(dwal_kv *kv);
+DWAL_PUBLIC int dwal_kv_rotate(dwal_kv *kv);
+DWAL_PUBLIC uint32_t dwal_kv_active_segment(dwal_kv *kv); /* 0 when read_only */
+DWAL_PUBLIC bool dwal_kv_is_poisoned(dwal_kv *kv);
+DWAL_PUBLIC const char *dwal_kv_refusal(dwal_kv *kv);
+DWAL_PUBLIC const struct dwal_report *dwal_kv_report(const dwal_kv *kv);
+
+struct dwal_segment_stats {
+	uint32_t id;
+	bool active;
+	uint64_t bytes; /* up to the end of the last whole record */
+	uint64_t records;
+	uint64_t live_records; /* Puts that are some key's value */
+	uint64_t live_bytes;   /* their frames */
+};
+
+/* One entry a segment, ascending, newly allocated (free() it). */
+DWAL_PUBLIC int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n);
+
+/* ------------------------------------------------------------------------
+ * Derived files
+ */
+
+struct dwal_compact_stats {
+	uint64_t live_keys;
+	uint64_t records_written;
+	uint64_t bytes_written; /* as framed */
+};
+
+/* Writes a fresh log that holds one Put per live key, in byte order of keys,
+ * txids from 1, in one segment whatever its size. target must be absent or
+ * an empty directory (DWAL_ETARGET). Built under a temporary name beside it
+ * and renamed: target has all or nothing, durable on return. The source is
+ * not changed. stats may be NULL. */
+DWAL_PUBLIC int dwal_kv_compact_to(dwal_kv *kv, const char *target,
+				   struct dwal_compact_stats *stats, struct dwal_error *error);
+
+/* One line {"key_b64":"...","value_b64":"..."} per live key in byte order of
+ * keys, standard padded base64, a newline after each. To a file: replaced
+ * atomically, durable on return. To a descriptor: as it goes. */
+DWAL_PUBLIC int dwal_kv_export_jsonl(dwal_kv *kv, const char *path, struct dwal_error *error);
+DWAL_PUBLIC int dwal_kv_export_jsonl_fd(dwal_kv *kv, int fd, struct dwal_error *error);
+
+/* ------------------------------------------------------------------------
+ * File-system primitives; each is durable on return
+ */
+
+/* Replaces path by a file with these bytes: old content or new, never less.
+ * The mode is that of a new file (0666 less umask). */
+DWAL_PUBLIC int dwal_write_atomic(const char *path, const void *data, size_t len);
+
+/* Creates path with these bytes. -EEXIST leaves nothing behind and the
+ * existing file as it is. */
+DWAL_PUBLIC int dwal_write_once(const char *path, const void *data, size_t len);
+
+/* Appends to path, creating it. */
+DWAL_PUBLIC int dwal_write_append_fsync(const char *path, const void *data, size_t len);
+
+/* Renames a file and syncs it and both parents. Both on one file system. */
+DWAL_PUBLIC int dwal_rename_atomic(const char *from, const char *to);
+
+/* Syncs a directory. */
+DWAL_PUBLIC int dwal_fsync_dir(const char *path);
+
+/* ------------------------------------------------------------------------
+ * Control of a live mount (datawalfs): ioctl(2) on its root directory, by the
+ * user who mounted it or by root. Fails with errno: EPERM, EROFS, EIO ...
+ */
+
+/* Rotates; gives the id of the segment that is appended to now. */
+#define DWAL_MOUNT_ROTATE _IOR('D', 1, uint32_t)
+
+/* The library's version, "0.1.0". Static. */
+DWAL_PUBLIC const char *dwal_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

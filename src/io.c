@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The only system calls on files. Must not know what is in them.
+ */
+#include "io.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static int sys_open(const struct io *io, int dirfd, const char *name, int flags, mode_t mode)
+{
+	int fd = openat(dirfd, name, flags, mode);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int sys_close(const struct io *io, int fd)
+{
+	return close(fd) ? -errno : 0;
+}
+
+static ssize_t sys_pread(const struct io *io, int fd, void *buffer, size_t n, off_t offset)
+{
+	ssize_t got = pread(fd, buffer, n, offset);
+
+	return got < 0 ? -errno : got;
+}
+
+static ssize_t sys_pwritev(const struct io *io, int fd, const struct iovec *iov, int n,
+			   off_t offset)
+{
+	ssize_t put = pwritev(fd, iov, n, offset);
+
+	return put < 0 ? -errno : put;
+}
+
+static ssize_t sys_write(const struct io *io, int fd, const void *data, size_t n)
+{
+	ssize_t put = write(fd, data, n);
+
+	return put < 0 ? -errno : put;
+}
+
+static int sys_fsync(const struct io *io, int fd)
+{
+	return fsync(fd) ? -errno : 0;
+}
+
+static int sys_fdatasync(const struct io *io, int fd)
+{
+	return fdatasync(fd) ? -errno : 0;
+}
+
+static int sys_ftruncate(const struct io *io, int fd, off_t size)
+{
+	return ftruncate(fd, size) ? -errno : 0;
+}
+
+static int sys_fadvise(const struct io *io, int fd, off_t offset, off_t n, int advice)
+{
+	return -posix_fadvise(fd, offset, n, advice);
+}
+
+static int sys_fstat(const struct io *io, int fd, struct stat *st)
+{
+	return fstat(fd, st) ? -errno : 0;
+}
+
+static int sys_fstatat(const struct io *io, int dirfd, const char *name, struct stat *st, int flags)
+{
+	return fstatat(dirfd, name, st, flags) ? -errno : 0;
+}
+
+static int sys_mkdirat(const struct io *io, int dirfd, const char *name, mode_t mode)
+{
+	return mkdirat(dirfd, name, mode) ? -errno : 0;
+}
+
+static int sys_unlinkat(const struct io *io, int dirfd, const char *name, int flags)
+{
+	return unlinkat(dirfd, name, flags) ? -errno : 0;
+}
+
+static int sys_renameat2(const struct io *io, int from_dirfd, const char *from, int to_dirfd,
+			 const char *to, unsigned int flags)
+{
+	return renameat2(from_dirfd, from, to_dirfd, to, flags) ? -errno : 0;
+}
+
+static int sys_flock(const struct io *io, int fd, int operation)
+{
+	return flock(fd, operation) ? -errno : 0;
+}
+
+static int list_stream(DIR *stream, io_name_fn each, void *ctx)
+{
+	struct dirent *entry;
+	int rc = 0;
+
+	while (!rc && (errno = 0, entry = readdir(stream)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			rc = each(ctx, entry->d_name);
+	return rc ? rc : -errno;
+}
+
+static int sys_list(const struct io *io, int dirfd, io_name_fn each, void *ctx)
+{
+	/* A descriptor of its own: the position of dirfd is shared. */
+	int rc, fd = io_open_dir(io, dirfd, ".");
+	DIR *stream;
+
+	if (fd < 0)
+		return fd;
+	stream = fdopendir(fd);
+	if (!stream) {
+		rc = -errno;
+		(void)close(fd); /* nothing was written */
+		return rc;
+	}
+	rc = list_stream(stream, each, ctx);
+	(void)closedir(stream); /* nothing was written */
+	return rc;
+}
+
+const struct io io_system = {
+	.open = sys_open,
+	.close = sys_close,
+	.pread = sys_pread,
+	.pwritev = sys_pwritev,
+	.write = sys_write,
+	.fsync = sys_fsync,
+	.fdatasync = sys_fdatasync,
+	.ftruncate = sys_ftruncate,
+	.fadvise = sys_fadvise,
+	.fstat = sys_fstat,
+	.fstatat = sys_fstatat,
+	.mkdirat = sys_mkdirat,
+	.unlinkat = sys_unlinkat,
+	.renameat2 = sys_renameat2,
+	.flock = sys_flock,
+	.list = sys_list,
+};
+
+int io_open(const struct io *io, int dirfd, const char *name, int flags, mode_t mode)
+{
+	int fd;
+
+	do
+		fd = io->open(io, dirfd, name, flags | O_CLOEXEC, mode);
+	while (fd == -EINTR);
+	return fd;
+}
+
+int io_open_dir(const struct io *io, int dirfd, const char *name)
+{
+	return io_open(io, dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+}
+
+int io_close(const struct io *io, int *fd)
+{
+	int rc = 0;
+
+	if (*fd >= 0)
+		rc = io->close(io, *fd); /* never again: Linux frees it also on EINTR */
+	*fd = -1;
+	return rc;
+}
+
+int io_pread_full(const struct io *io, int fd, void *buffer, size_t n, uint64_t offset, size_t *got)
+{
+	unsigned char *p = buffer;
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t rc = io->pread(io, fd, p + done, n - done, (off_t)(offset + done));
+
+		if (rc == -EINTR)
+			continue;
+		if (rc < 0)
+			return (int)rc;
+		if (rc == 0)
+			break;
+		done += (size_t)rc;
+	}
+	*got = done;
+	return 0;
+}
+
+/* Takes the first `done` bytes off the front. */
+static void iov_advance(struct iovec **iov, size_t *n, size_t done)
+{
+	while (*n && done >= (*iov)->iov_len) {
+		done -= (*iov)->iov_len;
+		++*iov;
+		--*n;
+	}
+	if (done) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + done;
+		(*iov)->iov_len -= done;
+	}
+}
+
+int io_pwritev_full(const struct io *io, int fd, struct iovec *iov, size_t n, uint64_t offset)
+{
+	iov_advance(&iov, &n, 0); /* past empty ones */
+	while (n) {
+		int count = n < IOV_MAX ? (int)n : IOV_MAX;
+		ssize_t rc = io->pwritev(io, fd, iov, count, (off_t)offset);
+
+		if (rc == -EINTR)
+			continue;
+		if (rc < 0)
+			return (int)rc;
+		if (rc == 0)
+			return -EIO; /* no error and no progress: not to be retried for ever */
+		offset += (uint64_t)rc;
+		iov_advance(&iov, &n, (size_t)rc);
+	}
+	return 0;
+}
+
+int io_pwrite_full(const struct io *io, int fd, const void *data, size_t n, uint64_t offset)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = n};
+
+	return io_pwritev_full(io, fd, &iov, 1, offset);
+}
+
+int io_write_full(const struct io *io, int fd, const void *data, size_t n)
+{
+	const char *p = data;
+
+	while (n) {
+		ssize_t rc = io->write(io, fd, p, n);
+
+		if (rc == -EINTR)
+			continue;
+		if (rc < 0)
+			return (int)rc;
+		if (rc == 0)
+			return -EIO;
+		p += rc;
+		n -= (size_t)rc;
+	}
+	return 0;
+}
+
+int io_sync_dir(const struct io *io, int dirfd, const char *name)
+{
+	int fd = io_open_dir(io, dirfd, name);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = io->fsync(io, fd);
+	(void)io_close(io, &fd); /* the sync has said it all */
+	return rc;
+}
+
+int io_rename_noreplace(const struct io *io, int dirfd, const char *from, const char *to)
+{
+	struct stat st;
+	int rc = io->renameat2(io, dirfd, from, dirfd, to, RENAME_NOREPLACE);
+
+	if (rc != -EINVAL && rc != -ENOSYS)
+		return rc;
+	/* A file system that does not know the flag: look first. */
+	rc = io->fstatat(io, dirfd, to, &st, AT_SYMLINK_NOFOLLOW);
+	if (rc != -ENOENT)
+		return rc ? rc : -EEXIST;
+	return io->renameat2(io, dirfd, from, dirfd, to, 0);
+}
+
+int io_make_dirs(const struct io *io, const char *path)
+{
+	cleanup_free char *parent = NULL;
+	struct stat st;
+	int rc = io->fstatat(io, AT_FDCWD, path, &st, 0);
+
+	if (rc == 0)
+		return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+	if (rc != -ENOENT || !*path)
+		return rc;
+	parent = path_parent(path);
+	if (!parent)
+		return -ENOMEM;
+	rc = io_make_dirs(io, parent);
+	if (rc)
+		return rc;
+	rc = io->mkdirat(io, AT_FDCWD, path, 0777);
+	if (rc && rc != -EEXIST)
+		return rc;
+	return io_sync_dir(io, AT_FDCWD, parent);
+}
+
+int io_copy(const struct io *io, int from, uint64_t offset, uint64_t n, int to)
+{
+	const size_t chunk = 1 << 20;
+	cleanup_free unsigned char *buffer = malloc(chunk);
+	uint64_t done = 0;
+
+	if (!buffer)
+		return -ENOMEM;
+	while (done < n) {
+		size_t want = n - done < chunk ? (size_t)(n - done) : chunk, got = 0;
+		int rc = io_pread_full(io, from, buffer, want, offset + done, &got);
+
+		if (!rc && got < want)
+			rc = -EIO;
+		if (!rc)
+			rc = io_pwrite_full(io, to, buffer, got, done);
+		if (rc)
+			return rc;
+		done += got;
+	}
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The only system calls on files: a table of functions, so that a test can
+ * record them, fail them and cut them short, and wrappers that finish what a
+ * single call may leave half done. Knows nothing of records or segments.
+ */
+#ifndef DWAL_IO_H
+#define DWAL_IO_H
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* Called for each name in a directory but "." and "..". Nonzero stops the
+ * listing and is returned by it. */
+typedef int (*io_name_fn)(void *ctx, const char *name);
+
+/* One entry a call. Each returns what the call returns, but -errno for -1.
+ * A test's table may be the first member of a larger struct of its own.
+ * name is relative to dirfd, which may be AT_FDCWD. Use the wrappers below
+ * where there is one. */
+struct io {
+	int (*open)(const struct io *io, int dirfd, const char *name, int flags, mode_t mode);
+	int (*close)(const struct io *io, int fd);
+	ssize_t (*pread)(const struct io *io, int fd, void *buffer, size_t n, off_t offset);
+	ssize_t (*pwritev)(const struct io *io, int fd, const struct iovec *iov, int n,
+			   off_t offset);
+	ssize_t (*write)(const struct io *io, int fd, const void *data, size_t n);
+	int (*fsync)(const struct io *io, int fd);
+	int (*fdatasync)(const struct io *io, int fd);
+	int (*ftruncate)(const struct io *io, int fd, off_t size);
+	int (*fadvise)(const struct io *io, int fd, off_t offset, off_t n, int advice);
+	int (*fstat)(const struct io *io, int fd, struct stat *st);
+	int (*fstatat)(const struct io *io, int dirfd, const char *name, struct stat *st,
+		       int flags);
+	int (*mkdirat)(const struct io *io, int dirfd, const char *name, mode_t mode);
+	int (*unlinkat)(const struct io *io, int dirfd, const char *name, int flags);
+	int (*renameat2)(const struct io *io, int from_dirfd, const char *from, int to_dirfd,
+			 const char *to, unsigned int flags);
+	int (*flock)(const struct io *io, int fd, int operation);
+	int (*list)(const struct io *io, int dirfd, io_name_fn each, void *ctx);
+};
+
+extern const struct io io_system;
+
+/* Always adds O_CLOEXEC. The descriptor, or -errno. */
+int io_open(const struct io *io, int dirfd, const char *name, int flags, mode_t mode);
+int io_open_dir(const struct io *io, int dirfd, const char *name);
+
+/* Closes *fd unless it is negative, and makes it -1. */
+int io_close(const struct io *io, int *fd);
+
+/* Reads n bytes, or what there is before the end of the file. 0 or -errno. */
+int io_pread_full(const struct io *io, int fd, void *buffer, size_t n, uint64_t offset,
+		  size_t *got);
+
+/* Writes it all: as one call where the system takes it in one. iov is used
+ * up. 0 or -errno; then any part may have been written. */
+int io_pwritev_full(const struct io *io, int fd, struct iovec *iov, size_t n, uint64_t offset);
+int io_pwrite_full(const struct io *io, int fd, const void *data, size_t n, uint64_t offset);
+
+/* Writes it all at the descriptor's own position (a pipe, stdout). */
+int io_write_full(const struct io *io, int fd, const void *data, size_t n);
+
+/* Opens, syncs and closes a directory. */
+int io_sync_dir(const struct io *io, int dirfd, const char *name);
+
+/* Renames within a directory; -EEXIST when the new name exists. The caller
+ * holds what keeps others from making that name. */
+int io_rename_noreplace(const struct io *io, int dirfd, const char *from, const char *to);
+
+/* Makes a directory and its missing parents, each synced into its own
+ * parent. 0 also when it is there already. */
+int io_make_dirs(const struct io *io, const char *path);
+
+/* Copies n bytes from one file, from offset on, to the start of another.
+ * -EIO when the source is shorter. */
+int io_copy(const struct io *io, int from, uint64_t offset, uint64_t n, int to);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The key directory: a map from each live key to the place of its Put.
+ * Pure: knows no file, no lock and no log. Not thread-safe; its user locks.
+ *
+ * An entry can be reserved before its record is written, so that nothing can
+ * fail any more once the record is in the log. A reserved entry without a
+ * value is not a live key: it is not found, not counted and not walked.
+ */
+#ifndef DWAL_KEYDIR_H
+#define DWAL_KEYDIR_H
+
+#include "datawal.h"
+
+struct keydir_entry;
+
+struct keydir {
+	struct keydir_entry *head; /* of uthash; NULL when empty */
+	size_t live;
+	uint64_t seed;
+};
+
+struct keydir_value {
+	uint64_t offset; /* of the frame in its segment */
+	uint64_t txid;
+	uint32_t segment; /* never UINT32_MAX for a live key */
+	uint32_t value_len;
+};
+
+/* seed makes the places in the table unpredictable to whoever chooses keys. */
+void keydir_init(struct keydir *dir, uint64_t seed);
+void keydir_release(struct keydir *dir);
+
+static inline size_t keydir_len(const struct keydir *dir)
+{
+	return dir->live;
+}
+
+/* The live value of a key, or NULL. Valid until the next change. */
+const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_bytes key);
+
+/* Finds or adds the entry of a key; a new one has no value. It stays where it
+ * is until it is removed or pruned. 0 or -ENOMEM. */
+int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entry **out);
+
+void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct keydir_value *value);
+
+/* Takes the value of a key away; the entry stays reserved. */
+void keydir_clear(struct keydir *dir, struct dwal_bytes key);
+
+/* Frees the entry of a key unless it has a value. */
+void keydir_prune(struct keydir *dir, struct dwal_bytes key);
+
+/* Sets many keys in a row while nothing looks at the directory, several times
+ * as fast as one by one: the memory that the next few need is fetched while
+ * they wait here. A zeroed loader with dir set is ready. */
+#define KEYDIR_LOADER_SIZE 32
+struct keydir_loader {
+	struct keydir *dir;
+	unsigned n;
+	struct keydir_entry *waiting[KEYDIR_LOADER_SIZE];
+};
+
+int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
+		const struct keydir_value *value);
+
+/* Takes in what waits: before the directory is used otherwise, and at the
+ * end, also after a failure. 0, or -ENOMEM and the rest of it is lost. */
+int keydir_load_flush(struct keydir_loader *loader);
+
+/* Walks the live keys in no particular order: the first one for NULL, NULL
+ * behind the last. key and value are valid until the next change. */
+struct keydir_entry *keydir_next(const struct keydir *dir, const struct keydir_entry *entry,
+				 struct dwal_bytes *key, struct keydir_value *value);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The key/value store: a log, or a reader of one, and the key directory that
+ * is the fold of its records. Opening and changing it; reading values is
+ * value.c. Never looks at a file itself.
+ */
+#include "kv.h"
+
+#include "log.h"
+#include "reader.h"
+#include "util.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+struct fold {
+	struct keydir_loader loader;
+	dwal_observe_fn observe; /* the caller's; may be NULL */
+	void *observe_ctx;
+};
+
+static int fold_put(struct keydir_loader *loader, const struct dwal_record *record)
+{
+	const struct keydir_value value = {
+		.offset = record->offset,
+		.txid = record->txid,
+		.segment = record->segment,
+		.value_len = (uint32_t)record->payload.len,
+	};
+
+	return keydir_load(loader, record->key, &value);
+}
+
+static int fold_delete(struct keydir_loader *loader, const struct dwal_record *record)
+{
+	int err = keydir_load_flush(loader);
+
+	keydir_clear(loader->dir, record->key);
+	keydir_prune(loader->dir, record->key);
+	return err;
+}
+
+static int fold_record(void *ctx, const struct dwal_record *record)
+{
+	struct fold *fold = ctx;
+	int err = 0;
+
+	if (record->type == DWAL_PUT)
+		err = fold_put(&fold->loader, record);
+	else if (record->type == DWAL_DELETE)
+		err = fold_delete(&fold->loader, record);
+	if (!err && fold->observe)
+		err = fold->observe(fold->observe_ctx, record);
+	return err;
+}
+
+static int open_reading(dwal_kv *kv, const char *dir, const struct dwal_options *options,
+			struct fold *fold, struct dwal_error *error)
+{
+	int err = reader_open(options->io, dir, &kv->reader, error);
+
+	return err ? err : reader_replay(kv->reader, fold_record, fold, false, error);
+}
+
+static int open_writing(dwal_kv *kv, const char *dir, const struct dwal_options *options,
+			struct fold *fold, struct dwal_error *error)
+{
+	struct dwal_options mine = *options;
+
+	mine.observe = fold_record;
+	mine.observe_ctx = fold;
+	return dwal_log_open(dir, &mine, &kv->log, error);
+}
+
+static int make_locks(dwal_kv *kv)
+{
+	pthread_rwlockattr_t attr;
+	int err = pthread_rwlockattr_init(&attr);
+
+	if (err)
+		return -err;
+	/* otherwise a stream of lookups can keep a writer out for ever */
+	err = pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	if (!err)
+		err = pthread_rwlock_init(&kv->index, &attr);
+	(void)pthread_rwlockattr_destroy(&attr); /* cannot fail */
+	if (err)
+		return -err;
+	err = pthread_mutex_init(&kv->write, NULL);
+	if (err)
+		(void)pthread_rwlock_destroy(&kv->index); /* never used */
+	return -err;
+}
+
+int dwal_kv_open(const char *dir, const struct dwal_options *options, dwal_kv **out,
+		 struct dwal_error *error)
+{
+	static const struct dwal_options defaults;
+	struct fold fold;
+	uint64_t seed = 0;
+	dwal_kv *kv = calloc(1, sizeof(*kv));
+	int err, flushed;
+
+	if (!kv)
+		return error_set(error, -ENOMEM, "%s: out of memory", dir);
+	err = make_locks(kv);
+	if (err) {
+		free(kv);
+		return error_set(error, err, "%s: %s", dir, dwal_strerror(err));
+	}
+	if (!options)
+		options = &defaults;
+	/* without a random seed everything works, chosen keys more slowly */
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	keydir_init(&kv->keydir, seed);
+	fold = (struct fold){{.dir = &kv->keydir}, options->observe, options->observe_ctx};
+	err = options->read_only ? open_reading(kv, dir, options, &fold, error)
+				 : open_writing(kv, dir, options, &fold, error);
+	flushed = keydir_load_flush(&fold.loader);
+	if (!err && flushed)
+		err = error_set(error, flushed, "%s: out of memory", dir);
+	if (err) {
+		(void)dwal_kv_close(kv); /* the first error is the one to tell */
+		return err;
+	}
+	*out = kv;
+	return 0;
+}
+
+int dwal_kv_close(dwal_kv *kv)
+{
+	int err;
+
+	if (!kv)
+		return 0;
+	err = dwal_log_close(kv->log);
+	dwal_reader_close(kv->reader);
+	keydir_release(&kv->keydir);
+	(void)pthread_mutex_destroy(&kv->write); /* nobody holds them any more */
+	(void)pthread_rwlock_destroy(&kv->index);
+	free(kv);
+	return err;
+}
+
+/* Makes room for what the batch will put, so that once it is in the log
+ * nothing can fail. */
+static int reserve(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries)
+{
+	int err = 0;
+
+	pthread_rwlock_wrlock(&kv->index);
+	for (size_t i = 0; i < n && !err; i++) {
+		if (ops[i].key.len > DWAL_MAX_KEY)
+			err = DWAL_EKEYSIZE;
+		else if (ops[i].type == DWAL_PUT)
+			err = keydir_reserve(&kv->keydir, ops[i].key, &entries[i]);
+	}
+	pthread_rwlock_unlock(&kv->index);
+	return err;
+}
+
+static void apply(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries,
+		  const struct dwal_place *places)
+{
+	pthread_rwlock_wrlock(&kv->index);
+	for (size_t i = 0; i < n; i++) {
+		const struct keydir_value value = {
+			.offset = places[i].offset,
+			.txid = places[i].txid,
+			.segment = places[i].segment,
+			.value_len = (uint32_t)ops[i].payload.len,
+		};
+
+		if (ops[i].type == DWAL_PUT)
+			keydir_set(&kv->keydir, entries[i], &value);
+		else if (ops[i].type == DWAL_DELETE)
+			keydir_clear(&kv->keydir, ops[i].key);
+	}
+	/* not before: a later Put of the same batch may use the entry */
+	for (size_t i = 0; i < n; i++)
+		if (ops[i].type == DWAL_DELETE)
+			keydir_prune(&kv->keydir, ops[i].key);
+	pthread_rwlock_unlock(&kv->index);
+}
+
+static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n)
+{
+	pthread_rwlock_wrlock(&kv->index);
+	for (size_t i = 0; i < n; i++)
+		if (ops[i].type == DWAL_PUT && ops[i].key.len <= DWAL_MAX_KEY)
+			keydir_prune(&kv->keydir, ops[i].key);
+	pthread_rwlock_unlock(&kv->index);
+}
+
+static int commit(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries,
+		  struct dwal_place *places)
+{
+	int err;
+
+	pthread_mutex_lock(&kv->write);
+	err = reserve(kv, ops, n, entries);
+	if (!err)
+		err = dwal_log_append(kv->log, ops, n, places);
+	if (!err)
+		apply(kv, ops, n, entries, places);
+	else
+		take_back(kv, ops, n);
+	pthread_mutex_unlock(&kv->write);
+	return err;
+}
+
+int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct dwal_place *places)
+{
+	cleanup_free struct keydir_entry **entries = NULL;
+	cleanup_free struct dwal_place *own_places = NULL;
+	struct keydir_entry *one_entry;
+	struct dwal_place one_place;
+
+	if (!kv->log)
+		return DWAL_EREADONLY;
+	if (n == 1)
+		return commit(kv, ops, n, &one_entry, places ? places : &one_place);
+	entries = calloc(n, sizeof(*entries));
+	if (!places)
+		places = own_places = calloc(n, sizeof(*places));
+	if (n > 0 && (!entries || !places))
+		return -ENOMEM;
+	return commit(kv, ops, n, entries, places);
+}
+
+int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+	const struct dwal_op op = {DWAL_PUT, {key, key_len}, {value, value_len}};
+
+	return dwal_kv_batch(kv, &op, 1, NULL);
+}
+
+int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len)
+{
+	const struct dwal_op op = {DWAL_DELETE, {key, key_len}, {NULL, 0}};
+
+	return dwal_kv_batch(kv, &op, 1, NULL);
+}
+
+int kv_find(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *value,
+	    struct segment **segment)
+{
+	const struct keydir_value *found;
+	int err = DWAL_ABSENT;
+
+	pthread_rwlock_rdlock(&kv->index);
+	found = keydir_find(&kv->keydir, key);
+	if (found) {
+		*value = *found;
+		/* under the lock: place and file belong together */
+		*segment = kv_segment(kv, found->segment);
+		err = 0;
+	}
+	pthread_rwlock_unlock(&kv->index);
+	return err;
+}
+
+bool dwal_kv_contains(dwal_kv *kv, const void *key, size_t key_len)
+{
+	bool found;
+
+	pthread_rwlock_rdlock(&kv->index);
+	found = keydir_find(&kv->keydir, (struct dwal_bytes){key, key_len});
+	pthread_rwlock_unlock(&kv->index);
+	return found;
+}
+
+int dwal_kv_ref_of(dwal_kv *kv, const void *key, size_t key_len, struct dwal_place *place,
+		   uint32_t *value_len)
+{
+	const struct keydir_value *found;
+
+	pthread_rwlock_rdlock(&kv->index);
+	found = keydir_find(&kv->keydir, (struct dwal_bytes){key, key_len});
+	if (found) {
+		*place = kv_place(found, key_len);
+		*value_len = found->value_len;
+	}
+	pthread_rwlock_unlock(&kv->index);
+	return found ? 0 : DWAL_ABSENT;
+}
+
+size_t dwal_kv_len(dwal_kv *kv)
+{
+	size_t len;
+
+	pthread_rwlock_rdlock(&kv->index);
+	len = keydir_len(&kv->keydir);
+	pthread_rwlock_unlock(&kv->index);
+	return len;
+}
+
+bool dwal_kv_is_empty(dwal_kv *kv)
+{
+	return dwal_kv_len(kv) == 0;
+}
+
+int dwal_kv_sync(dwal_kv *kv)
+{
+	return kv->log ? dwal_log_sync(kv->log) : DWAL_EREADONLY;
+}
+
+int dwal_kv_rotate(dwal_kv *kv)
+{
+	return kv->log ? dwal_log_rotate(kv->log) : DWAL_EREADONLY;
+}
+
+uint32_t dwal_kv_active_segment(dwal_kv *kv)
+{
+	return kv->log ? dwal_log_active_segment(kv->log) : 0;
+}
+
+bool dwal_kv_is_poisoned(dwal_kv *kv)
+{
+	return kv->log && dwal_log_is_poisoned(kv->log);
+}
+
+const char *dwal_kv_refusal(dwal_kv *kv)
+{
+	return kv->log ? dwal_log_refusal(kv->log) : "the store was opened for reading only";
+}
+
+const struct dwal_report *dwal_kv_report(const dwal_kv *kv)
+{
+	return kv->log ? dwal_log_report(kv->log) : reader_report(kv->reader);
+}
+
+const char *kv_dir(const dwal_kv *kv)
+{
+	return kv->log ? dwal_log_dir(kv->log) : reader_dir(kv->reader);
+}
+
+const struct io *kv_io(const dwal_kv *kv)
+{
+	return kv->log ? log_io(kv->log) : reader_io(kv->reader);
+}
+
+struct segment *kv_segment(dwal_kv *kv, uint32_t id)
+{
+	return kv->log ? log_segment(kv->log, id) : reader_segment(kv->reader, id);
+}
+
+int kv_view(dwal_kv *kv, struct segment_view **out, size_t *n)
+{
+	return kv->log ? log_view(kv->log, out, n) : reader_view(kv->reader, out, n);
+}
+
+struct dwal_place kv_place(const struct keydir_value *value, size_t key_len)
+{
+	return (struct dwal_place){
+		.segment = value->segment,
+		.offset = value->offset,
+		.length = dwal_frame_size(key_len, value->value_len),
+		.txid = value->txid,
+	};
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The key/value store as its own parts see it. Knows nothing of how a segment
+ * is written or recovered.
+ *
+ * Lock order: write, index, then whatever the log takes. index is never held
+ * over I/O, so that a lookup does not wait for a disk.
+ */
+#ifndef DWAL_KV_H
+#define DWAL_KV_H
+
+#include "datawal.h"
+#include "keydir.h"
+#include "segment.h"
+
+#include <pthread.h>
+
+struct dwal_kv {
+	dwal_log *log;          /* NULL when read-only */
+	dwal_reader *reader;    /* NULL when writing */
+	pthread_mutex_t write;  /* the log and the index change in one order */
+	pthread_rwlock_t index; /* protects keydir */
+	struct keydir keydir;
+};
+
+const char *kv_dir(const dwal_kv *kv);
+const struct io *kv_io(const dwal_kv *kv);
+
+/* As log_segment() and log_view(). */
+struct segment *kv_segment(dwal_kv *kv, uint32_t id);
+int kv_view(dwal_kv *kv, struct segment_view **out, size_t *n);
+
+/* The live Put of a key and a reference to the segment it stands in. 0 or
+ * DWAL_ABSENT. */
+int kv_find(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *value,
+	    struct segment **segment);
+
+struct dwal_place kv_place(const struct keydir_value *value, size_t key_len);
+
+/* Reads the Put of key at place, checking frame and stored key. *buffer is
+ * newly allocated (free() it); *payload points into it. DWAL_ECORRUPT,
+ * -errno. */
+int kv_read(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
+	    const struct dwal_place *place, void **buffer, struct dwal_bytes *payload,
+	    struct dwal_error *error);
+
+/* kv_read() of what a cursor found. */
+int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
+		 struct dwal_bytes *payload, struct dwal_error *error);
+
+/* DWAL_ECORRUPT with its detail. what: the reason when status does not say. */
+int kv_corrupt(const dwal_kv *kv, const struct dwal_place *place, enum dwal_frame_status status,
+	       const char *what, struct dwal_error *error);
+
+#endif

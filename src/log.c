@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * An open log: append, rotate, sync, poison. Opening is in log_open.c. Must
+ * not know keys, nor how a frame is laid out.
+ */
+#include "log.h"
+#include "iter.h"
+#include "log_state.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int log_reserve_segment(dwal_log *log)
+{
+	size_t room = log->room ? 2 * log->room : 8;
+	struct segment **grown;
+
+	if (log->count < log->room)
+		return 0;
+	grown = reallocarray(log->segments, room, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	log->segments = grown;
+	log->room = room;
+	return 0;
+}
+
+void log_add_segment(dwal_log *log, struct segment *segment)
+{
+	log->segments[log->count++] = segment;
+}
+
+/* Stops all mutation for good. The first reason stays. Under state_lock. */
+static void poison(dwal_log *log, const char *what, uint32_t segment, int rc)
+{
+	char name[SEGMENT_NAME_SIZE];
+
+	if (atomic_load(&log->refusal))
+		return;
+	segment_name(segment, name);
+	(void)snprintf(log->refusal_text, sizeof(log->refusal_text), /* cut if long */
+		       "%.200s/%s: %s failed (%s): nothing is written any more, reading goes on; "
+		       "check the disk, then open the log again",
+		       log->dir, name, what, dwal_strerror(rc));
+	atomic_store(&log->refusal, DWAL_EPOISONED);
+}
+
+/* Waits for, then takes, the right to sync. Under state_lock. */
+static void begin_sync(dwal_log *log)
+{
+	while (log->syncing)
+		pthread_cond_wait(&log->sync_done, &log->state_lock);
+	log->syncing = true;
+}
+
+/* Gives it back, with what came of it. Under state_lock. */
+static void end_sync(dwal_log *log, uint64_t goal, const char *what, uint32_t segment, int rc)
+{
+	if (rc)
+		poison(log, what, segment, rc);
+	else if (log->durable < goal)
+		log->durable = goal;
+	log->syncing = false;
+	pthread_cond_broadcast(&log->sync_done);
+}
+
+/* One fdatasync for all that has been appended so far; appends go on
+ * meanwhile. Under state_lock. */
+static int lead_sync(dwal_log *log)
+{
+	struct segment *active = segment_ref(log_active(log));
+	uint64_t goal = log->appended;
+	int rc;
+
+	log->syncing = true;
+	pthread_mutex_unlock(&log->state_lock);
+	rc = log->io->fdatasync(log->io, active->fd);
+	pthread_mutex_lock(&log->state_lock);
+	end_sync(log, goal, "syncing", active->id, rc);
+	(void)segment_unref(active); /* the log still holds it */
+	return rc;
+}
+
+/* All that was appended before a rotation is durable by then, so that
+ * syncing the active segment is enough, whichever that is. */
+int dwal_log_sync(dwal_log *log)
+{
+	uint64_t goal;
+	int rc;
+
+	pthread_mutex_lock(&log->state_lock);
+	goal = log->appended;
+	rc = atomic_load(&log->refusal);
+	while (!rc && log->durable < goal) {
+		if (!log->syncing) {
+			rc = lead_sync(log);
+			continue;
+		}
+		pthread_cond_wait(&log->sync_done, &log->state_lock);
+		if (log->durable < goal)
+			rc = atomic_load(&log->refusal);
+	}
+	pthread_mutex_unlock(&log->state_lock);
+	return rc;
+}
+
+static int create_next(dwal_log *log, uint32_t id, struct segment **out)
+{
+	struct segment *next;
+	int rc = segment_create(log->io, log->dirfd, id, &next);
+
+	if (rc)
+		return rc;
+	rc = log->io->fsync(log->io, log->dirfd);
+	if (rc) {
+		pthread_mutex_lock(&log->state_lock);
+		poison(log, "syncing the directory after creating it", id, rc);
+		pthread_mutex_unlock(&log->state_lock);
+		(void)segment_unref(next); /* the sync has said it */
+		return rc;
+	}
+	*out = next;
+	return 0;
+}
+
+/* Under append_lock. */
+static int rotate(dwal_log *log)
+{
+	uint32_t id = log_active(log)->id;
+	struct segment *next;
+	int rc = atomic_load(&log->refusal);
+
+	if (rc)
+		return rc;
+	if (id >= DWAL_MAX_SEGMENT_ID)
+		return DWAL_ESEGMENTS;
+	pthread_mutex_lock(&log->state_lock);
+	rc = log_reserve_segment(log);
+	pthread_mutex_unlock(&log->state_lock);
+	if (!rc)
+		rc = dwal_log_sync(log);
+	if (!rc)
+		rc = create_next(log, id + 1, &next);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&log->state_lock);
+	log_add_segment(log, next);
+	pthread_mutex_unlock(&log->state_lock);
+	return 0;
+}
+
+int dwal_log_rotate(dwal_log *log)
+{
+	int rc;
+
+	pthread_mutex_lock(&log->append_lock);
+	rc = rotate(log);
+	pthread_mutex_unlock(&log->append_lock);
+	return rc;
+}
+
+/* Takes back what a failed write may have left, durably: or else a crash
+ * could keep the first records of a batch that was reported as failed. */
+static void cut_back(dwal_log *log, struct segment *active)
+{
+	const char *what = "cutting back a failed write";
+	int rc;
+
+	pthread_mutex_lock(&log->state_lock);
+	begin_sync(log);
+	pthread_mutex_unlock(&log->state_lock);
+	rc = log->io->ftruncate(log->io, active->fd, (off_t)active->end);
+	if (!rc)
+		rc = log->io->fdatasync(log->io, active->fd);
+	pthread_mutex_lock(&log->state_lock);
+	end_sync(log, log->appended, what, active->id, rc);
+	pthread_mutex_unlock(&log->state_lock);
+}
+
+static bool must_rotate(const dwal_log *log)
+{
+	uint64_t end = log_active(log)->end;
+
+	return log->segment_size && end &&
+	       (end > log->segment_size || log->batch.bytes > log->segment_size - end);
+}
+
+static void tell_places(const struct segment *segment, uint64_t txid, const struct dwal_op *ops,
+			size_t n, struct dwal_place *places)
+{
+	uint64_t offset = segment->end;
+
+	for (size_t i = 0; i < n; i++) {
+		places[i] = (struct dwal_place){
+			.segment = segment->id,
+			.offset = offset,
+			.length = dwal_frame_size(ops[i].key.len, ops[i].payload.len),
+			.txid = txid + i,
+		};
+		offset += places[i].length;
+	}
+}
+
+/* Under append_lock. */
+static int append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwal_place *places)
+{
+	struct segment *active;
+	int rc = atomic_load(&log->refusal);
+
+	if (rc)
+		return rc;
+	if (n > UINT64_MAX - log->last_txid)
+		return -EOVERFLOW; /* no txid is left above the highest */
+	rc = batch_encode(&log->batch, ops, n, log->last_txid + 1);
+	if (!rc && must_rotate(log))
+		rc = rotate(log);
+	if (rc)
+		return rc;
+
+	active = log_active(log);
+	rc = io_pwritev_full(log->io, active->fd, log->batch.iov, log->batch.iov_count,
+			     active->end);
+	if (rc) {
+		cut_back(log, active);
+		return rc;
+	}
+	if (places)
+		tell_places(active, log->last_txid + 1, ops, n, places);
+	log->last_txid += n;
+	pthread_mutex_lock(&log->state_lock);
+	active->end += log->batch.bytes;
+	active->records += n;
+	log->appended += log->batch.bytes;
+	pthread_mutex_unlock(&log->state_lock);
+	return 0;
+}
+
+int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwal_place *places)
+{
+	int rc;
+
+	if (!n)
+		return -EINVAL;
+	pthread_mutex_lock(&log->append_lock);
+	rc = append(log, ops, n, places);
+	batch_trim(&log->batch);
+	pthread_mutex_unlock(&log->append_lock);
+	return rc;
+}
+
+int dwal_log_append_raw(dwal_log *log, const void *payload, size_t len, struct dwal_place *place)
+{
+	const struct dwal_op op = {.type = DWAL_RAW, .payload = {payload, len}};
+
+	return dwal_log_append(log, &op, 1, place);
+}
+
+uint32_t dwal_log_active_segment(dwal_log *log)
+{
+	uint32_t id;
+
+	pthread_mutex_lock(&log->state_lock);
+	id = log_active(log)->id;
+	pthread_mutex_unlock(&log->state_lock);
+	return id;
+}
+
+const char *dwal_log_dir(const dwal_log *log)
+{
+	return log->dir;
+}
+
+const struct io *log_io(const dwal_log *log)
+{
+	return log->io;
+}
+
+bool dwal_log_is_poisoned(dwal_log *log)
+{
+	return atomic_load(&log->refusal) == DWAL_EPOISONED;
+}
+
+const char *dwal_log_refusal(dwal_log *log)
+{
+	return atomic_load(&log->refusal) ? log->refusal_text : NULL;
+}
+
+const struct dwal_report *dwal_log_report(const dwal_log *log)
+{
+	return &log->report.pub;
+}
+
+struct segment *log_segment(dwal_log *log, uint32_t id)
+{
+	struct segment *found = NULL;
+	size_t low = 0, high;
+
+	pthread_mutex_lock(&log->state_lock);
+	high = log->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (log->segments[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < log->count && log->segments[low]->id == id)
+		found = segment_ref(log->segments[low]);
+	pthread_mutex_unlock(&log->state_lock);
+	return found;
+}
+
+int log_view(dwal_log *log, struct segment_view **out, size_t *n)
+{
+	struct segment_view *views;
+
+	pthread_mutex_lock(&log->state_lock);
+	views = calloc(log->count, sizeof(*views));
+	for (size_t i = 0; views && i < log->count; i++)
+		views[i] = (struct segment_view){
+			.segment = segment_ref(log->segments[i]),
+			.end = log->segments[i]->end,
+			.records = log->segments[i]->records,
+		};
+	if (views) {
+		*out = views;
+		*n = log->count;
+	}
+	pthread_mutex_unlock(&log->state_lock);
+	return views ? 0 : -ENOMEM;
+}
+
+int dwal_log_iterate(dwal_log *log, uint32_t segment, uint64_t offset, dwal_iter **out,
+		     struct dwal_error *error)
+{
+	struct segment_view *views;
+	size_t n;
+	int rc = log_view(log, &views, &n);
+
+	if (!rc)
+		rc = iter_open(log->dir, views, n, segment, offset, false, out);
+	return rc ? error_set(error, rc, "%s: %s", log->dir, dwal_strerror(rc)) : 0;
+}
+
+int dwal_log_close(dwal_log *log)
+{
+	int first = 0, rc;
+
+	if (!log)
+		return 0;
+	for (size_t i = 0; i < log->count; i++) {
+		rc = segment_unref(log->segments[i]);
+		first = first ? first : rc;
+	}
+	free(log->segments);
+	rc = io_close(log->io, &log->dirfd);
+	first = first ? first : rc;
+	rc = lock_release(log->io, &log->lock); /* last: the next writer may start now */
+	first = first ? first : rc;
+	batch_release(&log->batch);
+	report_release(&log->report);
+	pthread_cond_destroy(&log->sync_done);
+	pthread_mutex_destroy(&log->state_lock);
+	pthread_mutex_destroy(&log->append_lock);
+	free(log->dir);
+	free(log);
+	return first;
+}

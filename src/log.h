@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What the library's own parts may ask of a log beyond datawal.h.
+ */
+#ifndef DWAL_LOG_H
+#define DWAL_LOG_H
+
+#include "datawal.h"
+#include "segment.h"
+
+/* The segment of that id, with a reference for the caller, to be given back
+ * with segment_unref(); NULL if there is none. Cheap; never waits for I/O.
+ * A place found in an index is read through it: segment_read_frame(). */
+struct segment *log_segment(dwal_log *log, uint32_t id);
+
+/* All segments with their ends and numbers of records at this moment,
+ * ascending; to be freed with segment_views_free(). 0 or -ENOMEM. */
+int log_view(dwal_log *log, struct segment_view **out, size_t *n);
+
+/* The table of system calls the log was opened with. */
+const struct io *log_io(const dwal_log *log);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Opening a log for writing. The order is the point: what is found is synced
+ * before it is read, nothing is changed before all of it was read, a torn
+ * tail is safe in a side file before it is cut off, and the active segment
+ * is synced again before anything is appended. Must not know keys.
+ */
+#include "log_state.h"
+#include "recover.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int explain(const dwal_log *log, int rc, const char *what, struct dwal_error *error)
+{
+	return error_set(error, rc, "%s: %s: %s", log->dir, what, dwal_strerror(rc));
+}
+
+static dwal_log *new_log(const char *dir, const struct dwal_options *options)
+{
+	dwal_log *log = calloc(1, sizeof(*log));
+
+	if (!log)
+		return NULL;
+	log->dir = strdup(dir);
+	if (!log->dir) {
+		free(log);
+		return NULL;
+	}
+	log->io = options->io ? options->io : &io_system;
+	log->dirfd = log->lock.fd = -1;
+	log->segment_size = options->segment_size;
+	pthread_mutex_init(&log->append_lock, NULL);
+	pthread_mutex_init(&log->state_lock, NULL);
+	pthread_cond_init(&log->sync_done, NULL);
+	return log;
+}
+
+/* Without must_exist it is made; with it, one that holds no log is left
+ * without even a lock file. */
+static int open_directory(dwal_log *log, bool must_exist, struct dwal_error *error)
+{
+	uint32_t *ids;
+	size_t n;
+	int rc = 0;
+
+	if (!must_exist)
+		rc = io_make_dirs(log->io, log->dir);
+	if (rc)
+		return explain(log, rc, "cannot create the directory", error);
+	log->dirfd = io_open_dir(log->io, AT_FDCWD, log->dir);
+	if (log->dirfd < 0)
+		return explain(log, log->dirfd, "cannot open the directory", error);
+	if (!must_exist)
+		return 0;
+	rc = segment_list(log->io, log->dirfd, &ids, &n);
+	if (rc)
+		return explain(log, rc, "cannot list the directory", error);
+	free(ids);
+	return n ? 0 : error_set(error, -ENOENT, "%s: not a log: no segment there", log->dir);
+}
+
+/* The first segment of a new log. The writer that made the directory may have
+ * died before its name was durable, so the parent is synced here as well. */
+static int create_first(dwal_log *log)
+{
+	struct segment *first;
+	int rc = io_sync_dir(log->io, log->dirfd, "..");
+
+	if (rc && rc != -EACCES) /* not readable for us: then not made by us either */
+		return rc;
+	rc = log_reserve_segment(log);
+	if (!rc)
+		rc = segment_create(log->io, log->dirfd, 1, &first);
+	if (rc)
+		return rc;
+	log_add_segment(log, first);
+	return log->io->fsync(log->io, log->dirfd);
+}
+
+static int open_segments(dwal_log *log, const uint32_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct segment *segment;
+		int flags = i + 1 < n ? O_RDONLY : O_RDWR;
+		int rc = log_reserve_segment(log);
+
+		if (!rc)
+			rc = segment_open(log->io, log->dirfd, ids[i], flags, &segment);
+		if (rc)
+			return rc;
+		log_add_segment(log, segment);
+	}
+	return 0;
+}
+
+static int find_segments(dwal_log *log, bool must_exist, struct dwal_error *error)
+{
+	cleanup_free uint32_t *ids = NULL;
+	size_t n;
+	int rc = segment_list(log->io, log->dirfd, &ids, &n);
+
+	if (rc)
+		return explain(log, rc, "cannot list the directory", error);
+	if (n)
+		rc = open_segments(log, ids, n);
+	else
+		rc = must_exist ? -ENOENT : create_first(log);
+	return rc ? explain(log, rc, "cannot open the segments", error) : 0;
+}
+
+/* Makes what the cache shows of the active segment what the disk has: a
+ * writer before us may have failed to write it and be gone. */
+static int distrust_cache(const dwal_log *log)
+{
+	const struct io *io = log->io;
+	int fd = log_active(log)->fd;
+	int rc = io->fdatasync(io, fd);
+
+	if (!rc)
+		(void)io->fadvise(io, fd, 0, 0, POSIX_FADV_DONTNEED); /* advice only */
+	return rc;
+}
+
+static int replay(dwal_log *log, const struct dwal_options *options, struct dwal_error *error)
+{
+	const struct recovery recovery = {
+		.dir = log->dir,
+		.observe = options->observe,
+		.observe_ctx = options->observe_ctx,
+		.report = &log->report,
+	};
+	const struct dwal_report *report = &log->report.pub;
+
+	for (size_t i = 0; i < log->count; i++) {
+		bool active = i + 1 == log->count;
+		int rc = recover_replay(&recovery, log->segments[i], active, error);
+
+		if (rc)
+			return rc;
+	}
+	log->last_txid = report->last_txid_seen;
+	if (options->strict && report->intact_records_behind)
+		return error_set_at(
+			error, DWAL_EBEHIND, report->damage->segment, report->damage->offset,
+			report->damage->reason,
+			"%.200s/%08u.dwal: %s at offset %llu with %llu intact records behind it: "
+			"no crash leaves that; nothing was changed; opening without 'strict' "
+			"moves them to a side file",
+			log->dir, report->damage->segment,
+			dwal_frame_status_text(report->damage->reason),
+			(unsigned long long)report->damage->offset,
+			(unsigned long long)report->intact_records_behind);
+	return 0;
+}
+
+struct sweep {
+	const dwal_log *log;
+	bool removed;
+};
+
+static int remove_temp(void *ctx, const char *name)
+{
+	struct sweep *sweep = ctx;
+	const dwal_log *log = sweep->log;
+
+	/* One that stays is only untidy: nobody reads it. */
+	if (segment_is_temp_file(name) && log->io->unlinkat(log->io, log->dirfd, name, 0) == 0)
+		sweep->removed = true;
+	return 0;
+}
+
+static int remove_temps(const dwal_log *log)
+{
+	struct sweep sweep = {.log = log};
+	int rc = log->io->list(log->io, log->dirfd, remove_temp, &sweep);
+
+	return rc || !sweep.removed ? rc : log->io->fsync(log->io, log->dirfd);
+}
+
+static void refuse_writes(dwal_log *log, int why)
+{
+	const struct dwal_report *report = &log->report.pub;
+
+	(void)snprintf(
+		log->refusal_text, sizeof(log->refusal_text), /* cut if long */
+		"%.200s/%08u.dwal: read-only: the torn tail of %llu bytes at offset %llu could "
+		"not be copied to a side file (%s), so nothing was cut off; make that "
+		"possible, then open the log again",
+		log->dir, log_active(log)->id, (unsigned long long)report->tail_bytes_discarded,
+		(unsigned long long)log_active(log)->end, dwal_strerror(why));
+	atomic_store(&log->refusal, DWAL_EREADONLY);
+}
+
+/* The first changes to what was found. */
+static int repair(dwal_log *log, struct dwal_error *error)
+{
+	struct segment *active = log_active(log);
+	int why, rc = remove_temps(log);
+
+	if (rc)
+		return explain(log, rc, "cannot remove temporary files", error);
+	if (log->report.pub.tail_truncated) {
+		rc = recover_cut_tail(log->io, log->dirfd, active, &log->report, &why);
+		if (rc > 0)
+			refuse_writes(log, why);
+	}
+	/* Also when nothing was cut: a writer before us may have died between
+	 * its cut and its sync. */
+	if (rc >= 0)
+		rc = log->io->fdatasync(log->io, active->fd);
+	if (rc < 0)
+		return explain(log, rc, "cannot cut off the torn tail", error);
+	rc = report_side_files(&log->report, log->io, log->dirfd);
+	return rc ? explain(log, rc, "cannot list the directory", error) : 0;
+}
+
+static int open_locked(dwal_log *log, const struct dwal_options *options, struct dwal_error *error)
+{
+	int rc = log->io->fsync(log->io, log->dirfd);
+
+	if (rc)
+		return explain(log, rc, "cannot sync the directory", error);
+	rc = find_segments(log, options->must_exist, error);
+	if (rc)
+		return rc;
+	rc = distrust_cache(log);
+	if (rc)
+		return explain(log, rc, "cannot sync the active segment", error);
+	rc = replay(log, options, error);
+	return rc ? rc : repair(log, error);
+}
+
+int dwal_log_open(const char *dir, const struct dwal_options *options, dwal_log **out,
+		  struct dwal_error *error)
+{
+	static const struct dwal_options defaults;
+	dwal_log *log;
+	int rc;
+
+	if (!options)
+		options = &defaults;
+	log = new_log(dir, options);
+	if (!log)
+		return error_set(error, -ENOMEM, "%s: %s", dir, dwal_strerror(-ENOMEM));
+	rc = open_directory(log, options->must_exist, error);
+	if (!rc)
+		rc = lock_acquire(log->io, log->dirfd, dir, options->lock_wait_ms, &log->lock,
+				  error);
+	if (!rc) {
+		rc = open_locked(log, options, error);
+		if (rc)
+			lock_remove_trace(log->io, log->dirfd, &log->lock);
+	}
+	if (rc) {
+		(void)dwal_log_close(log); /* the first error tells */
+		return rc;
+	}
+	*out = log;
+	return 0;
+}

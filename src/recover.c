@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Policy only: torn tail or corruption, side file, cut or refuse; fills the
+ * report. Must not know locks, keys, or how frames are found.
+ */
+#include "recover.h"
+#include "scan.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define SIDE_TEMP "torn" TEMP_SUFFIX
+
+bool recover_is_torn_tail(bool active, enum dwal_frame_status reason)
+{
+	return active &&
+	       (reason == DWAL_TRUNCATED || reason == DWAL_BAD_CRC || reason == DWAL_ZEROED_HEADER);
+}
+
+int recover_describe(const char *dir, uint32_t segment, uint64_t offset,
+		     enum dwal_frame_status reason, struct dwal_error *error)
+{
+	char name[SEGMENT_NAME_SIZE];
+
+	segment_name(segment, name);
+	return error_set_at(
+		error, DWAL_ECORRUPT, segment, offset, reason,
+		"%.200s/%s: %s at offset %llu (segment %u): damage that no crash explains; "
+		"nothing was changed; see all of it with 'datawal report', and put "
+		"back a good copy of the segment",
+		dir, name, dwal_frame_status_text(reason), (unsigned long long)offset, segment);
+}
+
+static int replay_records(const struct recovery *recovery, struct segment_scan *scan,
+			  uint64_t *records, enum dwal_frame_status *status)
+{
+	struct dwal_record record;
+	int rc;
+
+	while ((rc = segment_scan_next(scan, &record, status)) == 0) {
+		++*records;
+		report_record(recovery->report, &record);
+		if (recovery->observe)
+			rc = recovery->observe(recovery->observe_ctx, &record);
+		if (rc < 0)
+			return rc;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static int note_damage(const struct recovery *recovery, struct segment *segment, uint64_t size,
+		       bool active, enum dwal_frame_status reason)
+{
+	const struct dwal_damage damage = {
+		.segment = segment->id,
+		.offset = segment->end,
+		.bytes = size - segment->end,
+		.reason = reason,
+		.torn_tail = recover_is_torn_tail(active, reason),
+	};
+	uint64_t behind;
+	int rc = segment_count_intact(segment, segment->end + 1, size, &behind);
+
+	if (rc)
+		return rc;
+	recovery->report->pub.intact_records_behind += behind;
+	return report_damage(recovery->report, &damage);
+}
+
+static int cannot_replay(const struct recovery *recovery, const struct segment *segment, int rc,
+			 struct dwal_error *error)
+{
+	char name[SEGMENT_NAME_SIZE];
+
+	segment_name(segment->id, name);
+	return error_set_at(error, rc, segment->id, 0, DWAL_FRAME_OK,
+			    "%.200s/%s: cannot be replayed: %s", recovery->dir, name,
+			    dwal_strerror(rc));
+}
+
+int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
+		   struct dwal_error *error)
+{
+	enum dwal_frame_status status;
+	struct segment_scan scan;
+	uint64_t records = 0, size;
+	int rc;
+
+	segment_scan_init(&scan, segment, 0, segment->end);
+	rc = replay_records(recovery, &scan, &records, &status);
+	segment_scan_release(&scan);
+	if (rc)
+		return cannot_replay(recovery, segment, rc, error);
+
+	size = scan.limit;
+	segment->end = scan.offset;
+	segment->records = records;
+	recovery->report->pub.files_scanned++;
+	if (status == DWAL_FRAME_OK)
+		return 0;
+	rc = note_damage(recovery, segment, size, active, status);
+	if (rc)
+		return cannot_replay(recovery, segment, rc, error);
+	if (recover_is_torn_tail(active, status))
+		return 0;
+	return recover_describe(recovery->dir, segment->id, segment->end, status, error);
+}
+
+/* A synced copy of the torn bytes under a temporary name. */
+static int copy_tail(const struct io *io, int dirfd, struct segment *segment, uint64_t bytes)
+{
+	int fd = io_open(io, dirfd, SIDE_TEMP, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+	int rc, close_rc;
+
+	if (fd < 0)
+		return fd;
+	rc = io_copy(io, segment->fd, segment->end, bytes, fd);
+	if (!rc)
+		rc = io->fsync(io, fd);
+	close_rc = io_close(io, &fd);
+	return rc ? rc : close_rc;
+}
+
+/* Gives the copy the first free name: NAME.torn-OFFSET, then .2, .3 ... */
+static int name_tail(const struct io *io, int dirfd, const struct segment *segment, char **out)
+{
+	char name[SEGMENT_NAME_SIZE];
+	int rc = -EEXIST;
+
+	segment_name(segment->id, name);
+	for (unsigned int n = 1; rc == -EEXIST && n; n++) {
+		cleanup_free char *side = NULL;
+		char count[16] = "";
+
+		if (n > 1)
+			(void)snprintf(count, sizeof(count), ".%u", n); /* fits */
+		if (asprintf(&side, "%s.torn-%llu%s", name, (unsigned long long)segment->end,
+			     count) < 0) {
+			side = NULL;
+			return -ENOMEM;
+		}
+		rc = io_rename_noreplace(io, dirfd, SIDE_TEMP, side);
+		if (!rc)
+			*out = steal_pointer(&side);
+	}
+	return rc;
+}
+
+static int save_tail(const struct io *io, int dirfd, struct segment *segment, uint64_t bytes,
+		     char **side_file)
+{
+	int rc = copy_tail(io, dirfd, segment, bytes);
+
+	if (!rc)
+		rc = name_tail(io, dirfd, segment, side_file);
+	if (rc)
+		(void)io->unlinkat(io, dirfd, SIDE_TEMP, 0); /* else the next open does */
+	return rc ? rc : io->fsync(io, dirfd);
+}
+
+int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, struct report *report,
+		     int *why)
+{
+	uint64_t bytes = report->pub.tail_bytes_discarded;
+	char *side_file = NULL;
+	int rc = save_tail(io, dirfd, segment, bytes, &side_file);
+
+	report->made_side_file = side_file;
+	report->pub.made_side_file = side_file;
+	if (rc) {
+		*why = rc;
+		return 1;
+	}
+	return io->ftruncate(io, segment->fd, (off_t)segment->end);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Recovery policy: what damage means, and what is done about a torn tail.
+ */
+#ifndef DWAL_RECOVER_H
+#define DWAL_RECOVER_H
+
+#include "datawal.h"
+#include "report.h"
+#include "segment.h"
+
+/* What a replay goes to. */
+struct recovery {
+	const char *dir;         /* for messages */
+	dwal_observe_fn observe; /* may be NULL */
+	void *observe_ctx;
+	struct report *report;
+};
+
+/* Fills *error for damage that is not a torn tail; returns DWAL_ECORRUPT. */
+int recover_describe(const char *dir, uint32_t segment, uint64_t offset,
+		     enum dwal_frame_status reason, struct dwal_error *error);
+
+/* True if this is what a power cut leaves at the end of the active segment. */
+bool recover_is_torn_tail(bool active, enum dwal_frame_status reason);
+
+/* Replays a segment up to segment->end, then sets end and records to what is
+ * whole. A damage goes into the report with the intact records behind it; a
+ * torn tail is then no error, anything else is DWAL_ECORRUPT. Also a negative
+ * value from observe, or -errno. */
+int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
+		   struct dwal_error *error);
+
+/* Copies the torn tail behind segment->end to a side file and cuts it off.
+ * 0; 1 when the copy could not be made and so nothing was cut: *why is then
+ * the -errno; -errno when cutting failed, the copy being safe. */
+int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, struct report *report,
+		     int *why);
+
+#endif

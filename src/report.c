@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Filling in a recovery report. Must not know how damage is found or what is
+ * done about it.
+ */
+#include "report.h"
+#include "segment.h"
+#include "util.h"
+
+#include <errno.h>
+
+static void free_names(char **names, size_t n)
+{
+	while (n)
+		free(names[--n]);
+	free(names);
+}
+
+void report_release(struct report *report)
+{
+	free(report->damage);
+	free_names(report->side_files, report->pub.side_file_count);
+	free(report->made_side_file);
+	*report = (struct report){0};
+}
+
+void report_record(struct report *report, const struct dwal_record *record)
+{
+	struct dwal_report *pub = &report->pub;
+
+	if (pub->damage_count) {
+		pub->intact_records_behind++;
+		return;
+	}
+	if (pub->records_replayed && record->txid <= report->previous_txid)
+		pub->txids_out_of_order++;
+	report->previous_txid = record->txid;
+	if (record->txid > pub->last_txid_seen)
+		pub->last_txid_seen = record->txid;
+	if (record->type == DWAL_RAW)
+		pub->raw_records++;
+	pub->records_replayed++;
+}
+
+int report_damage(struct report *report, const struct dwal_damage *damage)
+{
+	struct dwal_report *pub = &report->pub;
+	struct dwal_damage *grown =
+		reallocarray(report->damage, pub->damage_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	grown[pub->damage_count++] = *damage;
+	pub->damage = report->damage = grown;
+	if (damage->torn_tail) {
+		pub->tail_truncated++;
+		pub->tail_bytes_discarded += damage->bytes;
+	} else if (damage->reason == DWAL_BAD_VERSION) {
+		pub->unsupported_versions++;
+	} else {
+		pub->mid_stream_errors++;
+	}
+	return 0;
+}
+
+struct names {
+	char **names;
+	size_t n;
+};
+
+static int add_side_file(void *ctx, const char *name)
+{
+	struct names *list = ctx;
+	char **grown;
+
+	if (!segment_is_side_file(name))
+		return 0;
+	grown = reallocarray(list->names, list->n + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	list->names = grown;
+	grown[list->n] = strdup(name);
+	if (!grown[list->n])
+		return -ENOMEM;
+	list->n++;
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int report_side_files(struct report *report, const struct io *io, int dirfd)
+{
+	struct names list = {0};
+	int rc = io->list(io, dirfd, add_side_file, &list);
+
+	if (rc) {
+		free_names(list.names, list.n);
+		return rc;
+	}
+	if (list.n)
+		qsort(list.names, list.n, sizeof(*list.names), compare_names);
+	free_names(report->side_files, report->pub.side_file_count);
+	report->side_files = list.names;
+	report->pub.side_files = (const char *const *)list.names;
+	report->pub.side_file_count = list.n;
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * A recovery report while it is being filled in.
+ */
+#ifndef DWAL_REPORT_H
+#define DWAL_REPORT_H
+
+#include "datawal.h"
+#include "io.h"
+
+/* pub is what users see; its pointers lead to what the others own. Zero is an
+ * empty report. */
+struct report {
+	struct dwal_report pub;
+	struct dwal_damage *damage;
+	char **side_files;
+	char *made_side_file;
+	uint64_t previous_txid;
+};
+
+void report_release(struct report *report);
+
+/* Counts a replayed record. */
+void report_record(struct report *report, const struct dwal_record *record);
+
+/* Adds a damage and counts it. 0 or -ENOMEM. */
+int report_damage(struct report *report, const struct dwal_damage *damage);
+
+/* Lists the side files in the directory, in byte order. 0 or -errno. */
+int report_side_files(struct report *report, const struct io *io, int dirfd);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Going through the frames of one segment. Must not know which segment is the
+ * active one, nor what follows from what it finds.
+ */
+#include "scan.h"
+#include "frame.h"
+#include "util.h"
+
+#include <errno.h>
+
+/* Small enough to stay in the CPU's cache, large enough for few calls. */
+#define WINDOW_SIZE (256u << 10)
+
+void segment_scan_init(struct segment_scan *scan, struct segment *segment, uint64_t offset,
+		       uint64_t limit)
+{
+	*scan = (struct segment_scan){.segment = segment, .offset = offset, .limit = limit};
+}
+
+void segment_scan_release(struct segment_scan *scan)
+{
+	free(scan->window);
+	scan->window = NULL;
+	scan->window_size = scan->window_len = 0;
+}
+
+void segment_scan_move(struct segment_scan *scan, struct segment *segment, uint64_t offset,
+		       uint64_t limit)
+{
+	scan->segment = segment;
+	scan->offset = offset;
+	scan->limit = limit;
+	scan->window_len = 0;
+}
+
+static int make_room(struct segment_scan *scan, size_t need)
+{
+	if (need <= scan->window_size)
+		return 0;
+	segment_scan_release(scan); /* read again rather than hold both */
+	if (need < WINDOW_SIZE)
+		need = WINDOW_SIZE;
+	scan->window = malloc(need);
+	if (!scan->window)
+		return -ENOMEM;
+	scan->window_size = need;
+	return 0;
+}
+
+/* Points *p at the byte at scan->offset, with at least need bytes behind it,
+ * fewer only at the limit. */
+static int look(struct segment_scan *scan, size_t need, const unsigned char **p, size_t *len)
+{
+	uint64_t left = scan->limit - scan->offset;
+	uint64_t at = scan->offset - scan->window_start; /* huge when before it */
+	size_t n;
+	int rc;
+
+	if (need > left)
+		need = (size_t)left;
+	if (at > scan->window_len || need > scan->window_len - at) {
+		rc = make_room(scan, need ? need : 1);
+		if (rc)
+			return rc;
+		n = scan->window_size < left ? scan->window_size : (size_t)left;
+		rc = io_pread_full(scan->segment->io, scan->segment->fd, scan->window, n,
+				   scan->offset, &scan->window_len);
+		if (rc)
+			return rc;
+		scan->window_start = scan->offset;
+		at = 0;
+		if (scan->window_len < n) /* cut since its size was taken */
+			scan->limit = scan->offset + scan->window_len;
+	}
+	*p = scan->window + at;
+	*len = scan->window_len - (size_t)at;
+	return 0;
+}
+
+/* As dwal_frame_decode(), for the frame at scan->offset. */
+static int decode_here(struct segment_scan *scan, struct dwal_record *record,
+		       enum dwal_frame_status *status)
+{
+	const unsigned char *p;
+	size_t len;
+	int rc = look(scan, DWAL_HEADER_SIZE, &p, &len);
+
+	if (rc)
+		return rc;
+	*status = frame_parse_header(p, len, record);
+	if (*status >= DWAL_BAD_MAGIC && frame_header_is_torn(p, scan->offset))
+		*status = DWAL_ZEROED_HEADER;
+	if (*status != DWAL_FRAME_OK)
+		return 0;
+	if (record->length > scan->limit - scan->offset) {
+		*status = DWAL_TRUNCATED;
+		return 0;
+	}
+	rc = look(scan, record->length, &p, &len);
+	if (rc)
+		return rc;
+	*status = dwal_frame_decode(p, len, record);
+	return 0;
+}
+
+int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
+		      enum dwal_frame_status *status)
+{
+	struct dwal_record found;
+	int rc;
+
+	*status = DWAL_FRAME_OK;
+	if (scan->offset >= scan->limit)
+		return DWAL_END;
+	rc = decode_here(scan, &found, status);
+	if (rc)
+		return rc;
+	if (scan->offset >= scan->limit) { /* the file turned out to end here */
+		*status = DWAL_FRAME_OK;
+		return DWAL_END;
+	}
+	if (*status != DWAL_FRAME_OK)
+		return DWAL_END;
+	found.segment = scan->segment->id;
+	found.offset = scan->offset;
+	scan->offset += found.length;
+	*record = found;
+	return 0;
+}
+
+/* What remains to be spent on a search for frames at any position. */
+struct search {
+	struct segment_scan scan;
+	uint64_t budget; /* bytes that may still be checked by CRC */
+	uint64_t found;
+	unsigned char *buffer; /* for frames larger than the window */
+};
+
+/* Looks at scan->offset, where the magic stands, and steps past what is found
+ * there. */
+static int try_frame(struct search *search, const unsigned char *p, size_t len)
+{
+	struct segment_scan *scan = &search->scan;
+	enum dwal_frame_status status;
+	struct dwal_record record;
+	int rc = 0;
+
+	status = frame_parse_header(p, len, &record);
+	if (status == DWAL_FRAME_OK && record.length > scan->limit - scan->offset)
+		status = DWAL_TRUNCATED;
+	if (status == DWAL_FRAME_OK) {
+		if (record.length > search->budget) {
+			scan->offset = scan->limit;
+			return 0;
+		}
+		search->budget -= record.length;
+		if (record.length > len)
+			rc = segment_check(scan->segment, scan->offset, scan->limit, search->buffer,
+					   WINDOW_SIZE, &record, &status);
+		else
+			status = dwal_frame_decode(p, len, &record);
+	}
+	if (rc)
+		return rc;
+	if (status == DWAL_FRAME_OK)
+		search->found++;
+	scan->offset += status == DWAL_FRAME_OK ? record.length : 1;
+	return 0;
+}
+
+static int search_step(struct search *search)
+{
+	struct segment_scan *scan = &search->scan;
+	const unsigned char *p, *magic;
+	size_t len;
+	int rc = look(scan, DWAL_HEADER_SIZE, &p, &len);
+
+	if (rc)
+		return rc;
+	magic = memmem(p, len, FRAME_MAGIC, FRAME_MAGIC_SIZE);
+	if (!magic) {
+		/* The last bytes may be the start of one; fewer than a magic at
+		 * the limit are not. */
+		scan->offset += len < FRAME_MAGIC_SIZE ? len : len - (FRAME_MAGIC_SIZE - 1);
+		return 0;
+	}
+	scan->offset += (uint64_t)(magic - p);
+	rc = look(scan, DWAL_HEADER_SIZE, &p, &len);
+	return rc ? rc : try_frame(search, p, len);
+}
+
+int segment_count_intact(struct segment *segment, uint64_t offset, uint64_t limit, uint64_t *count)
+{
+	struct search search = {.budget = 256u << 20};
+	int rc = 0;
+
+	if (offset < limit)
+		search.budget += 4 * (limit - offset);
+	search.buffer = malloc(WINDOW_SIZE);
+	if (!search.buffer)
+		return -ENOMEM;
+	segment_scan_init(&search.scan, segment, offset, limit);
+	while (!rc && search.scan.offset < search.scan.limit)
+		rc = search_step(&search);
+	segment_scan_release(&search.scan);
+	free(search.buffer);
+	if (!rc)
+		*count = search.found;
+	return rc;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Live values: read whole, or piece by piece through a handle. Every frame is
+ * checked against its CRC and against the key it was found by before a byte
+ * of it is handed out. Changes nothing.
+ */
+#include "kv.h"
+
+#include "util.h"
+
+#include <errno.h>
+
+#define CHECK_BUFFER (1u << 20) /* bytes */
+
+struct dwal_value {
+	dwal_kv *kv;
+	struct segment *segment; /* a reference */
+	struct dwal_place place;
+	uint32_t size;
+	enum { UNCHECKED, GOOD, BAD } state;
+	size_t key_len;
+	unsigned char key[];
+};
+
+int kv_corrupt(const dwal_kv *kv, const struct dwal_place *place, enum dwal_frame_status status,
+	       const char *what, struct dwal_error *error)
+{
+	return error_set_at(error, DWAL_ECORRUPT, place->segment, place->offset, status,
+			    "%s: segment %08u, offset %llu: %s where a value should be; "
+			    "check the disk, then see what `datawal verify` says",
+			    kv_dir(kv), place->segment, (unsigned long long)place->offset,
+			    status == DWAL_FRAME_OK ? what : dwal_frame_status_text(status));
+}
+
+/* The failure of segment_read() and its like; 1 is a file that ends too soon. */
+static int fail(const dwal_kv *kv, const struct dwal_place *place, int err,
+		struct dwal_error *error)
+{
+	if (err > 0)
+		return kv_corrupt(kv, place, DWAL_TRUNCATED, NULL, error);
+	return error_set_at(error, err, place->segment, place->offset, DWAL_FRAME_OK,
+			    "%s: segment %08u, offset %llu: %s", kv_dir(kv), place->segment,
+			    (unsigned long long)place->offset, dwal_strerror(err));
+}
+
+static int check_record(const dwal_kv *kv, const struct dwal_place *place, struct dwal_bytes key,
+			const struct dwal_record *record, struct dwal_error *error)
+{
+	if (record->type != DWAL_PUT)
+		return kv_corrupt(kv, place, DWAL_FRAME_OK, "a record of another type", error);
+	if (record->key.len != key.len ||
+	    (key.len > 0 && memcmp(record->key.data, key.data, key.len) != 0))
+		return kv_corrupt(kv, place, DWAL_FRAME_OK, "a record of another key", error);
+	return 0;
+}
+
+static int read_record(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
+		       const struct dwal_place *place, void *frame, struct dwal_record *record,
+		       struct dwal_error *error)
+{
+	enum dwal_frame_status status;
+	int err = segment_read_frame(segment, place->offset, place->length, frame, record, &status);
+
+	if (err)
+		return fail(kv, place, err, error);
+	if (status != DWAL_FRAME_OK)
+		return kv_corrupt(kv, place, status, NULL, error);
+	return check_record(kv, place, key, record, error);
+}
+
+int kv_read(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
+	    const struct dwal_place *place, void **buffer, struct dwal_bytes *payload,
+	    struct dwal_error *error)
+{
+	cleanup_free void *frame = malloc(place->length);
+	struct dwal_record record;
+	int err;
+
+	if (!frame)
+		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(kv));
+	err = read_record(kv, segment, key, place, frame, &record, error);
+	if (err)
+		return err;
+	*payload = record.payload;
+	*buffer = steal_pointer(&frame);
+	return 0;
+}
+
+int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
+		 struct dwal_bytes *payload, struct dwal_error *error)
+{
+	struct segment *segment = kv_segment(kv, item->place.segment);
+	int err = kv_read(kv, segment, item->key, &item->place, buffer, payload, error);
+	(void)segment_unref(segment); /* only read from: nothing can be lost */
+	return err;
+}
+
+int dwal_kv_get(dwal_kv *kv, const void *key, size_t key_len, void **value, size_t *value_len,
+		struct dwal_error *error)
+{
+	const struct dwal_bytes bytes = {key, key_len};
+	struct keydir_value found;
+	struct dwal_bytes payload;
+	struct dwal_place place;
+	struct segment *segment;
+	void *buffer;
+	int err = kv_find(kv, bytes, &found, &segment);
+
+	if (err)
+		return err;
+	place = kv_place(&found, key_len);
+	err = kv_read(kv, segment, bytes, &place, &buffer, &payload, error);
+	(void)segment_unref(segment); /* only read from: nothing can be lost */
+	if (err)
+		return err;
+	/* the frame's buffer becomes the value's: no second allocation */
+	memmove(buffer, payload.data, payload.len);
+	*value = buffer;
+	*value_len = payload.len;
+	return 0;
+}
+
+int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out)
+{
+	struct keydir_value found;
+	dwal_value *value = malloc(sizeof(*value) + key_len);
+	int err;
+
+	if (!value)
+		return -ENOMEM;
+	err = kv_find(kv, (struct dwal_bytes){key, key_len}, &found, &value->segment);
+	if (err) {
+		free(value);
+		return err;
+	}
+	value->kv = kv;
+	value->place = kv_place(&found, key_len);
+	value->size = found.value_len;
+	value->state = UNCHECKED;
+	value->key_len = key_len;
+	put_bytes(value->key, (struct dwal_bytes){key, key_len});
+	*out = value;
+	return 0;
+}
+
+void dwal_value_close(dwal_value *value)
+{
+	if (!value)
+		return;
+	(void)segment_unref(value->segment); /* only read from: nothing can be lost */
+	free(value);
+}
+
+uint32_t dwal_value_size(const dwal_value *value)
+{
+	return value->size;
+}
+
+struct dwal_place dwal_value_place(const dwal_value *value)
+{
+	return value->place;
+}
+
+int dwal_value_crc32c(const dwal_value *value, uint32_t *crc)
+{
+	uint64_t end = value->place.offset + value->place.length;
+	unsigned char stored[DWAL_TRAILER_SIZE];
+	int err = segment_read(value->segment, end - sizeof(stored), stored, sizeof(stored));
+
+	if (err)
+		return err > 0 ? DWAL_ECORRUPT : err;
+	*crc = get_le32(stored);
+	return 0;
+}
+
+static int remember(dwal_value *value, int err)
+{
+	if (err == 0)
+		value->state = GOOD;
+	else if (err == DWAL_ECORRUPT)
+		value->state = BAD;
+	return err;
+}
+
+/* A frame that fits the buffer: checking it and the read are one. */
+static int check_and_read(dwal_value *value, uint64_t offset, void *buffer, size_t n,
+			  struct dwal_error *error)
+{
+	const struct dwal_bytes key = {value->key, value->key_len};
+	cleanup_free void *frame = malloc(value->place.length);
+	struct dwal_record record;
+	int err;
+
+	if (!frame)
+		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(value->kv));
+	err = read_record(value->kv, value->segment, key, &value->place, frame, &record, error);
+	if (!err && n > 0)
+		memcpy(buffer, (const unsigned char *)record.payload.data + offset, n);
+	return remember(value, err);
+}
+
+static int check_pieces(dwal_value *value, struct dwal_error *error)
+{
+	const struct dwal_place *place = &value->place;
+	cleanup_free void *buffer = malloc(CHECK_BUFFER);
+	enum dwal_frame_status status;
+	struct dwal_record record;
+	int err;
+
+	if (!buffer)
+		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(value->kv));
+	err = segment_check(value->segment, place->offset, place->offset + place->length, buffer,
+			    CHECK_BUFFER, &record, &status);
+	if (!err && status == DWAL_FRAME_OK && record.length != place->length)
+		status = DWAL_TRUNCATED;
+	if (!err && status != DWAL_FRAME_OK)
+		return kv_corrupt(value->kv, place, status, NULL, error);
+	if (!err)
+		err = segment_read(value->segment, place->offset + DWAL_HEADER_SIZE, buffer,
+				   record.key.len);
+	if (err)
+		return fail(value->kv, place, err, error);
+	record.key.data = buffer;
+	return check_record(value->kv, place, (struct dwal_bytes){value->key, value->key_len},
+			    &record, error);
+}
+
+static int check_and_read_pieces(dwal_value *value, uint64_t offset, void *buffer, size_t n,
+				 struct dwal_error *error)
+{
+	uint64_t payload = value->place.offset + DWAL_HEADER_SIZE + value->key_len;
+	int err = 0;
+
+	if (value->state == UNCHECKED)
+		err = remember(value, check_pieces(value, error));
+	if (err)
+		return err;
+	err = segment_read(value->segment, payload + offset, buffer, n);
+	return err ? fail(value->kv, &value->place, err, error) : 0;
+}
+
+int dwal_value_read(dwal_value *value, uint64_t offset, void *buffer, size_t n, size_t *got,
+		    struct dwal_error *error)
+{
+	uint64_t left = offset < value->size ? value->size - offset : 0;
+	int err;
+
+	if (value->state == BAD)
+		return kv_corrupt(value->kv, &value->place, DWAL_FRAME_OK, "damage", error);
+	if (n > left)
+		n = left;
+	if (n == 0)
+		offset = 0;
+	if (value->state == UNCHECKED && value->place.length <= CHECK_BUFFER)
+		err = check_and_read(value, offset, buffer, n, error);
+	else
+		err = check_and_read_pieces(value, offset, buffer, n, error);
+	if (!err)
+		*got = n;
+	return err;
+}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The clauses of src/CANON.md that are held from the inside: each test case of the programs
+test_core_* in tests/unit, run on its own, with the clauses it is for."""
+import re
+import subprocess
+
+import pytest
+from pytest import mark
+
+import paths
+import suspicion
+
+CASES = [
+    ("frame", "crc_gives_the_check_values", mark.clause("C2")),
+    ("frame", "crc_implementations_agree_at_every_length_start_and_cut", mark.clause("C2")),
+    ("frame", "a_frame_reads_back_as_it_was_written", mark.clause("C2")),
+    ("frame", "limits_are_refused", mark.clause("C22")),
+    ("frame", "no_truncation_is_accepted", mark.clause("C2")),
+    ("frame", "no_flipped_bit_is_accepted", mark.clause("C2")),
+    ("frame", "the_first_wrong_field_is_named", mark.clause("C2")),
+    ("frame", "the_torn_header_rule_holds_for_every_boundary_and_byte", mark.clause("C3")),
+    ("frame", "a_header_of_zeros_is_torn_anywhere_and_a_right_one_nowhere_else", mark.clause("C3")),
+    ("lock", "a_second_writer_is_told_who_holds_the_lock", mark.clause("C4")),
+    ("lock", "a_writer_waits_for_the_lock_as_long_as_it_is_told", mark.clause("C4")),
+    ("lock", "the_lock_is_not_inherited_by_a_program", mark.clause("C4")),
+    ("open", "a_new_log_is_made_durable_name_by_name", mark.clause("C5", "C6")),
+    ("open", "opening_syncs_before_it_reads_and_cuts_only_what_is_saved", mark.clause("C6", "C8")),
+    ("open", "every_cut_of_the_last_record_keeps_all_others_and_saves_its_bytes",
+     mark.clause("C7", "C8", "C13")),
+    ("open", "a_side_file_never_replaces_another", mark.clause("C8")),
+    ("open", "without_a_side_file_nothing_is_cut_and_the_log_is_read_only", mark.clause("C9")),
+    ("open", "a_refused_open_names_the_place_and_changes_nothing", mark.clause("C10")),
+    ("open", "a_torn_sealed_segment_is_refused", mark.clause("C10")),
+    ("open", "strict_refuses_intact_records_behind_a_torn_tail", mark.clause("C11", "C12")),
+    ("open", "zeros_are_never_records_and_end_the_log", mark.clause("C3", "C7")),
+    ("open", "must_exist_creates_nothing", mark.clause("C5")),
+    ("open", "only_segment_names_count_and_gaps_and_empty_files_are_fine",
+     mark.clause("C1", "C14")),
+    ("open", "the_last_segment_is_not_rotated_past", mark.clause("C20")),
+    ("open", "left_over_temporary_files_go_and_side_files_stay", mark.clause("C15")),
+    ("open", "the_observer_sees_every_record_and_may_stop_the_open", mark.clause("C13")),
+    ("log", "places_say_where_records_are_and_txids_rise_from_one", mark.clause("C14", "C24")),
+    ("log", "bad_operations_are_refused_and_write_nothing", mark.clause("C22")),
+    ("log", "a_batch_is_one_write_whatever_its_payloads_and_reads_back", mark.clause("C16")),
+    ("log", "the_largest_record_is_written_and_read", mark.clause("C22")),
+    ("log", "a_segment_rotates_before_it_would_grow_too_large_and_no_batch_is_split",
+     mark.clause("C16", "C20")),
+    ("log", "rotation_syncs_the_old_segment_and_then_the_new_name", mark.clause("C20")),
+    ("log", "txids_do_not_wrap", mark.clause("C14")),
+    ("log", "short_writes_are_finished", mark.clause("C16")),
+    ("log", "a_failed_batch_is_cut_back_synced_and_leaves_the_log_usable", mark.clause("C17")),
+    ("log", "a_failed_sync_poisons_and_reading_goes_on", mark.clause("C19")),
+    ("log", "a_failed_cut_back_poisons", mark.clause("C19")),
+    ("log", "a_rotation_that_cannot_create_changes_nothing_and_a_failed_sync_poisons",
+     mark.clause("C19", "C20")),
+    ("log", "close_does_not_sync_and_releases_everything", mark.clause("C23")),
+    ("log", "a_failed_close_is_told_and_releases_everything_all_the_same", mark.clause("C23")),
+    ("sync", "concurrent_syncs_share_a_call_and_rotations_do_not_hurt", mark.clause("C18")),
+    ("sync", "appends_and_reads_go_on_during_a_sync", mark.clause("C18")),
+    ("sync", "no_two_syncs_run_at_once_not_even_a_cut_back", mark.clause("C18")),
+    ("power", "synced_records_survive_and_none_is_invented", mark.clause("C21")),
+    ("reader", "a_scan_needs_memory_for_the_largest_record_only", mark.clause("C24")),
+    ("reader", "a_reader_sees_what_was_there_when_it_opened", mark.clause("C25")),
+    ("reader", "a_reader_creates_nothing", mark.clause("C25")),
+    ("reader", "a_torn_tail_ends_a_reader_and_damage_elsewhere_is_an_error", mark.clause("C26")),
+    ("reader", "a_report_goes_past_hard_errors", mark.clause("C12", "C26")),
+    ("reader", "a_reader_retries_when_a_name_appears_vanishes_or_changes_identity",
+     mark.clause("C25")),
+    ("reader", "a_reader_gives_up_when_the_segments_never_rest", mark.clause("C25")),
+    ("reader", "no_truncation_or_flipped_bit_of_a_segment_invents_a_record", mark.clause("C2")),
+    ("reader", "intact_records_are_found_at_any_byte", mark.clause("C12")),
+    ("reader", "a_frame_in_a_value_is_not_one_more", mark.clause("C12")),
+    ("reader", "an_intact_record_is_found_across_the_edge_of_what_is_read_at_once",
+     mark.clause("C12")),
+    ("reader", "hostile_bytes_do_not_make_the_search_quadratic", mark.clause("C12")),
+    ("reader", "a_file_cut_while_it_is_read_ends_the_iteration", mark.clause("C26")),
+]
+
+
+@mark.sanitize
+@mark.deadline(180)
+@mark.parametrize("program, case", [
+    pytest.param(f"test_core_{part}", case, marks=clauses, id=case)
+    for part, case, clauses in CASES])
+def test_core(program, case):
+    done = subprocess.run([paths.program(f"tests/{program}"), case], capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=170, check=False)
+    suspicion.check(case, done.stderr)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")[-8000:]
+
+
+def test_every_case_of_these_programs_is_in_the_table():
+    found = {(path.stem.removeprefix("test_core_"), case)
+             for path in (paths.ROOT / "tests/unit").glob("test_core_*.c")
+             for case in re.findall(r"\bUNIT\((\w+)\)", path.read_text())}
+    assert found == {row[:2] for row in CASES}

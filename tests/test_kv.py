@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The store's clauses on keys, values and derived files, each with the parts of the unit programs
+that hold it."""
+import subprocess
+
+import pytest
+
+import paths
+import suspicion
+
+
+def holds(clause, program, *names):
+    """Parameters: the clause's mark, a unit program, and the tests in it to run."""
+    return [pytest.param(program, name, marks=clause, id=name) for name in names]
+
+
+CASES = [
+    *holds(pytest.mark.clause("C27"), "test_kv",
+           "store_equals_a_naive_fold_also_when_opened_again", "batch_is_applied_in_order",
+           "threads_see_whole_values_and_leave_what_a_new_open_finds"),
+    *holds(pytest.mark.clause("C28"), "test_kv",
+           "failed_put_leaves_the_old_value_and_no_new_key"),
+    *holds(pytest.mark.clause("C29"), "test_value",
+           "get_of_a_damaged_frame_is_an_error_that_says_where",
+           "valid_frame_of_another_key_or_type_is_refused"),
+    *holds(pytest.mark.clause("C30"), "test_value",
+           "value_stays_readable_after_overwrite_delete_and_rotate"),
+    *holds(pytest.mark.clause("C31"), "test_kv",
+           "deleting_an_absent_key_writes_a_tombstone", "unusual_records_are_accepted"),
+    *holds(pytest.mark.clause("C31"), "test_value", "empty_key_and_empty_value_are_like_others"),
+    *holds(pytest.mark.clause("C32"), "test_value", "cursor_shows_the_moment_of_the_call"),
+    *holds(pytest.mark.clause("C33"), "test_kv",
+           "reading_store_takes_no_lock_and_changes_nothing",
+           "reading_a_damaged_log_is_an_error_that_says_where"),
+    *holds(pytest.mark.clause("C34"), "test_compact",
+           "target_holds_live_keys_in_byte_order_and_nothing_else",
+           "many_and_large_values_come_through_in_one_segment",
+           "target_that_is_something_else_is_refused_and_left_alone",
+           "what_a_crash_left_is_deleted_and_not_continued",
+           "compaction_that_fails_at_any_step_leaves_nothing_or_all",
+           "target_gets_its_name_once_all_in_it_is_durable"),
+    *holds(pytest.mark.clause("C35"), "test_compact",
+           "export_is_exact_to_a_file_and_to_a_descriptor",
+           "export_of_every_length_decodes_to_the_same",
+           "export_that_fails_at_any_step_keeps_the_old_file"),
+    *holds(pytest.mark.clause("C36"), "test_atomic",
+           "commit_syncs_the_file_then_renames_then_syncs_the_directory",
+           "failed_write_atomic_keeps_the_old_content_and_leaves_nothing",
+           "write_atomic_replaces_a_link_and_not_its_target",
+           "write_once_never_replaces_and_leaves_nothing_behind",
+           "rename_replaces_and_crosses_directories",
+           "append_rename_and_directory_are_durable_on_return"),
+]
+
+
+@pytest.mark.parametrize("program, name", CASES)
+def test_unit_program_holds_the_clause(program, name, tmp_path):
+    done = subprocess.run([paths.program(f"tests/{program}"), name], cwd=tmp_path,
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=50, check=False)
+    suspicion.check(name, done.stderr)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")[-8000:]

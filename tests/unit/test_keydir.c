@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The key directory alone: sets, clears, empty keys, reserved entries.
+ */
+#include "keydir.h"
+#include "unit.h"
+
+enum { KEYS = 5000 };
+
+static struct dwal_bytes text(const char *string)
+{
+	return (struct dwal_bytes){string, strlen(string)};
+}
+
+static void set(struct keydir *dir, struct dwal_bytes key, uint64_t offset)
+{
+	struct keydir_value value = {.segment = 1, .offset = offset};
+	struct keydir_entry *entry;
+
+	CHECK_INT(keydir_reserve(dir, key, &entry), 0);
+	keydir_set(dir, entry, &value);
+}
+
+static void empty_key_is_a_key(void)
+{
+	struct keydir dir;
+
+	keydir_init(&dir, 1);
+	CHECK(!keydir_find(&dir, (struct dwal_bytes){NULL, 0}));
+	set(&dir, (struct dwal_bytes){NULL, 0}, 7);
+	set(&dir, (struct dwal_bytes){"\0", 1}, 8);
+	CHECK_INT(keydir_find(&dir, text(""))->offset, 7);
+	CHECK_INT(keydir_find(&dir, (struct dwal_bytes){"\0", 1})->offset, 8);
+	CHECK_INT(keydir_len(&dir), 2);
+	keydir_clear(&dir, (struct dwal_bytes){NULL, 0});
+	CHECK(!keydir_find(&dir, text("")));
+	keydir_prune(&dir, text(""));
+	CHECK_INT(keydir_len(&dir), 1);
+	keydir_release(&dir);
+}
+
+static void segment_zero_is_one_like_any_other(void)
+{
+	const struct keydir_value value = {.segment = 0, .offset = 0};
+	struct keydir_entry *entry;
+	struct keydir dir;
+
+	keydir_init(&dir, 4);
+	CHECK_INT(keydir_reserve(&dir, text("a"), &entry), 0);
+	keydir_set(&dir, entry, &value);
+	CHECK(keydir_find(&dir, text("a")));
+	CHECK_INT(keydir_len(&dir), 1);
+	keydir_release(&dir);
+}
+
+static void reserved_entry_is_no_live_key(void)
+{
+	struct keydir_entry *entry, *again;
+	struct keydir_value value;
+	struct dwal_bytes key;
+	struct keydir dir;
+
+	keydir_init(&dir, 2);
+	CHECK_INT(keydir_reserve(&dir, text("a"), &entry), 0);
+	CHECK_INT(keydir_reserve(&dir, text("a"), &again), 0);
+	CHECK(entry == again);
+	CHECK(!keydir_find(&dir, text("a")));
+	CHECK_INT(keydir_len(&dir), 0);
+	CHECK(!keydir_next(&dir, NULL, &key, &value));
+	keydir_prune(&dir, text("a"));
+	keydir_prune(&dir, text("a"));
+	keydir_release(&dir);
+}
+
+static void prune_leaves_live_keys_alone(void)
+{
+	struct keydir dir;
+
+	keydir_init(&dir, 3);
+	set(&dir, text("a"), 1);
+	keydir_prune(&dir, text("a"));
+	CHECK(keydir_find(&dir, text("a")));
+	keydir_release(&dir);
+}
+
+/* Against an array indexed by the key's number. */
+static void walk_and_find_agree_with_a_plain_array(void)
+{
+	uint64_t seed = 20240607, model[KEYS] = {0};
+	struct keydir_entry *entry = NULL;
+	struct keydir_value value;
+	struct dwal_bytes bytes;
+	size_t live = 0, walked = 0;
+	struct keydir dir;
+	char key[16];
+
+	keydir_init(&dir, seed);
+	for (uint64_t step = 1; step < 10 * KEYS; step++) {
+		size_t i = unit_random(&seed) % KEYS;
+
+		snprintf(key, sizeof(key), "%zu", i);
+		if (unit_random(&seed) % 3) {
+			set(&dir, text(key), model[i] = step);
+			continue;
+		}
+		model[i] = 0;
+		keydir_clear(&dir, text(key));
+		keydir_prune(&dir, text(key));
+	}
+	for (size_t i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof(key), "%zu", i);
+		const struct keydir_value *found = keydir_find(&dir, text(key));
+		CHECK_INT(found ? found->offset : 0, model[i]);
+		live += model[i] != 0;
+	}
+	CHECK_INT(keydir_len(&dir), live);
+	while ((entry = keydir_next(&dir, entry, &bytes, &value))) {
+		memcpy(key, bytes.data, bytes.len);
+		key[bytes.len] = 0;
+		CHECK_INT(value.offset, model[strtoul(key, NULL, 10)]);
+		walked++;
+	}
+	CHECK_INT(walked, live);
+	keydir_release(&dir);
+}
+
+/* Overwrites both of what waits and of what was there before. */
+static void loading_equals_setting_one_by_one(void)
+{
+	struct keydir_entry *entry = NULL;
+	struct keydir loaded, plain;
+	struct keydir_loader loader = {.dir = &loaded};
+	struct keydir_value value;
+	struct dwal_bytes bytes;
+	uint64_t seed = 9;
+	char key[16];
+
+	keydir_init(&loaded, 1);
+	keydir_init(&plain, 2);
+	for (uint64_t step = 1; step < 4 * KEYS; step++) {
+		value = (struct keydir_value){.segment = 1, .offset = step};
+		snprintf(key, sizeof(key), "%d", (int)(unit_random(&seed) % (step % 5 ? KEYS : 9)));
+		CHECK_INT(keydir_load(&loader, text(key), &value), 0);
+		set(&plain, text(key), step);
+		if (unit_random(&seed) % 50 == 0)
+			CHECK_INT(keydir_load_flush(&loader), 0);
+	}
+	CHECK_INT(keydir_load_flush(&loader), 0);
+	CHECK_INT(keydir_load_flush(&loader), 0);
+	CHECK_INT(keydir_len(&loaded), keydir_len(&plain));
+	while ((entry = keydir_next(&plain, entry, &bytes, &value)))
+		CHECK_INT(keydir_find(&loaded, bytes)->offset, value.offset);
+	keydir_release(&loaded);
+	keydir_release(&plain);
+}
+
+UNIT_MAIN(UNIT(segment_zero_is_one_like_any_other), UNIT(empty_key_is_a_key),
+	  UNIT(reserved_entry_is_no_live_key), UNIT(prune_leaves_live_keys_alone),
+	  UNIT(walk_and_find_agree_with_a_plain_array), UNIT(loading_equals_setting_one_by_one))
