@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The command line: one table of options for all commands, each of which
+ * says what it accepts; help is made from the same tables. It must not look
+ * at the log.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+#define FIRST_OPTION 0x100 /* above every short option */
+
+static const struct {
+	const char *name;
+	const char *argument; /* NULL: takes none */
+	const char *help;
+} option_table[] = {
+	[OPT_HELP] = {"help", NULL, "this text"},
+	[OPT_VERSION] = {"version", NULL, "the version"},
+	[OPT_JSON] = {"json", NULL, "JSON, one object a line, bytes as base64, never cut"},
+	[OPT_KEY] = {"key", "T", "the key, as it is"},
+	[OPT_KEY_BASE64] = {"key-base64", "B", "the key in standard padded base64"},
+	[OPT_KEY_HEX] = {"key-hex", "H", "the key in hexadecimal digits"},
+	[OPT_VALUE] = {"value", "T", "the value, as it is"},
+	[OPT_FILE] = {"file", "F", "what to write is in this file; or give - for stdin"},
+	[OPT_SYNC] = {"sync", NULL, "survive a power cut, too"},
+	[OPT_LIMIT] = {"limit", "N", "stop after N records"},
+	[OPT_FROM_SEGMENT] = {"from-segment", "N", "begin with this segment"},
+	[OPT_FROM_OFFSET] = {"from-offset", "N", "and with the record at this offset"},
+	[OPT_BYTES] = {"bytes", "FORM", "auto (text as text, the rest b64:), raw, base64 or hex"},
+	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes"},
+	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
+};
+#define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
+
+static void print_help(void)
+{
+	printf("Usage: datawal COMMAND DIR [OPTION]...\n"
+	       "Inspect and change a log directory.\n\nCommands:\n");
+	for (const struct command *c = commands; c->name; c++)
+		printf("  %-8s %s\n", c->name, c->summary);
+	printf("\nOptions, of every command:\n"
+	       "  --json     %s\n"
+	       "  --help     what the command does, its options, examples\n"
+	       "  --version  %s\n"
+	       "\nExit status: 0 success; 1 wrong use, or locked by another writer; 2 a torn\n"
+	       "tail, or an absent key; 3 damage or another storage error.\n"
+	       "\nExamples:\n"
+	       "  datawal put log --key alpha --value 1\n"
+	       "  datawal get log --key alpha\n"
+	       "  datawal scan log\n",
+	       option_table[OPT_JSON].help, option_table[OPT_VERSION].help);
+}
+
+static void print_command_help(const struct command *c)
+{
+	printf("Usage: datawal %s %s [OPTION]...\n%c%s.\n", c->name, c->usage,
+	       c->summary[0] >= 'a' ? c->summary[0] - 'a' + 'A' : c->summary[0], c->summary + 1);
+	printf("\nOptions:\n");
+	for (size_t i = 0; i < OPTIONS; i++) {
+		const char *argument = option_table[i].argument;
+
+		if (i == OPT_VERSION || !(c->options & 1u << i))
+			continue;
+		printf("  --%s %-*s %s\n", option_table[i].name,
+		       (int)(17 - strlen(option_table[i].name)), argument ? argument : "",
+		       option_table[i].help);
+	}
+	printf("%s%s", c->help[0] == '\n' ? "" : "\n", c->help);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (!strcmp(c->name, name))
+			return c;
+	return NULL;
+}
+
+static const char *command_name(const struct args *args)
+{
+	return args->command ? args->command->name : "";
+}
+
+/* A complaint about the command line, with the way to the help. */
+__attribute__((format(printf, 2, 3))) static int misused(const struct args *args,
+							 const char *format, ...)
+{
+	const char *name = command_name(args);
+	char what[512];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(what, sizeof(what), format, list);
+	va_end(list);
+	complain("%s%s%s; see 'datawal %s%s--help'", name, *name ? ": " : "", what, name,
+		 *name ? " " : "");
+	return -EINVAL;
+}
+
+static int parse_number(const struct args *args, enum cli_option option, const char *text,
+			uint64_t max, uint64_t *out)
+{
+	char *end;
+	unsigned long long number;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || number > max)
+		return misused(args, "--%s takes a number from 0 to %llu, not '%s'",
+			       option_table[option].name, (unsigned long long)max, text);
+	*out = number;
+	return 0;
+}
+
+static int parse_form(struct args *args, const char *text)
+{
+	static const char *const names[] = {"auto", "raw", "base64", "hex"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(text, names[i])) {
+			args->bytes = (enum bytes_form)i;
+			return 0;
+		}
+	return misused(args, "--bytes takes auto, raw, base64 or hex, not '%s'", text);
+}
+
+static int digit_value(const char *digits, char c)
+{
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* Decodes into out, which has room for half of text. */
+static bool decode_hex(const char *text, unsigned char *out, size_t *len)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++) {
+		int v = digit_value(digits, text[i]);
+
+		if (v < 0)
+			return false;
+		out[i / 2] = (unsigned char)(i % 2 ? out[i / 2] << 4 | (v & 15) : v & 15);
+	}
+	*len = n / 2;
+	return n % 2 == 0;
+}
+
+/* Decodes into out, which has room for all of text. Standard and padded; the
+ * bits that padding leaves over must be 0, so that one key has one text. */
+static bool decode_base64(const char *text, unsigned char *out, size_t *len)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t n = strlen(text), pad = 0, made = 0;
+	uint32_t bits = 0;
+
+	if (n % 4)
+		return false;
+	while (pad < 2 && pad < n && text[n - 1 - pad] == '=')
+		pad++;
+	for (size_t i = 0; i < n; i++) {
+		int v = i < n - pad ? digit_value(digits, text[i]) : 0;
+
+		if (v < 0)
+			return false;
+		bits = bits << 6 | (uint32_t)v;
+		if (i % 4 != 3)
+			continue;
+		out[made++] = (unsigned char)(bits >> 16);
+		out[made++] = (unsigned char)(bits >> 8);
+		out[made++] = (unsigned char)bits;
+	}
+	for (size_t i = 0; i < pad; i++)
+		if (out[--made])
+			return false;
+	*len = made;
+	return true;
+}
+
+static int parse_key(struct args *args, enum cli_option option, const char *text)
+{
+	bool good = true;
+
+	if (args->key)
+		return misused(args, "the key is given twice");
+	args->key_len = strlen(text);
+	args->key = malloc(args->key_len + 1);
+	if (!args->key) {
+		complain("out of memory");
+		return -ENOMEM;
+	}
+	if (option == OPT_KEY_BASE64)
+		good = decode_base64(text, args->key, &args->key_len);
+	else if (option == OPT_KEY_HEX)
+		good = decode_hex(text, args->key, &args->key_len);
+	else
+		memcpy(args->key, text, args->key_len);
+	if (!good)
+		return misused(args, "--%s: '%.64s' is not %s", option_table[option].name, text,
+			       option == OPT_KEY_HEX ? "an even number of hexadecimal digits"
+						     : "standard padded base64");
+	if (args->key_len > DWAL_MAX_KEY)
+		return misused(args, "the key is %zu bytes long, the longest is %u", args->key_len,
+			       DWAL_MAX_KEY);
+	return 0;
+}
+
+static int take_option(struct args *args, enum cli_option option, const char *text)
+{
+	uint64_t number = 0;
+	int ret;
+
+	args->given |= 1u << option;
+	switch (option) {
+	case OPT_KEY:
+	case OPT_KEY_BASE64:
+	case OPT_KEY_HEX:
+		return parse_key(args, option, text);
+	case OPT_BYTES:
+		return parse_form(args, text);
+	case OPT_LIMIT:
+		return parse_number(args, option, text, UINT64_MAX, &args->limit);
+	case OPT_FROM_OFFSET:
+		return parse_number(args, option, text, INT64_MAX, &args->from_offset);
+	case OPT_FROM_SEGMENT:
+		ret = parse_number(args, option, text, DWAL_MAX_SEGMENT_ID, &number);
+		args->from_segment = (uint32_t)number;
+		return ret;
+	case OPT_VALUE:
+		args->value = text;
+		break;
+	case OPT_FILE:
+		args->file = text;
+		break;
+	case OPT_JSON:
+		args->json = true;
+		break;
+	case OPT_RAW:
+		args->raw = true;
+		break;
+	case OPT_SYNC:
+		args->sync = true;
+		break;
+	case OPT_NO_TRUNCATE:
+		args->no_truncate = true;
+		break;
+	case OPT_HELP:
+	case OPT_VERSION:
+		break;
+	}
+	return 0;
+}
+
+static int take_operand(struct args *args, const char *text)
+{
+	if (!args->command) {
+		args->command = find_command(text);
+		if (args->command)
+			return 0;
+		complain("'%s' is not a command; 'datawal --help' lists them", text);
+		return -EINVAL;
+	}
+	if (args->operands == args->command->max_operands)
+		return misused(args, "'%s' is one operand too many", text);
+	args->operand[args->operands++] = text;
+	return 0;
+}
+
+/* word is where getopt stands, which within "-xyz" is the word before. */
+static int unknown_option(const struct args *args, const char *word)
+{
+	if (optopt >= FIRST_OPTION)
+		return misused(args, "'%s': the option takes no argument", word);
+	if (optopt)
+		return misused(args, "unknown option '-%c'", optopt);
+	return misused(args, "unknown option '%s'", word);
+}
+
+/* The words in the order they stand, so that options may stand anywhere,
+ * before the command as well. Whether the command accepts them is seen once
+ * it is known. */
+static int take_words(struct args *args, int argc, char **argv)
+{
+	struct option longs[OPTIONS + 1] = {{0}};
+	int c, ret = 0;
+
+	for (size_t i = 0; i < OPTIONS; i++) {
+		longs[i].name = option_table[i].name;
+		longs[i].has_arg = option_table[i].argument ? required_argument : no_argument;
+		longs[i].val = FIRST_OPTION + (int)i;
+	}
+	while (!ret && (c = getopt_long(argc, argv, "-:hV", longs, NULL)) != -1) {
+		if (c == 1)
+			ret = take_operand(args, optarg);
+		else if (c == 'h' || c == 'V')
+			ret = take_option(args, c == 'h' ? OPT_HELP : OPT_VERSION, NULL);
+		else if (c == ':')
+			ret = misused(args, "%s needs an argument", argv[optind - 1]);
+		else if (c == '?')
+			ret = unknown_option(args, argv[optind - 1]);
+		else
+			ret = take_option(args, (enum cli_option)(c - FIRST_OPTION), optarg);
+	}
+	while (!ret && optind < argc)
+		ret = take_operand(args, argv[optind++]);
+	return ret;
+}
+
+/* What one word alone does not show. */
+static int check_words(const struct args *args)
+{
+	const struct command *c = args->command;
+	bool dash = args->operands > 1 && !strcmp(args->operand[1], "-");
+	bool writes = c->options & 1u << OPT_FILE;
+
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (args->given & ~c->options & 1u << i)
+			return misused(args, "--%s is not an option of this command",
+				       option_table[i].name);
+	if (args->operands < c->min_operands)
+		return misused(args, "%s is missing", args->operands ? "OUT" : "DIR");
+	if (!args->operand[0][0])
+		return misused(args, "DIR is empty");
+	if (c->options & OPTS_KEY && !args->key)
+		return misused(args, "a key is needed: --key T, --key-base64 B or --key-hex H");
+	if (args->raw && args->given & (1u << OPT_JSON | 1u << OPT_BYTES))
+		return misused(args, "--raw does not go with --json or --bytes");
+	if (writes && args->operands > 1 && !dash)
+		return misused(args, "'%s' is one operand too many", args->operand[1]);
+	if (writes && !args->value + !args->file + !dash != 2)
+		return misused(args, "one of %s--file F and - (stdin) must say what to write",
+			       c->options & 1u << OPT_VALUE ? "--value T, " : "");
+	return 0;
+}
+
+int args_parse(struct args *args, int argc, char **argv, enum status *status)
+{
+	*args = (struct args){.limit = UINT64_MAX};
+	*status = WRONG_USE;
+	if (take_words(args, argc, argv))
+		return ARGS_STOP;
+	if (args->given & (1u << OPT_HELP | 1u << OPT_VERSION)) {
+		*status = DONE;
+		if (args->given & 1u << OPT_VERSION)
+			printf("datawal %s\n", dwal_version());
+		else if (args->command)
+			print_command_help(args->command);
+		else
+			print_help();
+		return ARGS_STOP;
+	}
+	if (!args->command) {
+		misused(args, "no command given");
+		return ARGS_STOP;
+	}
+	return check_words(args) ? ARGS_STOP : ARGS_RUN;
+}
+
+void args_release(struct args *args)
+{
+	free(args->key);
+}

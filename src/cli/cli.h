@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What the commands of the datawal program share. It knows the library by
+ * its public header only.
+ */
+#ifndef CLI_H
+#define CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "datawal.h"
+
+#define CLI_CUT 64u /* bytes of a field that people are shown */
+
+/* Exit statuses. */
+enum status {
+	DONE = 0,
+	WRONG_USE = 1,   /* also bad input, and locked by another writer */
+	RECOVERABLE = 2, /* a torn tail; an absent key */
+	HARD_ERROR = 3,  /* the storage is damaged or failed */
+};
+
+enum bytes_form { BYTES_AUTO, BYTES_RAW, BYTES_BASE64, BYTES_HEX };
+
+/* The command line, checked as far as that can be done without its log.
+ * Strings are borrowed from argv. */
+struct args {
+	const struct command *command;
+	const char *operand[2]; /* DIR, then OUT or "-" */
+	unsigned operands;
+	uint32_t given; /* set of 1u << enum cli_option */
+
+	bool json;
+	bool raw;
+	bool sync;
+	bool no_truncate;
+	enum bytes_form bytes;
+	uint64_t limit; /* records; UINT64_MAX unless given */
+	uint32_t from_segment;
+	uint64_t from_offset;
+	void *key; /* owned; NULL unless given */
+	size_t key_len;
+	const char *value;
+	const char *file;
+};
+
+struct command {
+	const char *name;
+	const char *usage; /* what follows the name */
+	const char *summary;
+	const char *help; /* more lines, ending in examples */
+	uint32_t options; /* set of 1u << enum cli_option */
+	unsigned min_operands, max_operands;
+	enum status (*run)(const struct args *args);
+};
+
+/* args.c. ARGS_STOP: help, version or a complaint has been printed. */
+enum { ARGS_RUN, ARGS_STOP };
+int args_parse(struct args *args, int argc, char **argv, enum status *status);
+void args_release(struct args *args);
+
+/* What a command accepts; --json and --help are everybody's. */
+enum cli_option {
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_JSON,
+	OPT_KEY,
+	OPT_KEY_BASE64,
+	OPT_KEY_HEX,
+	OPT_VALUE,
+	OPT_FILE,
+	OPT_SYNC,
+	OPT_LIMIT,
+	OPT_FROM_SEGMENT,
+	OPT_FROM_OFFSET,
+	OPT_BYTES,
+	OPT_NO_TRUNCATE,
+	OPT_RAW,
+};
+#define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
+#define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)
+
+/* main.c. Ends with a NULL name. */
+extern const struct command commands[];
+
+/* The commands. */
+enum status cmd_scan(const struct args *args);    /* read.c */
+enum status cmd_get(const struct args *args);     /* read.c */
+enum status cmd_list(const struct args *args);    /* read.c */
+enum status cmd_report(const struct args *args);  /* report.c */
+enum status cmd_verify(const struct args *args);  /* verify.c */
+enum status cmd_put(const struct args *args);     /* write.c */
+enum status cmd_delete(const struct args *args);  /* write.c */
+enum status cmd_append(const struct args *args);  /* write.c */
+enum status cmd_rotate(const struct args *args);  /* write.c */
+enum status cmd_export(const struct args *args);  /* derive.c */
+enum status cmd_compact(const struct args *args); /* derive.c */
+
+/* common.c. One line on stderr, "datawal: " before it; bytes that would
+ * break the line or the terminal are shown as '?'. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says what went wrong in where and gives the exit status for it. error may
+ * be NULL. */
+enum status fail(const char *where, int code, const struct dwal_error *error);
+
+/* Complains and gives WRONG_USE unless dir is a log or an empty directory;
+ * an absent one passes when may_create. Keeps typing errors from turning
+ * somebody's directory into a log. */
+enum status check_log(const char *dir, bool may_create);
+
+/* Opens the store of args' DIR for reading, or complains. */
+enum status open_store(const struct args *args, dwal_kv **out);
+
+/* print.c, all to stdout; whether that failed is asked once, at the end.
+ *
+ * A field within a line, for people: quoted where it must be, cut to `cut`
+ * bytes of the value. */
+void print_field(struct dwal_bytes bytes, enum bytes_form form, size_t cut);
+/* A value alone: as print_field(), but text stands as it is. */
+void print_value(struct dwal_bytes bytes, enum bytes_form form, size_t cut);
+void print_base64(struct dwal_bytes bytes);
+
+/* One JSON object a line. A text must need no escaping. */
+void json_begin(const char *kind);
+void json_number(const char *name, uint64_t number);
+void json_text(const char *name, const char *text);
+void json_bytes(const char *name, struct dwal_bytes bytes);
+void json_end(void);
+
+/* walk.c. All records of a log in order, read beside any writer; at a torn
+ * tail it looks again before it believes in it: a tail that moves is a
+ * writer at work. */
+struct walk {
+	const char *dir;
+	dwal_reader *reader;
+	dwal_iter *iter;
+	uint32_t segment; /* where the next record is expected: behind the last */
+	uint64_t offset;
+	bool damaged; /* a hard error was passed, the last one in: */
+	uint32_t damaged_segment;
+	unsigned looks;
+	uint64_t tail; /* bytes behind the last record, found by the last look */
+	bool torn;     /* at the end: the tail is torn, no writer is writing it */
+};
+
+/* To be closed with walk_close(), also when this failed. */
+int walk_open(struct walk *walk, const char *dir, uint32_t segment, uint64_t offset,
+	      struct dwal_error *error);
+/* As dwal_iter_next(). After DWAL_ECORRUPT the walk can go on with the
+ * segment that follows. */
+int walk_next(struct walk *walk, struct dwal_record *record, struct dwal_error *error);
+int walk_past_damage(struct walk *walk, uint32_t segment, struct dwal_error *error);
+void walk_close(struct walk *walk);
+/* One line about the torn tail that the walk ended at. */
+void walk_complain_torn(const struct walk *walk);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What every command needs: complaints, exit statuses, and the look at a
+ * directory before it is opened. It must not know the commands.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "cli.h"
+
+void complain(const char *format, ...)
+{
+	char line[1024];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(line, sizeof(line), format, list);
+	va_end(list);
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
+	(void)fflush(stdout); /* so that it stands behind what led to it; main() checks */
+	fprintf(stderr, "datawal: %s\n", line);
+}
+
+/* What the caller can put right is wrong use; what only the storage can is
+ * hard. */
+static enum status status_of(int code)
+{
+	switch (code) {
+	case DWAL_ELOCKED:
+	case DWAL_EKEYSIZE:
+	case DWAL_EPAYLOADSIZE:
+	case DWAL_ESEGMENTS:
+	case DWAL_ETARGET:
+	case DWAL_EUNSTABLE:
+	case -EACCES:
+	case -EEXIST:
+	case -EINVAL:
+	case -EISDIR:
+	case -ELOOP:
+	case -EMFILE:
+	case -ENAMETOOLONG:
+	case -ENFILE:
+	case -ENOENT:
+	case -ENOMEM:
+	case -ENOTDIR:
+	case -EPERM:
+	case -EROFS:
+		return WRONG_USE;
+	}
+	return HARD_ERROR;
+}
+
+enum status fail(const char *where, int code, const struct dwal_error *error)
+{
+	if (error && error->message[0])
+		complain("%s", error->message);
+	else
+		complain("%s: %s", where, dwal_strerror(code));
+	return status_of(code);
+}
+
+static bool is_segment_name(const char *name)
+{
+	return strspn(name, "0123456789") == 8 && !strcmp(name + 8, ".dwal");
+}
+
+/* True for a log and for an empty directory, which is an empty log. */
+static bool looks_like_log(DIR *stream)
+{
+	bool empty = true;
+	const struct dirent *entry;
+
+	while ((entry = readdir(stream))) {
+		if (is_segment_name(entry->d_name) || !strcmp(entry->d_name, ".lock"))
+			return true;
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			empty = false;
+	}
+	return empty;
+}
+
+enum status check_log(const char *dir, bool may_create)
+{
+	DIR *stream = opendir(dir);
+	bool good;
+
+	if (!stream) {
+		if (errno == ENOENT && may_create)
+			return DONE;
+		complain("%s: %s", dir, errno == ENOENT ? "no such directory" : strerror(errno));
+		return WRONG_USE;
+	}
+	good = looks_like_log(stream);
+	(void)closedir(stream); /* only read */
+	if (good)
+		return DONE;
+	complain("%s: not a log: a directory with files, none of them a segment such as "
+		 "00000001.dwal",
+		 dir);
+	return WRONG_USE;
+}
+
+enum status open_store(const struct args *args, dwal_kv **out)
+{
+	const struct dwal_options options = {.read_only = true};
+	struct dwal_error error = {0};
+	enum status status = check_log(args->operand[0], false);
+	int ret;
+
+	if (status != DONE)
+		return status;
+	ret = dwal_kv_open(args->operand[0], &options, out, &error);
+	return ret ? fail(args->operand[0], ret, &error) : DONE;
+}

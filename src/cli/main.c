@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The datawal program: the table of its commands, and what holds for all of
+ * them. It must not know how any of them works.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "cli.h"
+
+#define SHOW (1u << OPT_BYTES | 1u << OPT_NO_TRUNCATE)
+
+const struct command commands[] = {
+	{"scan", "DIR", "records in segment order",
+	 "A torn tail gives exit status 2, damage 3; what lies before is printed.\n"
+	 "\nExamples:\n"
+	 "  datawal scan log --limit 10\n"
+	 "  datawal scan log --from-segment 3 --from-offset 4096 --json\n",
+	 OPTS_ALL | SHOW | 1u << OPT_LIMIT | 1u << OPT_FROM_SEGMENT | 1u << OPT_FROM_OFFSET, 1, 1,
+	 cmd_scan},
+	{"get", "DIR --key T", "the live value of a key",
+	 "Prints the value and a newline, cut only on a terminal. An absent key gives\n"
+	 "exit status 2.\n"
+	 "\nExamples:\n"
+	 "  v=$(datawal get log --key alpha)\n"
+	 "  datawal get log --key photo.jpg --raw > photo.jpg\n",
+	 OPTS_ALL | OPTS_KEY | SHOW | 1u << OPT_RAW, 1, 1, cmd_get},
+	{"list", "DIR", "live keys with the sizes of their values, in byte order",
+	 "\nExamples:\n"
+	 "  datawal list log\n"
+	 "  datawal list log --json\n",
+	 OPTS_ALL | SHOW, 1, 1, cmd_list},
+	{"report", "DIR", "the recovery report, also of a damaged log",
+	 "Exit status 2 for a torn tail, 3 for damage.\n"
+	 "\nExamples:\n"
+	 "  datawal report log\n"
+	 "  datawal report log --json\n",
+	 OPTS_ALL, 1, 1, cmd_report},
+	{"verify", "DIR", "re-read every frame of every segment with its CRC",
+	 "Goes on behind a damaged segment. Exit status 2 for a torn tail, 3 for damage.\n"
+	 "\nExamples:\n"
+	 "  datawal verify log && echo sound\n",
+	 OPTS_ALL, 1, 1, cmd_verify},
+	{"put", "DIR --key T --value T|--file F|-", "write a value under a key",
+	 "Prints nothing unless asked with --json. DIR is created when absent. The value is\n"
+	 "at most 64 MiB, the key 64 KiB.\n"
+	 "\nExamples:\n"
+	 "  datawal put log --key alpha --value 1\n"
+	 "  datawal put log --key photo.jpg --file photo.jpg --sync\n"
+	 "  date | datawal put log --key now -\n",
+	 OPTS_ALL | OPTS_KEY | 1u << OPT_VALUE | 1u << OPT_FILE | 1u << OPT_SYNC, 1, 2, cmd_put},
+	{"delete", "DIR --key T", "write a tombstone for a key",
+	 "Also for an absent key. Prints nothing unless asked with --json.\n"
+	 "\nExamples:\n"
+	 "  datawal delete log --key alpha\n",
+	 OPTS_ALL | OPTS_KEY | 1u << OPT_SYNC, 1, 1, cmd_delete},
+	{"append", "DIR --file F|-", "append one Raw record, which has no key",
+	 "Prints nothing unless asked with --json. DIR is created when absent.\n"
+	 "\nExamples:\n"
+	 "  echo 'user 7 logged in' | datawal append log - --sync\n",
+	 OPTS_ALL | 1u << OPT_FILE | 1u << OPT_SYNC, 1, 2, cmd_append},
+	{"rotate", "DIR|MOUNT", "seal the active segment and start the next one",
+	 "Durable when it returns. Prints nothing unless asked with --json.\n"
+	 "MOUNT is the mountpoint of a live mount of yours: its daemon does it.\n"
+	 "\nExamples:\n"
+	 "  datawal rotate log\n",
+	 OPTS_ALL, 1, 1, cmd_rotate},
+	{"export", "DIR OUT.jsonl", "live keys and values as JSONL ('-' for stdout)",
+	 "One line {\"key_b64\":\"...\",\"value_b64\":\"...\"} a key, in byte order of keys.\n"
+	 "OUT.jsonl is replaced as a whole or not at all.\n"
+	 "\nExamples:\n"
+	 "  datawal export log backup.jsonl\n"
+	 "  datawal export log - | gzip > backup.jsonl.gz\n",
+	 OPTS_ALL, 2, 2, cmd_export},
+	{"compact", "DIR OUT", "a fresh log with the live keys only; DIR is not changed",
+	 "OUT must be absent or an empty directory; it appears complete or not at all.\n"
+	 "\nExamples:\n"
+	 "  datawal compact log log.new\n",
+	 OPTS_ALL, 2, 2, cmd_compact},
+	{0},
+};
+
+/* Every segment takes a descriptor, and the soft limit is often 1024. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* the old limit may do as well */
+}
+
+/* A full disk or a closed pipe shows at the last write, or at close. */
+static enum status close_output(enum status status)
+{
+	bool failed = ferror(stdout);
+
+	errno = 0;
+	if (!fclose(stdout) && !failed)
+		return status;
+	complain("standard output could not be written%s%s", errno ? ": " : "",
+		 errno ? strerror(errno) : "");
+	return status == HARD_ERROR ? HARD_ERROR : WRONG_USE;
+}
+
+int main(int argc, char **argv)
+{
+	static char output[1 << 16]; /* stdout's until the process ends */
+	struct args args = {0};
+	enum status status = DONE;
+
+	(void)setvbuf(stdout, output, _IOFBF, sizeof(output)); /* slower without */
+	(void)signal(SIGXFSZ, SIG_IGN); /* an error to be reported, as a full disk is */
+	raise_descriptor_limit();
+	if (args_parse(&args, argc, argv, &status) == ARGS_RUN)
+		status = args.command->run(&args);
+	args_release(&args);
+	return close_output(status);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Bytes on stdout, for people and as JSON. It must not know where they come
+ * from.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* How many bytes the UTF-8 character at the start of s takes; 0 when there
+ * is none, or one that a terminal would act upon instead of showing it:
+ * controls, and those that turn the direction of writing. */
+static size_t printable_char(const unsigned char *s, size_t len)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n = s[0] < 0x80       ? 1
+		   : s[0] >> 5 == 6  ? 2
+		   : s[0] >> 4 == 14 ? 3
+		   : s[0] >> 3 == 30 ? 4
+				     : 0;
+	uint32_t c;
+
+	if (!n || n > len)
+		return 0;
+	c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if (s[i] >> 6 != 2)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < ' ' || (c >= 0x7f && c < 0xa0) || c < least[n] || c > 0x10ffff)
+		return 0;
+	if ((c >= 0xd800 && c < 0xe000) || (c >= 0x200b && c <= 0x200f) ||
+	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff)
+		return 0;
+	return n;
+}
+
+static bool is_break(unsigned char c)
+{
+	return c == '\n' || c == '\t' || c == '\r';
+}
+
+/* Text is what can be shown as it is, breaks included. A character that was
+ * cut in two at the end is left out: *len shrinks by it. */
+static bool is_text(const unsigned char *s, size_t *len, bool was_cut)
+{
+	size_t at = 0, n;
+
+	while (at < *len) {
+		n = is_break(s[at]) ? 1 : printable_char(s + at, *len - at);
+		if (!n) {
+			if (!was_cut || *len - at > 3 || s[at] < 0xc0)
+				return false;
+			*len = at;
+		}
+		at += n;
+	}
+	return true;
+}
+
+static bool has_prefix(struct dwal_bytes b, const char *prefix)
+{
+	return b.len >= strlen(prefix) && !memcmp(b.data, prefix, strlen(prefix));
+}
+
+/* Bare text must read as one word and as nothing else. */
+static bool needs_quotes(struct dwal_bytes b)
+{
+	const unsigned char *s = b.data;
+
+	if (!b.len || has_prefix(b, "b64:") || has_prefix(b, "hex:"))
+		return true;
+	for (size_t i = 0; i < b.len; i++)
+		if (s[i] == ' ' || s[i] == '"' || s[i] == '\\' || s[i] == '\'' || is_break(s[i]))
+			return true;
+	return false;
+}
+
+static void write_bytes(struct dwal_bytes b)
+{
+	if (b.len)
+		fwrite_unlocked(b.data, 1, b.len, stdout);
+}
+
+static void write_quoted(struct dwal_bytes b)
+{
+	const unsigned char *s = b.data;
+
+	putchar_unlocked('"');
+	for (size_t i = 0; i < b.len; i++) {
+		if (s[i] == '"' || s[i] == '\\' || is_break(s[i]))
+			putchar_unlocked('\\');
+		putchar_unlocked(s[i] == '\n'   ? 'n'
+				 : s[i] == '\t' ? 't'
+				 : s[i] == '\r' ? 'r'
+						: s[i]);
+	}
+	putchar_unlocked('"');
+}
+
+static void write_hex(struct dwal_bytes b)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *s = b.data;
+
+	for (size_t i = 0; i < b.len; i++) {
+		putchar_unlocked(digits[s[i] >> 4]);
+		putchar_unlocked(digits[s[i] & 15]);
+	}
+}
+
+void print_base64(struct dwal_bytes bytes)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *s = bytes.data;
+
+	for (size_t i = 0; i < bytes.len; i += 3) {
+		size_t n = bytes.len - i;
+		uint32_t bits = (uint32_t)s[i] << 16;
+
+		bits |= n > 1 ? (uint32_t)s[i + 1] << 8 : 0;
+		bits |= n > 2 ? s[i + 2] : 0;
+		putchar_unlocked(digits[bits >> 18]);
+		putchar_unlocked(digits[bits >> 12 & 63]);
+		putchar_unlocked(n > 1 ? digits[bits >> 6 & 63] : '=');
+		putchar_unlocked(n > 2 ? digits[bits & 63] : '=');
+	}
+}
+
+/* In a form that holds any bytes. */
+static void write_encoded(struct dwal_bytes bytes, enum bytes_form form)
+{
+	if (form == BYTES_RAW) {
+		write_bytes(bytes);
+	} else if (form == BYTES_HEX) {
+		fputs("hex:", stdout);
+		write_hex(bytes);
+	} else {
+		fputs("b64:", stdout);
+		print_base64(bytes);
+	}
+}
+
+static struct dwal_bytes cut_to(struct dwal_bytes bytes, size_t cut)
+{
+	return (struct dwal_bytes){bytes.data, bytes.len < cut ? bytes.len : cut};
+}
+
+void print_field(struct dwal_bytes bytes, enum bytes_form form, size_t cut)
+{
+	struct dwal_bytes shown = cut_to(bytes, cut);
+
+	if (form != BYTES_AUTO || !is_text(shown.data, &shown.len, bytes.len > cut))
+		write_encoded(shown, form);
+	else if (needs_quotes(shown))
+		write_quoted(shown);
+	else
+		write_bytes(shown);
+	if (bytes.len > cut)
+		fputs("...", stdout);
+}
+
+void print_value(struct dwal_bytes bytes, enum bytes_form form, size_t cut)
+{
+	struct dwal_bytes shown = cut_to(bytes, cut);
+
+	if (form == BYTES_AUTO && is_text(shown.data, &shown.len, bytes.len > cut) &&
+	    !has_prefix(shown, "b64:"))
+		form = BYTES_RAW;
+	write_encoded(shown, form);
+	if (bytes.len > cut)
+		fputs("...", stdout);
+}
+
+void json_begin(const char *kind)
+{
+	printf("{\"schema\":\"datawal.cli.v1\",\"kind\":\"%s\"", kind);
+}
+
+void json_number(const char *name, uint64_t number)
+{
+	printf(",\"%s\":%" PRIu64, name, number);
+}
+
+void json_text(const char *name, const char *text)
+{
+	printf(",\"%s\":\"%s\"", name, text);
+}
+
+void json_bytes(const char *name, struct dwal_bytes bytes)
+{
+	printf(",\"%s\":\"", name);
+	print_base64(bytes);
+	putchar_unlocked('"');
+}
+
+void json_end(void)
+{
+	fputs("}\n", stdout);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * scan, get, list: what is in a log. They take no lock and change nothing.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static size_t cut_of(const struct args *args)
+{
+	return args->no_truncate ? SIZE_MAX : CLI_CUT;
+}
+
+static void print_record_json(const struct dwal_record *r)
+{
+	json_begin("record");
+	json_number("segment", r->segment);
+	json_number("offset", r->offset);
+	json_number("len", r->length);
+	json_text("record_type", dwal_type_name(r->type));
+	json_number("txid", r->txid);
+	json_bytes("key_base64", r->key);
+	json_bytes("payload_base64", r->payload);
+	json_end();
+}
+
+/* A Raw record has no key, a Delete no payload: only what is there, or
+ * should be, is shown. */
+static void print_record(const struct args *args, const struct dwal_record *r)
+{
+	printf("%u:%llu %s txid=%llu len=%u", r->segment, (unsigned long long)r->offset,
+	       dwal_type_name(r->type), (unsigned long long)r->txid, r->length);
+	if (r->type != DWAL_RAW || r->key.len) {
+		fputs(" key=", stdout);
+		print_field(r->key, args->bytes, cut_of(args));
+	}
+	if (r->type != DWAL_DELETE || r->payload.len) {
+		fputs(r->type == DWAL_PUT ? " value=" : " payload=", stdout);
+		print_field(r->payload, args->bytes, cut_of(args));
+	}
+	putchar('\n');
+}
+
+/* Reads from the start of the segment: only so is it known where records
+ * start, since a payload may well hold the bytes of one. */
+static int skip_to(struct walk *walk, uint64_t offset, struct dwal_error *error)
+{
+	const uint32_t segment = walk->segment;
+	struct dwal_record record;
+	int ret = 0;
+
+	while (!ret && walk->segment == segment && walk->offset < offset)
+		ret = walk_next(walk, &record, error);
+	if (ret < 0)
+		return ret;
+	if (!ret && walk->segment == segment && walk->offset == offset)
+		return 0;
+	snprintf(error->message, sizeof(error->message),
+		 "%s: segment %u, offset %llu: no record starts there; "
+		 "'datawal scan' shows where they do",
+		 walk->dir, segment, (unsigned long long)offset);
+	return DWAL_END;
+}
+
+static int open_scan(struct walk *walk, const struct args *args, struct dwal_error *error)
+{
+	int ret = walk_open(walk, args->operand[0], args->from_segment, 0, error);
+
+	if (ret || !args->from_offset)
+		return ret;
+	if (!walk->segment && dwal_reader_segment_count(walk->reader))
+		walk->segment = dwal_reader_segment(walk->reader, 0).id;
+	return skip_to(walk, args->from_offset, error);
+}
+
+static enum status scan_records(struct walk *walk, const struct args *args)
+{
+	struct dwal_error error = {0};
+	struct dwal_record record;
+
+	for (uint64_t n = 0; n < args->limit && !ferror(stdout); n++) {
+		int ret = walk_next(walk, &record, &error);
+
+		if (ret < 0)
+			return fail(walk->dir, ret, &error);
+		if (ret == DWAL_END)
+			break;
+		if (args->json)
+			print_record_json(&record);
+		else
+			print_record(args, &record);
+	}
+	if (!walk->torn)
+		return DONE;
+	walk_complain_torn(walk);
+	return RECOVERABLE;
+}
+
+enum status cmd_scan(const struct args *args)
+{
+	struct dwal_error error = {0};
+	struct walk walk = {0};
+	enum status status = check_log(args->operand[0], false);
+	int ret;
+
+	if (status != DONE)
+		return status;
+	ret = open_scan(&walk, args, &error);
+	if (ret == DWAL_END)
+		complain("%s", error.message);
+	if (ret)
+		status = ret == DWAL_END ? WRONG_USE : fail(args->operand[0], ret, &error);
+	else
+		status = scan_records(&walk, args);
+	walk_close(&walk);
+	return status;
+}
+
+static enum status print_miss(const struct args *args)
+{
+	if (!args->json) {
+		complain("%s: no such key", args->operand[0]);
+		return RECOVERABLE;
+	}
+	json_begin("miss");
+	json_bytes("key_base64", (struct dwal_bytes){args->key, args->key_len});
+	json_end();
+	return RECOVERABLE;
+}
+
+static void print_hit(const struct args *args, struct dwal_bytes value)
+{
+	bool cut = !args->no_truncate && isatty(STDOUT_FILENO);
+
+	if (args->json) {
+		json_begin("value");
+		json_bytes("key_base64", (struct dwal_bytes){args->key, args->key_len});
+		json_bytes("value_base64", value);
+		json_number("value_len", value.len);
+		json_end();
+	} else if (args->raw) {
+		print_value(value, BYTES_RAW, SIZE_MAX);
+	} else {
+		print_value(value, args->bytes, cut ? CLI_CUT : SIZE_MAX);
+		putchar('\n');
+	}
+}
+
+enum status cmd_get(const struct args *args)
+{
+	struct dwal_error error = {0};
+	void *value = NULL;
+	size_t len = 0;
+	dwal_kv *kv;
+	enum status status = open_store(args, &kv);
+	int ret;
+
+	if (status != DONE)
+		return status;
+	ret = dwal_kv_get(kv, args->key, args->key_len, &value, &len, &error);
+	if (ret == DWAL_ABSENT)
+		status = print_miss(args);
+	else if (ret)
+		status = fail(args->operand[0], ret, &error);
+	else
+		print_hit(args, (struct dwal_bytes){value, len});
+	free(value);
+	(void)dwal_kv_close(kv); /* nothing was written */
+	return status;
+}
+
+static void print_key(const struct args *args, const struct dwal_item *item)
+{
+	if (args->json) {
+		json_begin("key");
+		json_bytes("key_base64", item->key);
+		json_number("value_len", item->value_len);
+		json_end();
+		return;
+	}
+	printf("%9u ", item->value_len);
+	print_field(item->key, args->bytes, cut_of(args));
+	putchar('\n');
+}
+
+enum status cmd_list(const struct args *args)
+{
+	struct dwal_item item;
+	dwal_cursor *cursor;
+	dwal_kv *kv;
+	enum status status = open_store(args, &kv);
+	int ret;
+
+	if (status != DONE)
+		return status;
+	ret = dwal_kv_cursor(kv, &cursor);
+	if (!ret) {
+		while (!ferror(stdout) && !dwal_cursor_next(cursor, &item))
+			print_key(args, &item);
+		dwal_cursor_close(cursor);
+	}
+	(void)dwal_kv_close(kv); /* nothing was written */
+	return ret ? fail(args->operand[0], ret, NULL) : DONE;
+}

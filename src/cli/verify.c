@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * verify: re-reads every frame of every segment. It takes no lock and changes
+ * nothing.
+ */
+#include <inttypes.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+#define BAR_WIDTH       40
+#define BAR_INTERVAL_MS 100
+
+/* A bar on stderr, when that is a terminal. */
+struct progress {
+	bool shown;
+	uint64_t total; /* bytes in all segments */
+	uint64_t below; /* bytes in the segments below this one */
+	uint32_t segment;
+	uint64_t last_ms;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Sizes are those of the walk's latest look. */
+static void measure(struct progress *p, dwal_reader *reader, uint32_t segment)
+{
+	p->total = p->below = 0;
+	p->segment = segment;
+	for (size_t i = 0; i < dwal_reader_segment_count(reader); i++) {
+		struct dwal_segment_info info = dwal_reader_segment(reader, i);
+
+		p->total += info.size;
+		p->below += info.id < segment ? info.size : 0;
+	}
+}
+
+static void draw(struct progress *p, const struct walk *walk)
+{
+	static const char bar[BAR_WIDTH + 1] = "########################################";
+	uint64_t now, done;
+	int filled;
+
+	if (!p->shown)
+		return;
+	if (!p->total || p->segment != walk->segment)
+		measure(p, walk->reader, walk->segment);
+	now = now_ms();
+	if (now - p->last_ms < BAR_INTERVAL_MS || !p->total)
+		return;
+	p->last_ms = now;
+	done = p->below + walk->offset;
+	if (done > p->total)
+		done = p->total;
+	filled = (int)((double)done / (double)p->total * BAR_WIDTH);
+	fprintf(stderr, "\r[%-*.*s] %" PRIu64 " of %" PRIu64 " MiB", BAR_WIDTH, filled, bar,
+		done >> 20, p->total >> 20);
+}
+
+static void erase(const struct progress *p)
+{
+	if (p->shown)
+		fputs("\r\033[K", stderr);
+}
+
+struct verification {
+	uint64_t frames;
+	uint64_t crc_failures;
+	uint64_t hard_errors;
+};
+
+/* Every segment to its end or its first damage. */
+static int check_frames(struct walk *walk, struct verification *v, struct progress *p,
+			struct dwal_error *error)
+{
+	struct dwal_record record;
+	int ret;
+
+	for (;;) {
+		ret = walk_next(walk, &record, error);
+		if (ret == DWAL_END)
+			return 0;
+		if (!ret) {
+			v->frames++;
+			draw(p, walk);
+			continue;
+		}
+		if (ret != DWAL_ECORRUPT)
+			return ret;
+		v->hard_errors++;
+		v->crc_failures += error->reason == DWAL_BAD_CRC;
+		erase(p);
+		(void)fail(walk->dir, ret, error); /* said; the verdict comes at the end */
+		ret = walk_past_damage(walk, error->segment, error);
+		if (ret)
+			return ret;
+	}
+}
+
+static void print_verification(const struct args *args, const struct verification *v,
+			       const struct walk *walk)
+{
+	const uint64_t tail = walk->torn ? walk->tail : 0;
+
+	if (args->json) {
+		json_begin("verify");
+		json_number("frames_checked", v->frames);
+		json_number("crc_failures", v->crc_failures);
+		json_number("tail_truncated", walk->torn);
+		json_number("tail_bytes_discarded", tail);
+		json_number("last_segment", walk->segment);
+		json_number("last_offset", walk->offset);
+		json_end();
+		return;
+	}
+	printf("frames checked      %" PRIu64 "\n", v->frames);
+	printf("CRC failures        %" PRIu64 "\n", v->crc_failures);
+	printf("other hard errors   %" PRIu64 "\n", v->hard_errors - v->crc_failures);
+	printf("torn tail           %" PRIu64 " bytes\n", tail);
+	printf("last frame ends at  segment %u, offset %" PRIu64 "\n", walk->segment, walk->offset);
+}
+
+enum status cmd_verify(const struct args *args)
+{
+	struct progress progress = {.shown = isatty(STDERR_FILENO)};
+	struct verification v = {0};
+	struct dwal_error error = {0};
+	struct walk walk = {0};
+	enum status status = check_log(args->operand[0], false);
+	int ret;
+
+	if (status != DONE)
+		return status;
+	ret = walk_open(&walk, args->operand[0], 0, 0, &error);
+	if (!ret)
+		ret = check_frames(&walk, &v, &progress, &error);
+	erase(&progress);
+	if (ret) {
+		status = fail(args->operand[0], ret, &error);
+	} else {
+		print_verification(args, &v, &walk);
+		if (walk.torn)
+			walk_complain_torn(&walk);
+		status = v.hard_errors ? HARD_ERROR : walk.torn ? RECOVERABLE : DONE;
+	}
+	walk_close(&walk);
+	return status;
+}

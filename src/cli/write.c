@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * put, delete, append, rotate: what takes the writer's lock. All that can be
+ * refused is refused before the log is opened, since opening may repair it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+struct input {
+	unsigned char *data;
+	size_t len, room;
+};
+
+/* Reads to the end, or one byte more than a record can hold. */
+static int read_all(int fd, struct input *in)
+{
+	for (;;) {
+		ssize_t n;
+
+		if (in->len == in->room) {
+			size_t room = in->room ? in->room * 2 : 1 << 16;
+			unsigned char *data;
+
+			if (room > DWAL_MAX_PAYLOAD + 1)
+				room = DWAL_MAX_PAYLOAD + 1;
+			data = realloc(in->data, room);
+			if (!data)
+				return -ENOMEM;
+			in->data = data;
+			in->room = room;
+		}
+		n = read(fd, in->data + in->len, in->room - in->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		in->len += (size_t)n;
+		if (!n || in->len > DWAL_MAX_PAYLOAD)
+			return 0;
+	}
+}
+
+static enum status refuse_size(const char *name)
+{
+	complain("%s: over 64 MiB (%u bytes), the most a record holds; nothing was written", name,
+		 DWAL_MAX_PAYLOAD);
+	return WRONG_USE;
+}
+
+static enum status read_input(int fd, const char *name, struct input *in)
+{
+	struct stat st;
+	int ret;
+
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size > DWAL_MAX_PAYLOAD)
+		return refuse_size(name); /* without reading it */
+	ret = read_all(fd, in);
+	if (ret) {
+		complain("%s: %s; nothing was written", name, strerror(-ret));
+		return WRONG_USE;
+	}
+	return in->len > DWAL_MAX_PAYLOAD ? refuse_size(name) : DONE;
+}
+
+/* From --value, --file or stdin: args.c has seen to it that it is one. */
+static enum status read_payload(const struct args *args, struct input *in)
+{
+	enum status status;
+	int fd;
+
+	if (args->value) {
+		in->len = strlen(args->value);
+		in->data = (unsigned char *)strdup(args->value);
+		return in->data ? DONE : fail("value", -ENOMEM, NULL);
+	}
+	if (!args->file || !strcmp(args->file, "-"))
+		return read_input(STDIN_FILENO, "standard input", in);
+	fd = open(args->file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		complain("%s: %s; nothing was written", args->file, strerror(errno));
+		return WRONG_USE;
+	}
+	status = read_input(fd, args->file, in);
+	(void)close(fd); /* only read */
+	return status;
+}
+
+static enum status open_log(const struct args *args, bool create, dwal_log **out)
+{
+	const struct dwal_options options = {.must_exist = !create};
+	const char *dir = args->operand[0];
+	const struct dwal_report *report;
+	struct dwal_error error = {0};
+	enum status status = check_log(dir, create);
+	int ret;
+
+	if (status != DONE)
+		return status;
+	ret = dwal_log_open(dir, &options, out, &error);
+	if (ret)
+		return fail(dir, ret, &error);
+	report = dwal_log_report(*out);
+	if (report->made_side_file)
+		complain("%s: cut off a torn tail of %llu bytes; a copy of them is in %s", dir,
+			 (unsigned long long)report->tail_bytes_discarded, report->made_side_file);
+	return DONE;
+}
+
+/* Why the log took no record, or did not keep it. */
+static enum status refused(const struct args *args, dwal_log *log, int code)
+{
+	const char *why = dwal_log_refusal(log);
+
+	if (!why)
+		return fail(args->operand[0], code, NULL);
+	complain("%s", why);
+	return HARD_ERROR;
+}
+
+static enum status close_log(const struct args *args, dwal_log *log, enum status status)
+{
+	int ret = dwal_log_close(log);
+
+	return ret && status == DONE ? fail(args->operand[0], ret, NULL) : status;
+}
+
+static enum status append_op(const struct args *args, dwal_log *log, const struct dwal_op *op)
+{
+	struct dwal_place place;
+	int ret = dwal_log_append(log, op, 1, &place);
+
+	if (!ret && args->sync)
+		ret = dwal_log_sync(log);
+	if (ret)
+		return refused(args, log, ret);
+	if (!args->json)
+		return DONE;
+	json_begin("written");
+	json_number("segment", place.segment);
+	json_number("offset", place.offset);
+	json_number("len", place.length);
+	json_text("record_type", dwal_type_name(op->type));
+	json_number("txid", place.txid);
+	json_end();
+	return DONE;
+}
+
+static enum status write_record(const struct args *args, enum dwal_type type,
+				struct dwal_bytes payload)
+{
+	const struct dwal_op op = {type, {args->key, args->key_len}, payload};
+	dwal_log *log;
+	enum status status = open_log(args, type != DWAL_DELETE, &log);
+
+	if (status != DONE)
+		return status;
+	return close_log(args, log, append_op(args, log, &op));
+}
+
+static enum status write_payload(const struct args *args, enum dwal_type type)
+{
+	struct input in = {0};
+	enum status status = read_payload(args, &in);
+
+	if (status == DONE)
+		status = write_record(args, type, (struct dwal_bytes){in.data, in.len});
+	free(in.data);
+	return status;
+}
+
+enum status cmd_put(const struct args *args)
+{
+	return write_payload(args, DWAL_PUT);
+}
+
+enum status cmd_append(const struct args *args)
+{
+	return write_payload(args, DWAL_RAW);
+}
+
+enum status cmd_delete(const struct args *args)
+{
+	return write_record(args, DWAL_DELETE, (struct dwal_bytes){NULL, 0});
+}
+
+static void print_rotated(const struct args *args, uint32_t active)
+{
+	if (!args->json)
+		return;
+	json_begin("rotate");
+	json_number("active_segment", active);
+	json_end();
+}
+
+/* Asks the daemon, when the operand is the root of a live mount. False: it is
+ * something else. */
+static bool rotate_mount(const struct args *args, enum status *status)
+{
+	int fd = open(args->operand[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint32_t active;
+	bool answered = false;
+
+	if (fd < 0)
+		return false;
+	if (ioctl(fd, DWAL_MOUNT_ROTATE, &active) == 0) {
+		print_rotated(args, active);
+		*status = DONE;
+		answered = true;
+	} else if (errno != ENOTTY && errno != EINVAL) {
+		*status = fail(args->operand[0], -errno, NULL);
+		answered = true;
+	}
+	(void)close(fd); /* only asked */
+	return answered;
+}
+
+enum status cmd_rotate(const struct args *args)
+{
+	dwal_log *log;
+	enum status status;
+	int ret;
+
+	if (rotate_mount(args, &status))
+		return status;
+	status = open_log(args, false, &log);
+	if (status != DONE)
+		return status;
+	ret = dwal_log_rotate(log);
+	if (ret)
+		status = refused(args, log, ret);
+	else
+		print_rotated(args, dwal_log_active_segment(log));
+	return close_log(args, log, status);
+}

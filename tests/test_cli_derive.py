@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""datawal export and compact: what they make is complete or not there, and the source stays as it
+is."""
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from base64 import b64encode
+
+import pytest
+
+import paths
+
+sys.path.insert(0, str(paths.ROOT / "corpus"))
+import gen_corpus as corpus  # noqa: E402
+
+pytestmark = pytest.mark.sanitize
+
+BINARY = bytes(range(256))
+LIVE = {b"": b"empty key", b"alpha": b"2", b"b\0": BINARY, b"c": b""}
+EXPORT = b"".join(b'{"key_b64":"%s","value_b64":"%s"}\n' % (b64encode(k), b64encode(v))
+                  for k, v in sorted(LIVE.items()))
+COMPACTED = corpus.frames(*(corpus.put(k, v) for k, v in sorted(LIVE.items())))
+
+
+def only_line(done):
+    text = done.stderr.decode()
+    assert re.fullmatch(r"datawal: [^\n]+\n", text), text
+    return text
+
+
+def tree(path):
+    about = {}
+    for name in [path, *sorted(path.rglob("*"))]:
+        s = name.lstat()
+        about[name] = (s.st_ino, s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns,
+                       name.read_bytes() if name.is_file() else None)
+    return about
+
+
+@pytest.fixture
+def log(logdir):
+    logdir.mkdir()
+    (logdir / "00000001.dwal").write_bytes(corpus.frames(
+        corpus.put(b"c", b""), corpus.put(b"alpha", b"1"), corpus.raw(b"raw"),
+        corpus.put(b"gone", b"x")))
+    (logdir / "00000005.dwal").write_bytes(corpus.frames(
+        corpus.put(b"alpha", b"2"), corpus.put(b"b\0", BINARY), corpus.delete(b"gone"),
+        corpus.put(b"", b"empty key"), first=5))
+    return logdir
+
+
+def test_export_writes_a_line_for_every_live_key_in_order(datawal, log, tmp_path):
+    before = tree(log)
+    assert datawal("export", log, tmp_path / "out.jsonl").stdout == b""
+    assert (tmp_path / "out.jsonl").read_bytes() == EXPORT
+    assert datawal("export", log, "-").stdout == EXPORT
+    assert datawal("export", log, "-", "--json").stdout == EXPORT
+    assert tree(log) == before
+
+
+def test_export_replaces_the_target(datawal, log, tmp_path):
+    out = tmp_path / "out.jsonl"
+    out.write_text("old, and longer than what is new\n" * 100)
+    [said] = datawal.json("export", log, out)
+    assert said == {"schema": "datawal.cli.v1", "kind": "export", "live_keys": 4}
+    assert out.read_bytes() == EXPORT
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "out.jsonl"]
+
+
+def test_export_writes_into_a_pipe_and_does_not_replace_it(datawal, log, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE)
+    try:
+        datawal("export", log, fifo)
+        assert fifo.is_fifo()
+        assert reader.communicate(timeout=10)[0] == EXPORT
+    finally:
+        reader.kill()
+        reader.wait()
+
+
+def test_compact_writes_a_fresh_log_and_says_what_is_in_it(datawal, log, tmp_path):
+    before = tree(log)
+    said = datawal("compact", log, tmp_path / "out").stdout.decode()
+    assert [int(n) for n in re.findall(r"\d+$", said, re.M)] == [4, 4, len(COMPACTED)]
+    (tmp_path / "empty").mkdir()
+    [object_] = datawal.json("compact", log, tmp_path / "empty")
+    assert list(object_.items()) == [
+        ("schema", "datawal.cli.v1"), ("kind", "compact"), ("live_keys", 4),
+        ("records_written", 4), ("bytes_written", len(COMPACTED))]
+    for out in ("out", "empty"):
+        assert (tmp_path / out / "00000001.dwal").read_bytes() == COMPACTED
+        assert [r.txid for r in datawal.scan(tmp_path / out)] == [1, 2, 3, 4]
+    assert tree(log) == before
+
+
+def test_compact_refuses_a_target_that_holds_anything(datawal, log, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    before = tree(tmp_path)
+    for target in (tmp_path / "full", tmp_path / "file", log, tmp_path / "absent" / "out"):
+        assert str(target) in only_line(datawal("compact", log, target, status=1))
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("target", ["absent/out", "."])
+def test_export_to_what_cannot_be_a_file_is_one_line(datawal, log, tmp_path, target):
+    before = tree(tmp_path)
+    only_line(datawal("export", log, tmp_path / target, status=1))
+    assert tree(tmp_path) == before
+
+
+def test_a_damaged_log_is_neither_exported_nor_compacted(datawal, log, tmp_path):
+    segment = log / "00000001.dwal"
+    segment.write_bytes(corpus.flipped(segment.read_bytes(), 25, 1))
+    before = tree(tmp_path)
+    for command in ("export", "compact"):
+        assert "segment 1" in only_line(datawal(command, log, tmp_path / "out", status=3))
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["export", "compact"])
+def test_a_disk_that_takes_no_more_leaves_no_half_made_target(datawal, log, tmp_path, command):
+    (log / "00000006.dwal").write_bytes(corpus.frames(corpus.put(b"large", bytes(1 << 16)), first=9))
+    before = tree(log)
+    done = datawal(command, log, tmp_path / "out", status=3,
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+    only_line(done)
+    assert tree(log) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["log"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", ["export", "compact"])
+def test_interrupted_it_leaves_the_old_target_and_nothing_else(datawal, logdir, tmp_path, command,
+                                                               number):
+    logdir.mkdir()
+    for key in "abc":
+        datawal("put", logdir, "--key", key, "-", input=bytes(48 << 20))
+    out = tmp_path / "out"
+    if command == "export":
+        out.write_text("old")
+    before = {p.name for p in tmp_path.iterdir()}
+    child = subprocess.Popen([datawal.program, command, logdir, out], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE)
+    until = time.monotonic() + 30
+    while {p.name for p in tmp_path.iterdir()} == before:  # until it has begun
+        assert time.monotonic() < until and child.poll() is None
+    child.send_signal(number)
+    stderr = child.communicate(timeout=30)[1]
+    assert child.returncode == -number
+    assert re.fullmatch(rb"datawal: interrupted[^\n]+\n", stderr)
+    assert {p.name for p in tmp_path.iterdir()} == before
+    assert command == "compact" or out.read_text() == "old"
