@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The mounted store: what all parts of datawalfs share, which lock guards
+ * what, and in which order locks are taken. Knows nothing of requests.
+ *
+ * Locks, in the order in which they are taken (any may be left out):
+ *
+ *   write_lock   serialises everything that appends to the log, together with
+ *                the change of the tree that belongs to it: a Put can never
+ *                follow the tombstone of the name it was meant for. Held over
+ *                the append (the log has one writer anyway), never over a
+ *                sync.
+ *   stage->lock  the staged bytes of one file. Held over its commit.
+ *   lock         the tree: names, lookup counts, handle counts, attributes,
+ *                the list of stages. Never held over I/O.
+ *
+ * No reply is sent under a lock, except that forget needs none.
+ */
+#ifndef FS_H
+#define FS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "datawal.h"
+
+struct fuse_session;
+struct dir_handle;
+struct handle;
+struct logdir;
+struct node;
+struct stage;
+
+/* What a mount was asked for; zero is not always the default: see
+ * fs_options_init(). */
+struct fs_options {
+	char *log_dir;    /* absolute path */
+	char *mountpoint; /* absolute path */
+	bool read_only;
+	bool create;
+	bool strict;
+	bool sync;               /* every close, unlink, rename durable before it returns */
+	bool noclock;            /* write no clock records */
+	bool hidelog;            /* leave .log out of listings */
+	uint32_t commit_seconds; /* sync by itself this often */
+	uint32_t lock_wait_ms;   /* for another writer's lock */
+	uint64_t segment_size;   /* bytes */
+	bool noatime;            /* reading changes no access time */
+	uint64_t rename_limit;   /* bytes that one rename of a directory may write */
+	uint64_t stage_limit;    /* bytes of staged content, mount-wide */
+	uid_t uid;               /* owner of everything unless told otherwise */
+	gid_t gid;
+	mode_t umask;
+};
+
+/* The time of now, for files: exact, so that every change shows. */
+static inline struct timespec fs_now(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* a valid clock */
+	return now;
+}
+
+#define FS_COMMIT_SECONDS 5u
+#define FS_LOCK_WAIT_MS   3000u
+#define FS_SEGMENT_SIZE   ((uint64_t)64 << 20)
+#define FS_RENAME_LIMIT   ((uint64_t)256 << 20)
+#define FS_STAGE_LIMIT    ((uint64_t)1 << 30)
+
+struct fs {
+	struct fs_options opt; /* constant once open */
+	dwal_kv *kv;
+	int dir_fd;              /* the log directory, for .log and df */
+	struct waiting *waiting; /* replay.c; only while the log is opened */
+	struct logdir *logdir;   /* set by main.c between fs_open() and fs_close() */
+	struct fuse_session *session;
+	struct timespec started;
+
+	pthread_mutex_t write_lock;
+	int64_t clock;        /* seconds: clock record in force; protected by write_lock */
+	atomic_bool unsynced; /* something was appended since the last sync */
+
+	pthread_mutex_t lock;
+	struct node *root;       /* constant; its contents protected by lock */
+	uint64_t next_ino;       /* protected by lock */
+	time_t fraction_second;  /* nodeattr_needs_fraction(); 0: none; protected by lock */
+	bool collided;           /* two components had one long name; protected by lock */
+	struct node *lost;       /* without a place but still in use; protected by lock */
+	struct stage *stages;    /* all of them (DL list), protected by lock */
+	struct handle *handles;  /* open files (DL list), protected by lock */
+	struct dir_handle *dirs; /* open directories (DL list), protected by lock */
+	atomic_uint_fast64_t staged_bytes;
+	atomic_uint_fast64_t failed_commits; /* since mount, not counting retries that worked */
+
+	struct keeper *keeper; /* background thread: commit= and cache invalidation */
+};
+
+/* Sets the defaults above, and the calling process's user, group and umask. */
+void fs_options_init(struct fs_options *options);
+
+/* Opens the log and builds the tree. options is taken over (its strings are
+ * freed by fs_close()), also on failure. Returns 0 or a dwal code with
+ * error filled in. Starts no thread. */
+int fs_open(struct fs_options *options, struct fs **out, struct dwal_error *error);
+
+/* Starts the background thread, once the session is mounted. 0 or -errno. */
+int fs_start(struct fs *fs, struct fuse_session *session);
+
+/* Publishes every staged change that has a name, then syncs; also while
+ * requests are served. Returns 0 or the first errno (positive): what failed
+ * stays staged and is tried again. */
+int fs_commit_all(struct fs *fs);
+
+/* Stops the background thread; call before the session is destroyed. */
+void fs_stop(struct fs *fs);
+
+/* Closes the log and frees everything; takes NULL. Does not commit. 0 or a
+ * dwal code. */
+int fs_close(struct fs *fs);
+
+/* The errno (positive) for a return code of the library; 0 for 0. */
+int errno_of(int code);
+
+/* Staged changes whose commit failed and is retried: path (as in the mount,
+ * without a leading slash), errno. Called under lock: must not call back. */
+void fs_each_failed_commit(struct fs *fs, void (*fn)(void *ctx, const char *path, int error),
+			   void *ctx);
+
+#endif

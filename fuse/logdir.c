@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * .log: names, inode numbers, texts and handles. Files of the log directory
+ * are read as they are on disk now, through no cache of ours. Must not touch
+ * the tree, and must not follow a link.
+ */
+#define FUSE_USE_VERSION 314
+#include "logdir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "logtext.h"
+
+/* Numbers: the directory, then the generated files, then the segments by id,
+ * then the side files in the order in which they were first seen. A generated
+ * file has the second number in listings and stat(2); to the kernel each of
+ * its texts is a node of its own, counted from NODE_INO. */
+#define TEXT_INO          (LOGDIR_INO + 1)
+#define SEGMENT_INO       (LOGDIR_INO + ((fuse_ino_t)1 << 32))
+#define SIDE_INO          (LOGDIR_INO + ((fuse_ino_t)2 << 32))
+#define NODE_INO          (LOGDIR_INO + ((fuse_ino_t)3 << 32))
+#define SEGMENT_NAME_SIZE 16
+
+/* What a lookup of a generated file made. Constant but for the links and
+ * uses. */
+struct text {
+	struct text *prev, *next;
+	uint64_t uses; /* the kernel's lookups, and our handles; protected by lock */
+	fuse_ino_t node;
+	enum logtext which;
+	struct timespec made;
+	size_t len;
+	char *bytes;
+};
+
+/* An open file: of the log directory, or a text. */
+struct open_file {
+	struct open_file *prev, *next;
+	int fd; /* -1 for a text */
+	struct text *text;
+};
+
+struct logdir {
+	pthread_mutex_t lock;
+	char **side_names; /* protected by lock; the names themselves never change */
+	size_t side_count;
+	fuse_ino_t next_node;      /* protected by lock */
+	struct text *texts;        /* DL lists; protected by lock */
+	struct open_file *handles; /* protected by lock */
+};
+
+struct logdir *logdir_new(void)
+{
+	struct logdir *logdir = calloc(1, sizeof(*logdir));
+
+	if (!logdir)
+		return NULL;
+	pthread_mutex_init(&logdir->lock, NULL); /* cannot fail on Linux */
+	logdir->next_node = NODE_INO;
+	return logdir;
+}
+
+static void free_text(struct text *text)
+{
+	free(text->bytes);
+	free(text);
+}
+
+static void free_handle(struct open_file *handle)
+{
+	if (handle->fd >= 0)
+		(void)close(handle->fd); /* it was only read */
+	free(handle);
+}
+
+void logdir_free(struct logdir *logdir)
+{
+	struct open_file *handle, *next_handle;
+	struct text *text, *next_text;
+
+	if (!logdir)
+		return;
+	/* The kernel gives nothing back that it holds when a mount ends. */
+	DL_FOREACH_SAFE(logdir->handles, handle, next_handle)
+	{
+		free_handle(handle);
+	}
+	DL_FOREACH_SAFE(logdir->texts, text, next_text)
+	{
+		free_text(text);
+	}
+	for (size_t i = 0; i < logdir->side_count; i++)
+		free(logdir->side_names[i]);
+	free(logdir->side_names);
+	pthread_mutex_destroy(&logdir->lock);
+	free(logdir);
+}
+
+/* ---- names and numbers ---- */
+
+/* The id of a name that begins as a segment's does, and what follows it. */
+static const char *parse_stem(const char *name, uint32_t *id)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < 8; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return NULL;
+		n = n * 10 + (uint32_t)(name[i] - '0');
+	}
+	if (strncmp(name + 8, ".dwal", 5) != 0)
+		return NULL;
+	*id = n;
+	return name + 13;
+}
+
+bool logdir_parse_segment(const char *name, uint32_t *id)
+{
+	uint32_t n;
+	const char *rest = parse_stem(name, &n);
+
+	if (!rest || *rest)
+		return false;
+	*id = n;
+	return true;
+}
+
+static bool is_side_file(const char *name)
+{
+	uint32_t id;
+	const char *rest = parse_stem(name, &id);
+	size_t len = rest ? strlen(rest) : 0;
+
+	/* While it is being written it bears another suffix. */
+	return rest && strncmp(rest, ".torn-", 6) == 0 &&
+	       (len < 9 || strcmp(rest + len - 9, ".dwal-tmp") != 0);
+}
+
+static int side_number(struct logdir *logdir, const char *name, fuse_ino_t *ino)
+{
+	size_t i;
+	char **grown;
+	int err = 0;
+
+	pthread_mutex_lock(&logdir->lock);
+	for (i = 0; i < logdir->side_count; i++)
+		if (strcmp(logdir->side_names[i], name) == 0)
+			break;
+	if (i == logdir->side_count) {
+		grown = realloc(logdir->side_names, (i + 1) * sizeof(*grown));
+		if (grown)
+			logdir->side_names = grown;
+		if (grown && (grown[i] = strdup(name)))
+			logdir->side_count++;
+		else
+			err = ENOMEM;
+	}
+	pthread_mutex_unlock(&logdir->lock);
+	if (!err)
+		*ino = SIDE_INO + i;
+	return err;
+}
+
+/* The name in the log directory of a segment or side file: in buffer, or one
+ * that stays. NULL for anything else. */
+static const char *disk_name(struct fs *fs, fuse_ino_t ino, char buffer[SEGMENT_NAME_SIZE])
+{
+	const char *name = NULL;
+
+	if (ino >= SEGMENT_INO && ino <= SEGMENT_INO + DWAL_MAX_SEGMENT_ID) {
+		(void)snprintf(buffer, SEGMENT_NAME_SIZE, "%08u.dwal",
+			       (unsigned int)(ino - SEGMENT_INO));
+		return buffer;
+	}
+	pthread_mutex_lock(&fs->logdir->lock);
+	if (ino >= SIDE_INO && ino - SIDE_INO < fs->logdir->side_count)
+		name = fs->logdir->side_names[ino - SIDE_INO];
+	pthread_mutex_unlock(&fs->logdir->lock);
+	return name;
+}
+
+/* ---- attributes ---- */
+
+static void own(const struct fs *fs, fuse_ino_t ino, mode_t mode, struct stat *st)
+{
+	st->st_ino = ino;
+	st->st_mode = mode;
+	st->st_uid = fs->opt.uid;
+	st->st_gid = fs->opt.gid;
+	st->st_nlink = S_ISDIR(mode) ? 2 : 1;
+	st->st_dev = 0;
+	st->st_rdev = 0;
+}
+
+/* The directory itself (name "."), or a regular file in it. */
+static int stat_on_disk(struct fs *fs, fuse_ino_t ino, const char *name, struct stat *out)
+{
+	struct stat st;
+
+	if (fstatat(fs->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno;
+	if (ino == LOGDIR_INO) {
+		own(fs, ino, S_IFDIR | 0500, &st);
+		st.st_size = 0;
+		st.st_blocks = 0;
+	} else if (S_ISREG(st.st_mode)) {
+		own(fs, ino, S_IFREG | 0400, &st);
+	} else {
+		return ENOENT;
+	}
+	*out = st;
+	return 0;
+}
+
+/* ---- texts ---- */
+
+/* Takes one use. NULL: no such node. */
+static struct text *use_text(struct logdir *logdir, fuse_ino_t node)
+{
+	struct text *text;
+
+	pthread_mutex_lock(&logdir->lock);
+	DL_SEARCH_SCALAR(logdir->texts, text, node, node);
+	if (text)
+		text->uses++;
+	pthread_mutex_unlock(&logdir->lock);
+	return text;
+}
+
+static void drop_text(struct logdir *logdir, struct text *text, uint64_t uses)
+{
+	pthread_mutex_lock(&logdir->lock);
+	text->uses -= uses;
+	if (text->uses)
+		text = NULL;
+	else
+		DL_DELETE(logdir->texts, text);
+	pthread_mutex_unlock(&logdir->lock);
+	if (text)
+		free_text(text);
+}
+
+/* With one use, the caller's. */
+static int make_text(struct fs *fs, enum logtext which, struct text **out)
+{
+	struct text *text = calloc(1, sizeof(*text));
+	int err = text ? logtext_make(fs, which, &text->bytes, &text->len) : ENOMEM;
+
+	if (err) {
+		free(text);
+		return err;
+	}
+	text->which = which;
+	text->uses = 1;
+	text->made = fs_now();
+	pthread_mutex_lock(&fs->logdir->lock);
+	text->node = fs->logdir->next_node++;
+	DL_APPEND(fs->logdir->texts, text);
+	pthread_mutex_unlock(&fs->logdir->lock);
+	*out = text;
+	return 0;
+}
+
+static void stat_text(const struct fs *fs, const struct text *text, struct stat *out)
+{
+	struct stat st = {.st_size = (off_t)text->len, .st_blksize = 4096};
+
+	own(fs, TEXT_INO + text->which, S_IFREG | 0400, &st);
+	st.st_mtim = st.st_ctim = st.st_atim = text->made;
+	*out = st;
+}
+
+static bool find_text(const char *name, enum logtext *which)
+{
+	for (unsigned int i = 0; i < LOGTEXT_COUNT; i++) {
+		if (strcmp(name, logtext_name(i)) == 0) {
+			*which = (enum logtext)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- nodes ---- */
+
+int logdir_getattr(struct fs *fs, fuse_ino_t ino, struct stat *out)
+{
+	char buffer[SEGMENT_NAME_SIZE];
+	const char *name = ino == LOGDIR_INO ? "." : disk_name(fs, ino, buffer);
+	struct text *text = use_text(fs->logdir, ino);
+
+	if (!text)
+		return name ? stat_on_disk(fs, ino, name, out) : ENOENT;
+	stat_text(fs, text, out);
+	drop_text(fs->logdir, text, 1);
+	return 0;
+}
+
+static int lookup_text(struct fs *fs, enum logtext which, struct fuse_entry_param *out)
+{
+	struct text *text;
+	int err = make_text(fs, which, &text);
+
+	if (err)
+		return err;
+	*out = (struct fuse_entry_param){.ino = text->node};
+	stat_text(fs, text, &out->attr);
+	return 0;
+}
+
+static int lookup_on_disk(struct fs *fs, const char *name, struct fuse_entry_param *out)
+{
+	struct fuse_entry_param entry = {.ino = 0};
+	uint32_t id;
+	int err = 0;
+
+	if (logdir_parse_segment(name, &id))
+		entry.ino = SEGMENT_INO + id;
+	else
+		err = is_side_file(name) ? side_number(fs->logdir, name, &entry.ino) : ENOENT;
+	if (!err)
+		err = stat_on_disk(fs, entry.ino, name, &entry.attr);
+	if (!err)
+		*out = entry;
+	return err;
+}
+
+int logdir_lookup(struct fs *fs, fuse_ino_t parent, const char *name, struct fuse_entry_param *out)
+{
+	enum logtext which;
+
+	if (parent != LOGDIR_INO)
+		return ENOTDIR;
+	if (find_text(name, &which))
+		return lookup_text(fs, which, out);
+	return lookup_on_disk(fs, name, out);
+}
+
+/* Files of the log directory are not counted: their numbers tell all. */
+void logdir_forget(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
+{
+	struct text *text = use_text(fs->logdir, ino);
+
+	if (text)
+		drop_text(fs->logdir, text, lookups + 1);
+}
+
+/* ---- handles ---- */
+
+static int open_on_disk(struct fs *fs, fuse_ino_t ino, int *out)
+{
+	char buffer[SEGMENT_NAME_SIZE];
+	const char *name = disk_name(fs, ino, buffer);
+	struct stat st;
+	int fd;
+
+	if (!name)
+		return ENOENT;
+	/* Non-blocking: it could be a fifo, which is refused below. */
+	fd = openat(fs->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ELOOP ? ENOENT : errno;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		(void)close(fd); /* nothing was done with it */
+		return ENOENT;
+	}
+	*out = fd;
+	return 0;
+}
+
+int logdir_open(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct open_file *handle;
+	int err = 0;
+
+	if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC))
+		return EROFS;
+	handle = calloc(1, sizeof(*handle));
+	if (!handle)
+		return ENOMEM;
+	handle->fd = -1;
+	handle->text = use_text(fs->logdir, ino);
+	if (!handle->text)
+		err = open_on_disk(fs, ino, &handle->fd);
+	if (err) {
+		free(handle);
+		return err;
+	}
+	pthread_mutex_lock(&fs->logdir->lock);
+	DL_APPEND(fs->logdir->handles, handle);
+	pthread_mutex_unlock(&fs->logdir->lock);
+	fi->fh = (uintptr_t)handle;
+	fi->noflush = 1;
+	return 0;
+}
+
+static int read_disk(int fd, off_t offset, char *buffer, size_t size, size_t *got)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, buffer + done, size - done, offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*got = done;
+	return 0;
+}
+
+static struct open_file *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct open_file *)(uintptr_t)fi->fh;
+}
+
+int logdir_read(struct fs *fs, struct fuse_file_info *fi, off_t offset, char *buffer, size_t size,
+		size_t *got)
+{
+	const struct open_file *handle = handle_of(fi);
+	const struct text *text = handle->text;
+	size_t start = (size_t)offset;
+
+	if (!text)
+		return read_disk(handle->fd, offset, buffer, size, got);
+	if (start >= text->len)
+		size = 0;
+	else if (size > text->len - start)
+		size = text->len - start;
+	if (size)
+		memcpy(buffer, text->bytes + start, size);
+	*got = size;
+	return 0;
+}
+
+void logdir_release(struct fs *fs, struct fuse_file_info *fi)
+{
+	struct open_file *handle = handle_of(fi);
+
+	pthread_mutex_lock(&fs->logdir->lock);
+	DL_DELETE(fs->logdir->handles, handle);
+	pthread_mutex_unlock(&fs->logdir->lock);
+	if (handle->text)
+		drop_text(fs->logdir, handle->text, 1);
+	free_handle(handle);
+}
+
+/* ---- listing ---- */
+
+/* Whatever is not ours, or no regular file, is passed over. */
+static int list_one(struct fs *fs, const char *name, struct listing *listing)
+{
+	struct fuse_entry_param entry;
+	int err = lookup_on_disk(fs, name, &entry);
+
+	if (err)
+		return err == ENOENT ? 0 : err;
+	return listing_add(listing, name, entry.ino, S_IFREG);
+}
+
+int logdir_list(struct fs *fs, fuse_ino_t ino, struct listing *listing)
+{
+	int fd, err = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (ino != LOGDIR_INO)
+		return ENOTDIR;
+	/* A description of its own: the position in dir_fd is shared. */
+	fd = openat(fs->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!dir) {
+		err = errno;
+		if (fd >= 0)
+			(void)close(fd); /* nothing was done with it */
+		return err;
+	}
+	for (unsigned int i = 0; !err && i < LOGTEXT_COUNT; i++)
+		err = listing_add(listing, logtext_name(i), TEXT_INO + i, S_IFREG);
+	while (!err && (errno = 0, entry = readdir(dir)))
+		err = list_one(fs, entry->d_name, listing);
+	if (!err)
+		err = errno;
+	(void)closedir(dir); /* it was only read */
+	return err;
+}

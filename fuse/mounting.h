@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * May this log be mounted in this place? Everything that can be told before
+ * the log is opened, and nothing is created meanwhile.
+ */
+#ifndef MOUNTING_H
+#define MOUNTING_H
+
+#include "fs.h"
+
+/* Checks DIR and MOUNTPOINT and makes both absolute and free of symbolic
+ * links; clears a stale mount (whose daemon was killed) off MOUNTPOINT.
+ * 0, or -1 when one line on stderr has said what is wrong. */
+int mounting_check(struct fs_options *options);
+
+/* Takes mounts without a daemon off path. 0, or -1 when one is still there. */
+int mounting_clear_stale(const char *path);
+
+#endif

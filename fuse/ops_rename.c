@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * rename(2). Of a file: Put of the new name, then the tombstone of the old, in
+ * one write. Of a directory: the same for every key below it (rename_dir.c).
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops.h"
+#include "rename_dir.h"
+
+/* A rename that was looked up and checked. */
+struct renaming {
+	struct node *node, *replaced, *dir;
+	const char *name;
+	char *place; /* the name for the tree; until the tree has it */
+	bool value;
+	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
+	size_t old_len, new_len;
+};
+
+static int check_replaced(const struct renaming *ren, unsigned int flags)
+{
+	if (flags & RENAME_NOREPLACE)
+		return EEXIST;
+	if (!node_is_dir(ren->node))
+		return node_is_dir(ren->replaced) ? EISDIR : 0;
+	if (!node_is_dir(ren->replaced))
+		return ENOTDIR;
+	return ren->replaced->children ? ENOTEMPTY : 0;
+}
+
+/* Wants fs->lock. */
+static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
+{
+	int r = ren->replaced ? check_replaced(ren, flags)
+			      : tree_check_name(fs, ren->dir, ren->name, ren->node->type);
+
+	if (!r)
+		r = tree_key(fs, ren->node, ren->old_key, &ren->old_len);
+	if (!r)
+		r = tree_name_key(fs, ren->dir, ren->name, node_is_dir(ren->node), ren->new_key,
+				  &ren->new_len);
+	if (r)
+		return r;
+	ren->place = ren->replaced ? tree_name_copy(fs, ren->replaced) : strdup(ren->name);
+	ren->value =
+		ren->replaced ? ren->replaced->value : tree_is_value_name(fs, ren->dir, ren->name);
+	return ren->place ? 0 : ENOMEM;
+}
+
+/* The log has the new name: so has the tree. Wants fs->lock. */
+static int move_node(struct fs *fs, struct renaming *ren)
+{
+	struct node *old_dir = ren->node->parent;
+	struct timespec now;
+	int r;
+
+	now = fs_now();
+	if (ren->replaced && node_is_dir(ren->replaced))
+		tree_give_way(fs, ren->replaced);
+	else if (ren->replaced)
+		ops_lose(fs, ren->replaced, now);
+	r = tree_move(fs, ren->node, ren->dir, ren->place, ren->value);
+	ren->place = NULL;
+	nodeattr_renamed(ren->node, now);
+	nodeattr_touch(old_dir, now);
+	nodeattr_touch(ren->dir, now);
+	return r;
+}
+
+static int look_up(struct fs *fs, struct node *from_dir, const char *from, struct renaming *ren,
+		   unsigned int flags)
+{
+	int r;
+
+	pthread_mutex_lock(&fs->lock);
+	ren->node = tree_child(from_dir, from);
+	ren->replaced = tree_child(ren->dir, ren->name);
+	if (!ren->node)
+		r = ENOENT;
+	else
+		r = ren->node == ren->replaced ? 0 : check_rename(fs, ren, flags);
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+static int rename_locked(struct fs *fs, struct node *from_dir, const char *from,
+			 struct renaming *ren, unsigned int flags)
+{
+	int r = look_up(fs, from_dir, from, ren, flags);
+	struct dwal_bytes new_key = {ren->new_key, ren->new_len};
+	struct dwal_bytes old_key = {ren->old_key, ren->old_len};
+
+	if (r || ren->node == ren->replaced)
+		return r;
+	if (node_is_dir(ren->node))
+		r = rename_dir_keys(fs, ren->node, ren->replaced, new_key, old_key);
+	else
+		r = stage_publish_as(fs, ren->node, ren->replaced, new_key, old_key);
+	if (r)
+		return r;
+	pthread_mutex_lock(&fs->lock);
+	r = move_node(fs, ren);
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+		     const char *newname, unsigned int flags)
+{
+	struct renaming ren = {.name = newname};
+	int r = ops_may_change(fs, parent);
+
+	if (!r)
+		r = ops_may_change(fs, newparent);
+	if (!r && (ops_is_logdir(parent, name) || ops_is_logdir(newparent, newname)))
+		r = EROFS;
+	if (!r && flags & ~(unsigned)RENAME_NOREPLACE)
+		r = EINVAL;
+	if (r)
+		return r;
+	ren.dir = tree_node(fs, newparent);
+	pthread_mutex_lock(&fs->write_lock);
+	r = rename_locked(fs, tree_node(fs, parent), name, &ren, flags);
+	pthread_mutex_unlock(&fs->write_lock);
+	free(ren.place);
+	return ops_synced(fs, r);
+}
+
+void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+		const char *newname, unsigned int flags)
+{
+	fuse_reply_err(req, rename_do(req_fs(req), parent, name, newparent, newname, flags));
+}

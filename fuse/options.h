@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The command line of datawalfs: what was asked for. Looks at no file and
+ * knows nothing of how a mount is made.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "fs.h"
+
+struct request {
+	struct fs_options fs; /* both paths as given */
+	char *passed;         /* mount options for libfuse, "a,b=c", or NULL */
+	bool help;
+	bool version;
+	bool foreground;
+	bool debug; /* implies foreground */
+	bool single_thread;
+};
+
+/* Reads the command line. 0, or -1 when one line on stderr has said what is
+ * wrong with it. To be released in both cases. */
+int request_parse(struct request *request, int argc, char **argv);
+void request_release(struct request *request);
+
+/* To stdout. */
+void print_help(void);
+void print_version(void);
+
+/* One line on stderr: "datawalfs: ...". */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

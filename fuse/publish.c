@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * When staged bytes become a Put: at the close of a descriptor that wrote, at
+ * fsync, at rename, when the last writer is gone, at unmount. Every way ends
+ * in stage_commit() or stage_publish_as().
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "keeper.h"
+#include "nodeattr.h"
+#include "stage.h"
+
+static struct dwal_bytes staged(const struct stage *stage)
+{
+	return (struct dwal_bytes){stage->data, stage->size};
+}
+
+/* The staging has ended with a Put: stage and node say so. The handle on the
+ * old record is exchanged for one on the new, so that a later staging that
+ * fails falls back to this content. */
+static void published(struct fs *fs, struct stage *stage, struct dwal_bytes key)
+{
+	struct node *node = stage->node;
+	dwal_value *base = NULL;
+
+	if (!dwal_kv_value(fs->kv, key.data, key.len, &base)) {
+		dwal_value_close(stage->base);
+		stage->base = base;
+	}
+	stage->dirty = false;
+	stage->fresh = false;
+	stage->any_close = false;
+	stage->retry = 0;
+	stage->generation++;
+	pthread_mutex_lock(&fs->lock);
+	/* At the next mount the directory has the time, in seconds, of this Put;
+	 * mounting must not change what it shows. */
+	struct node *dir = node->parent;
+	if (!node->published && dir && !nodeattr_mtime_is_set(dir) &&
+	    dir->mtime.tv_sec < stage->written.tv_sec) {
+		nodeattr_touch(dir, stage->written);
+		keeper_forget_attr(fs, dir);
+	}
+	node->published = true;
+	stage->base_mtime = node->mtime;
+	pthread_mutex_unlock(&fs->lock);
+}
+
+/* The key of a node; ENOENT when it has lost its place. */
+static int current_key(struct fs *fs, const struct node *node, char *buffer, struct dwal_bytes *key)
+{
+	size_t len = 0;
+	int r;
+
+	pthread_mutex_lock(&fs->lock);
+	r = node_has_place(fs, node) ? tree_key(fs, node, buffer, &len) : ENOENT;
+	pthread_mutex_unlock(&fs->lock);
+	*key = (struct dwal_bytes){buffer, len};
+	return r;
+}
+
+/* What the log has not been told of the node's attributes, if anything; with a
+ * Put also what that alone would not tell. */
+static int append_owed(struct append *append, struct fs *fs, const struct node *node,
+		       struct dwal_bytes key, bool with_put, bool *owed)
+{
+	struct attr attr;
+	int r = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	*owed = nodeattr_owed(node) || (with_put && nodeattr_needs_fraction(fs, node));
+	if (*owed) {
+		attr = nodeattr_snapshot(fs, node);
+		r = append_attr(append, key, &attr, nodeattr_xattrs(node));
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+static void told(struct fs *fs, struct node *node, bool recorded)
+{
+	pthread_mutex_lock(&fs->lock);
+	nodeattr_told(node, recorded);
+	pthread_mutex_unlock(&fs->lock);
+}
+
+/* A time that was set for the directory of a new name holds: the Put of that
+ * name would end it at the next mount, so it is said again. */
+static int append_dir_time(struct append *append, struct fs *fs, const struct node *node,
+			   char *buffer)
+{
+	const struct node *dir;
+	struct attr attr;
+	size_t len;
+	int r = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	dir = node->published ? NULL : node->parent;
+	if (dir && nodeattr_mtime_is_set(dir)) {
+		r = tree_key(fs, dir, buffer, &len);
+		attr = nodeattr_snapshot(fs, dir);
+		if (!r)
+			r = append_attr(append, (struct dwal_bytes){buffer, len}, &attr,
+					nodeattr_xattrs(dir));
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+/* The record, or records, that a changed file owes. */
+static int write_content(struct fs *fs, const struct stage *stage, struct dwal_bytes key)
+{
+	char dir_key[DWAL_MAX_KEY];
+	struct append append = {0};
+	bool owed;
+	int r;
+
+	append_put(&append, fs, key, staged(stage), stage->written);
+	r = append_owed(&append, fs, stage->node, key, true, &owed);
+	if (!r)
+		r = append_dir_time(&append, fs, stage->node, dir_key);
+	if (r) {
+		append_release(&append);
+		return r;
+	}
+	r = append_write(&append, fs);
+	if (!r && owed)
+		told(fs, stage->node, true);
+	return r;
+}
+
+/* Does the node have what an attribute record can be about, in the log? A
+ * file whose change is still staged is told of with its Put. */
+static bool can_be_told(struct fs *fs, const struct node *node)
+{
+	bool can;
+
+	pthread_mutex_lock(&fs->lock);
+	can = node_is_dir(node)
+		      ? node_has_place(fs, node)
+		      : node->parent && node->published && !(node->stage && node->stage->dirty);
+	pthread_mutex_unlock(&fs->lock);
+	return can;
+}
+
+int publish_attributes(struct fs *fs, struct node *node)
+{
+	char buffer[DWAL_MAX_KEY];
+	struct append append = {0};
+	struct dwal_bytes key;
+	bool owed;
+	int r;
+
+	if (!can_be_told(fs, node))
+		return 0;
+	r = current_key(fs, node, buffer, &key);
+	if (!r)
+		r = append_owed(&append, fs, node, key, false, &owed);
+	if (r || !owed)
+		return r;
+	r = append_write(&append, fs);
+	if (!r)
+		told(fs, node, true);
+	return r;
+}
+
+int publish_dir_gone(struct fs *fs, struct node *dir)
+{
+	const struct attr none = {.type = ATTR_NONE};
+	char buffer[DWAL_MAX_KEY];
+	struct append append = {0};
+	struct dwal_bytes key;
+	int r = current_key(fs, dir, buffer, &key);
+
+	if (!r)
+		r = append_attr(&append, key, &none, NULL);
+	return r ? r : append_write(&append, fs);
+}
+
+int stage_commit(struct fs *fs, struct stage *stage)
+{
+	char buffer[DWAL_MAX_KEY];
+	struct dwal_bytes key;
+	int r;
+
+	if (!stage->dirty)
+		return 0;
+	r = current_key(fs, stage->node, buffer, &key);
+	if (r == ENOENT) {
+		stage->dirty = false; /* unlinked or replaced: nobody's value any more */
+		return 0;
+	}
+	if (!r)
+		r = write_content(fs, stage, key);
+	if (!r) {
+		published(fs, stage, key);
+		return 0;
+	}
+	if (!stage->retry)
+		fs->failed_commits++;
+	stage->retry = r;
+	return r;
+}
+
+/* Runs stage_commit() with its locks. */
+static int commit(struct fs *fs, struct stage *stage)
+{
+	int r;
+
+	pthread_mutex_lock(&fs->write_lock);
+	pthread_mutex_lock(&stage->lock);
+	r = stage->failed ? stage->failed : stage_commit(fs, stage);
+	pthread_mutex_unlock(&stage->lock);
+	pthread_mutex_unlock(&fs->write_lock);
+	return r;
+}
+
+/* What close(2) of this descriptor has to do, by stage->lock. */
+static bool owes_put(const struct fs *fs, const struct handle *handle)
+{
+	const struct stage *stage = handle->stage;
+
+	if (stage->failed)
+		return true;
+	return stage->dirty &&
+	       (handle->wrote == stage->generation || stage->any_close || fs->opt.sync);
+}
+
+/* The end of a fresh staging that cannot be published. */
+static int give_up(struct fs *fs, struct stage *stage, int error)
+{
+	stage->failed = error;
+	if (stage->dirty)
+		stage_drop_staging(fs, stage);
+	/* Attributes changed meanwhile are those of the old value. If they
+	 * cannot be written, the next change of them tries again. */
+	(void)publish_attributes(fs, stage->node);
+	return error;
+}
+
+static int flush_locked(struct fs *fs, struct handle *handle)
+{
+	struct stage *stage = handle->stage;
+	bool fresh = stage->fresh;
+	int r;
+
+	if (!owes_put(fs, handle))
+		return 0;
+	if (stage->failed)
+		return give_up(fs, stage, stage->failed);
+	r = stage_commit(fs, stage);
+	return r && fresh ? give_up(fs, stage, r) : r;
+}
+
+int stage_flush(struct fs *fs, struct handle *handle)
+{
+	bool owes;
+	int r;
+
+	if (!handle->writable)
+		return 0;
+	pthread_mutex_lock(&handle->stage->lock);
+	owes = owes_put(fs, handle);
+	pthread_mutex_unlock(&handle->stage->lock);
+	if (!owes)
+		return 0;
+	pthread_mutex_lock(&fs->write_lock);
+	pthread_mutex_lock(&handle->stage->lock);
+	r = flush_locked(fs, handle);
+	pthread_mutex_unlock(&handle->stage->lock);
+	pthread_mutex_unlock(&fs->write_lock);
+	return !r && fs->opt.sync ? append_sync(fs) : r;
+}
+
+int stage_fsync(struct fs *fs, struct handle *handle)
+{
+	int r = commit(fs, handle->stage);
+	return r ? r : append_sync(fs);
+}
+
+/* A file whose creation failed before it ever reached the log is gone. The
+ * kernel may still know the name: a program that comes to the node by it is
+ * sent to look again. */
+static void remove_unpublished(struct fs *fs, struct stage *stage)
+{
+	struct node *node = stage->node, *dir;
+
+	pthread_mutex_lock(&fs->lock);
+	dir = node->parent;
+	if (dir && !node->published && !stage->dirty && !stage->writers) {
+		node->vanished = true;
+		tree_detach(fs, node);
+		nodeattr_touch(dir, node->mtime);
+	}
+	pthread_mutex_unlock(&fs->lock);
+}
+
+static bool has_writers(struct fs *fs, const struct stage *stage)
+{
+	pthread_mutex_lock(&fs->lock);
+	bool has = stage->writers > 0;
+	pthread_mutex_unlock(&fs->lock);
+	return has;
+}
+
+/* No descriptor is left that could publish by its close; unless the file was
+ * opened again by now, and the change is the new descriptor's. */
+static void close_last_writer(struct fs *fs, struct stage *stage)
+{
+	pthread_mutex_lock(&fs->write_lock);
+	pthread_mutex_lock(&stage->lock);
+	if (!has_writers(fs, stage)) {
+		if (stage->failed)
+			(void)give_up(fs, stage, stage->failed); /* the program was told */
+		else
+			(void)stage_commit(fs, stage); /* noted in stage->retry */
+		stage->failed = 0;
+		remove_unpublished(fs, stage);
+	}
+	pthread_mutex_unlock(&stage->lock);
+	pthread_mutex_unlock(&fs->write_lock);
+}
+
+void stage_close(struct fs *fs, struct handle *handle)
+{
+	struct stage *stage = handle->stage;
+	bool last;
+
+	pthread_mutex_lock(&fs->lock);
+	DL_DELETE(fs->handles, handle);
+	last = handle->writable && --stage->writers == 0;
+	pthread_mutex_unlock(&fs->lock);
+	if (last)
+		close_last_writer(fs, stage);
+	if (last && fs->opt.sync)
+		(void)append_sync(fs); /* nobody to tell; a failure poisons the log */
+	stage_put(fs, stage);
+	free(handle);
+}
+
+int stage_publish_new(struct fs *fs, struct node *node, struct dwal_bytes content)
+{
+	struct handle *handle;
+	size_t put;
+	int r = stage_open(fs, node, true, STAGE_CREATED, &handle);
+
+	if (r)
+		return r;
+	if (content.len)
+		r = stage_write(fs, handle, content.data, content.len, 0, false, &put);
+	if (!r)
+		r = commit(fs, handle->stage);
+	if (r) {
+		pthread_mutex_lock(&handle->stage->lock);
+		handle->stage->failed = r; /* so that closing gives it up */
+		pthread_mutex_unlock(&handle->stage->lock);
+	}
+	stage_close(fs, handle);
+	return r;
+}
+
+/* What must be said of the new name beside its Put: attributes, a time that
+ * the Put would not give at the next mount, or that what the replaced file had
+ * no longer holds. */
+static int append_carried(struct append *append, struct fs *fs, const struct node *node,
+			  const struct node *replaced, struct dwal_bytes key, bool *carried)
+{
+	struct attr attr;
+	int r = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	*carried = (replaced && replaced->recorded) ||
+		   nodeattr_needs_record(fs, node, append_clock(append, fs));
+	if (*carried) {
+		attr = nodeattr_snapshot(fs, node);
+		r = append_attr(append, key, &attr, nodeattr_xattrs(node));
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+static int write_rename(struct fs *fs, struct stage *stage, const struct node *replaced,
+			struct dwal_bytes new_key, struct dwal_bytes old_key)
+{
+	struct node *node = stage->node;
+	struct append append = {0};
+	struct timespec mtime;
+	bool carried, was_published;
+	int r;
+
+	pthread_mutex_lock(&fs->lock);
+	mtime = stage->dirty ? stage->written : node->mtime;
+	was_published = node->published;
+	pthread_mutex_unlock(&fs->lock);
+	append_put(&append, fs, new_key, staged(stage), mtime);
+	r = append_carried(&append, fs, node, replaced, new_key, &carried);
+	if (r)
+		return r; /* nothing to release: it was the only one that could fail */
+	if (was_published)
+		append_delete(&append, old_key);
+	r = append_write(&append, fs);
+	if (!r)
+		told(fs, node, carried);
+	return r;
+}
+
+int stage_publish_as(struct fs *fs, struct node *node, const struct node *replaced,
+		     struct dwal_bytes new_key, struct dwal_bytes old_key)
+{
+	struct stage *stage;
+	int r = stage_get(fs, node, true, &stage);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&stage->lock);
+	r = stage->failed ? stage->failed : stage_load(fs, stage);
+	if (!r)
+		r = write_rename(fs, stage, replaced, new_key, old_key);
+	if (!r)
+		published(fs, stage, new_key);
+	pthread_mutex_unlock(&stage->lock);
+	stage_put(fs, stage);
+	return r;
+}
+
+/* ------------------------------------------------------------- all of them */
+
+/* Stages that owe a Put, each with a use of its own; NULL-terminated. */
+static struct stage **use_stages(struct fs *fs)
+{
+	struct stage *stage, **list;
+	size_t n = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	DL_COUNT(fs->stages, stage, n);
+	list = calloc(n + 1, sizeof(struct stage *));
+	n = 0;
+	if (list) {
+		DL_FOREACH(fs->stages, stage)
+		{
+			stage->users++;
+			list[n++] = stage;
+		}
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return list;
+}
+
+static int commit_if(struct fs *fs, struct stage *stage, bool all)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&stage->lock);
+	wanted = stage->dirty && !stage->failed && (all || stage->retry);
+	pthread_mutex_unlock(&stage->lock);
+	return wanted ? commit(fs, stage) : 0;
+}
+
+int stage_commit_pending(struct fs *fs, bool all)
+{
+	struct stage **list = use_stages(fs);
+	int first = list ? 0 : ENOMEM;
+
+	for (size_t i = 0; list && list[i]; i++) {
+		int r = commit_if(fs, list[i], all);
+		if (!first)
+			first = r;
+		stage_put(fs, list[i]);
+	}
+	free(list);
+	return first;
+}

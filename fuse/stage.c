@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Staged bytes: their memory, reading and changing them. When they become a
+ * Put is decided in publish.c.
+ */
+#include "stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "keeper.h"
+#include "nodeattr.h"
+
+/* ------------------------------------------------------------------ life */
+
+static void free_stage(struct fs *fs, struct stage *stage)
+{
+	DL_DELETE(fs->stages, stage);
+	stage->node->stage = NULL;
+	dwal_value_close(stage->base);
+	fs->staged_bytes -= stage->capacity;
+	free(stage->data);
+	pthread_mutex_destroy(&stage->lock);
+	tree_drop(fs, stage->node);
+	free(stage);
+}
+
+/* The handle that keeps the published content readable, whatever becomes of
+ * the key. EAGAIN: the tree and the store are between two states. */
+static int open_base(struct fs *fs, const struct node *node, dwal_value **out)
+{
+	char key[DWAL_MAX_KEY];
+	size_t len;
+	int r;
+
+	*out = NULL;
+	if (!node->published || !node->parent)
+		return 0;
+	r = tree_key(fs, node, key, &len);
+	if (r)
+		return r;
+	r = dwal_kv_value(fs->kv, key, len, out);
+	return r == DWAL_ABSENT ? EAGAIN : errno_of(r);
+}
+
+/* Wants fs->lock. */
+static int make_stage(struct fs *fs, struct node *node, struct stage **out)
+{
+	struct stage *stage = calloc(1, sizeof(*stage));
+	int r = stage ? open_base(fs, node, &stage->base) : ENOMEM;
+
+	if (r) {
+		free(stage);
+		return r;
+	}
+	pthread_mutex_init(&stage->lock, NULL);
+	stage->generation = 1;
+	stage->node = node;
+	stage->base_mtime = node->mtime;
+	stage->written = node->mtime;
+	stage->size = stage->base ? dwal_value_size(stage->base) : 0;
+	node->stage = stage;
+	tree_hold(node);
+	DL_APPEND(fs->stages, stage);
+	*out = stage;
+	return 0;
+}
+
+static int get_stage(struct fs *fs, struct node *node, struct stage **out)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	if (node->vanished)
+		r = ESTALE;
+	else if (!node->stage)
+		r = make_stage(fs, node, &node->stage);
+	if (!r) {
+		node->stage->users++;
+		*out = node->stage;
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+int stage_get(struct fs *fs, struct node *node, bool have_write_lock, struct stage **out)
+{
+	int r = get_stage(fs, node, out);
+
+	if (r != EAGAIN)
+		return r;
+	if (have_write_lock)
+		return EIO; /* the tree shows a key that the store does not have */
+	pthread_mutex_lock(&fs->write_lock);
+	r = get_stage(fs, node, out);
+	pthread_mutex_unlock(&fs->write_lock);
+	return r == EAGAIN ? ENOENT : r;
+}
+
+static bool is_wanted(const struct fs *fs, const struct stage *stage)
+{
+	return stage->users || (stage->dirty && node_has_place(fs, stage->node));
+}
+
+void stage_put(struct fs *fs, struct stage *stage)
+{
+	pthread_mutex_lock(&fs->lock);
+	stage->users--;
+	if (!is_wanted(fs, stage))
+		free_stage(fs, stage);
+	pthread_mutex_unlock(&fs->lock);
+}
+
+void stage_orphaned(struct fs *fs, struct node *node)
+{
+	if (node->stage && !is_wanted(fs, node->stage))
+		free_stage(fs, node->stage);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+/* Room for need bytes in all: powers of two, so that a growing file is copied
+ * a bounded number of times (and large blocks are remapped, not copied). */
+static int reserve(struct fs *fs, struct stage *stage, size_t need)
+{
+	size_t capacity = stage->capacity ? stage->capacity : 4096;
+	size_t more;
+	void *larger;
+
+	if (need <= stage->capacity)
+		return 0;
+	while (capacity < need)
+		capacity *= 2;
+	more = capacity - stage->capacity;
+	if (atomic_fetch_add(&fs->staged_bytes, more) + more > fs->opt.stage_limit) {
+		fs->staged_bytes -= more;
+		return ENOSPC;
+	}
+	larger = realloc(stage->data, capacity);
+	if (!larger) {
+		fs->staged_bytes -= more;
+		return ENOSPC;
+	}
+	stage->data = larger;
+	stage->capacity = capacity;
+	return 0;
+}
+
+static void release_memory(struct fs *fs, struct stage *stage)
+{
+	fs->staged_bytes -= stage->capacity;
+	free(stage->data);
+	stage->data = NULL;
+	stage->capacity = 0;
+	stage->loaded = false;
+}
+
+int stage_load(struct fs *fs, struct stage *stage)
+{
+	size_t got = 0;
+	int r;
+
+	if (stage->loaded)
+		return 0;
+	r = reserve(fs, stage, stage->size);
+	if (!r && stage->base)
+		r = errno_of(dwal_value_read(stage->base, 0, stage->data, stage->size, &got, NULL));
+	if (!r && got != stage->size)
+		r = EIO;
+	if (r)
+		release_memory(fs, stage);
+	else
+		stage->loaded = true;
+	return r;
+}
+
+/* ------------------------------------------------------------- stagings */
+
+/* Lets stat(2) see the stage's size and time. */
+static void show(struct fs *fs, struct stage *stage, struct timespec mtime)
+{
+	pthread_mutex_lock(&fs->lock);
+	stage->node->size = stage->size;
+	nodeattr_touch(stage->node, mtime);
+	pthread_mutex_unlock(&fs->lock);
+}
+
+static void changed(struct fs *fs, struct stage *stage, struct handle *handle)
+{
+	stage->dirty = true;
+	if (handle)
+		handle->wrote = stage->generation;
+	stage->written = fs_now();
+	show(fs, stage, stage->written);
+}
+
+static void start_fresh(struct fs *fs, struct stage *stage)
+{
+	stage->size = 0;
+	stage->loaded = true;
+	stage->fresh = true;
+	stage->failed = 0;
+	changed(fs, stage, NULL);
+}
+
+void stage_drop_staging(struct fs *fs, struct stage *stage)
+{
+	struct node *node = stage->node;
+
+	release_memory(fs, stage);
+	stage->dirty = false;
+	stage->fresh = false;
+	stage->any_close = false;
+	stage->retry = 0;
+	stage->generation++;
+	stage->size = stage->base ? dwal_value_size(stage->base) : 0;
+	show(fs, stage, stage->base_mtime);
+	pthread_mutex_lock(&fs->lock);
+	node->cache_stale = true;
+	pthread_mutex_unlock(&fs->lock);
+	keeper_forget_attr(fs, node);
+}
+
+int stage_open(struct fs *fs, struct node *node, bool writable, enum stage_start start,
+	       struct handle **out)
+{
+	struct handle *handle = calloc(1, sizeof(*handle));
+	int r = handle ? stage_get(fs, node, false, &handle->stage) : ENOMEM;
+
+	if (r) {
+		free(handle);
+		return r;
+	}
+	handle->node = node;
+	handle->writable = writable;
+	pthread_mutex_lock(&fs->lock);
+	r = node->vanished ? ESTALE : 0; /* meanwhile */
+	if (!r) {
+		handle->stage->writers += writable;
+		DL_APPEND(fs->handles, handle);
+	}
+	pthread_mutex_unlock(&fs->lock);
+	if (r) {
+		stage_put(fs, handle->stage);
+		free(handle);
+		return r;
+	}
+	if (start != STAGE_AS_IT_IS) {
+		pthread_mutex_lock(&handle->stage->lock);
+		start_fresh(fs, handle->stage);
+		pthread_mutex_unlock(&handle->stage->lock);
+	}
+	*out = handle;
+	return 0;
+}
+
+/* As with relatime: once a handle is often enough. */
+static void note_read(struct fs *fs, struct handle *handle)
+{
+	if (atomic_exchange(&handle->read_before, true))
+		return;
+	pthread_mutex_lock(&fs->lock);
+	nodeattr_read(fs, handle->node);
+	pthread_mutex_unlock(&fs->lock);
+}
+
+int stage_read(struct fs *fs, struct handle *handle, void *buffer, size_t n, off_t offset,
+	       size_t *got)
+{
+	struct stage *stage = handle->stage;
+	int r = 0;
+
+	*got = 0;
+	pthread_mutex_lock(&stage->lock);
+	if ((uint64_t)offset < stage->size) {
+		if (n > stage->size - (size_t)offset)
+			n = stage->size - (size_t)offset;
+		if (!stage->loaded) {
+			r = errno_of(dwal_value_read(stage->base, (uint64_t)offset, buffer, n, got,
+						     NULL));
+		} else {
+			memcpy(buffer, stage->data + offset, n);
+			*got = n;
+		}
+	}
+	pthread_mutex_unlock(&stage->lock);
+	if (!r)
+		note_read(fs, handle);
+	return r;
+}
+
+/* The content gets this size; bytes that are new are zero. Beyond the largest
+ * value: EFBIG. */
+static int resize(struct fs *fs, struct stage *stage, uint64_t size)
+{
+	int r;
+
+	if (size > DWAL_MAX_PAYLOAD)
+		return EFBIG;
+	if (!size && !stage->dirty)
+		stage->fresh = true; /* begins with nothing, as with O_TRUNC */
+	if (!size)
+		stage->loaded = true; /* nothing of the old content is needed */
+	r = stage_load(fs, stage);
+	if (!r)
+		r = reserve(fs, stage, size);
+	if (r)
+		return r;
+	if (size > stage->size)
+		memset(stage->data + stage->size, 0, size - stage->size);
+	stage->size = size;
+	return 0;
+}
+
+/* Notes what a failed write means for this staging. */
+static int spoil(struct stage *stage, int r)
+{
+	if (r && stage->fresh)
+		stage->failed = r;
+	return r;
+}
+
+static int write_bytes(struct fs *fs, struct stage *stage, const void *buffer, size_t n,
+		       uint64_t offset)
+{
+	uint64_t end = offset + n;
+	int r = stage_load(fs, stage);
+
+	if (!r && offset > stage->size)
+		r = resize(fs, stage, offset);
+	if (!r)
+		r = reserve(fs, stage, end);
+	if (r)
+		return r;
+	memcpy(stage->data + offset, buffer, n);
+	if (end > stage->size)
+		stage->size = end;
+	return 0;
+}
+
+int stage_write(struct fs *fs, struct handle *handle, const void *buffer, size_t n, off_t offset,
+		bool append, size_t *put)
+{
+	struct stage *stage = handle->stage;
+	int r;
+
+	pthread_mutex_lock(&stage->lock);
+	uint64_t start = append ? stage->size : (uint64_t)offset;
+	r = stage->failed;
+	if (!r && start >= DWAL_MAX_PAYLOAD)
+		r = spoil(stage, EFBIG);
+	if (!r) {
+		if (n > DWAL_MAX_PAYLOAD - start)
+			n = DWAL_MAX_PAYLOAD - start;
+		r = spoil(stage, write_bytes(fs, stage, buffer, n, start));
+	}
+	if (!r) {
+		changed(fs, stage, handle);
+		*put = n;
+	}
+	pthread_mutex_unlock(&stage->lock);
+	return r;
+}
+
+static int change_size(struct fs *fs, struct stage *stage, struct handle *handle, uint64_t size)
+{
+	int r = stage->failed;
+
+	if (!r)
+		r = spoil(stage, resize(fs, stage, size));
+	if (!r)
+		changed(fs, stage, handle);
+	return r;
+}
+
+/* truncate(2) by path. With nobody there to close the file it is published at
+ * once, or not at all. */
+static int truncate_by_path(struct fs *fs, struct stage *stage, uint64_t size)
+{
+	int r;
+
+	pthread_mutex_lock(&fs->lock);
+	bool writers = stage->writers > 0;
+	pthread_mutex_unlock(&fs->lock);
+	bool was_dirty = stage->dirty; /* by a commit that failed and is retried */
+	r = change_size(fs, stage, NULL, size);
+	if (r)
+		return r;
+	if (writers) {
+		stage->any_close = true;
+		return 0;
+	}
+	r = stage_commit(fs, stage);
+	if (r && !was_dirty)
+		stage_drop_staging(fs, stage);
+	return r;
+}
+
+int stage_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t size)
+{
+	struct stage *stage;
+	int r;
+
+	if (handle) {
+		pthread_mutex_lock(&handle->stage->lock);
+		r = change_size(fs, handle->stage, handle, (uint64_t)size);
+		pthread_mutex_unlock(&handle->stage->lock);
+		return r;
+	}
+	r = stage_get(fs, node, false, &stage);
+	if (r)
+		return r;
+	pthread_mutex_lock(&fs->write_lock);
+	pthread_mutex_lock(&stage->lock);
+	r = truncate_by_path(fs, stage, (uint64_t)size);
+	pthread_mutex_unlock(&stage->lock);
+	pthread_mutex_unlock(&fs->write_lock);
+	stage_put(fs, stage);
+	return r;
+}
+
+/* Zeros where there is content; beyond its end nothing changes. */
+static void clear_range(struct stage *stage, uint64_t offset, uint64_t end)
+{
+	if (end > stage->size)
+		end = stage->size;
+	if (offset < end)
+		memset(stage->data + offset, 0, end - offset);
+}
+
+/* As on ext4 each success is a change, also one of nothing. */
+int stage_allocate(struct fs *fs, struct handle *handle, int mode, off_t offset, off_t length)
+{
+	struct stage *stage = handle->stage;
+	uint64_t end = (uint64_t)offset + (uint64_t)length;
+	bool keep_size = mode & FALLOC_FL_KEEP_SIZE;
+	int r = 0;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		return EOPNOTSUPP;
+	if (end > DWAL_MAX_PAYLOAD && !(mode & FALLOC_FL_PUNCH_HOLE))
+		return EFBIG;
+	pthread_mutex_lock(&stage->lock);
+	r = stage->failed ? stage->failed : stage_load(fs, stage);
+	if (!r && mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		clear_range(stage, (uint64_t)offset, end);
+	if (!r && !keep_size && end > stage->size)
+		r = spoil(stage, resize(fs, stage, end));
+	if (!r)
+		changed(fs, stage, handle);
+	pthread_mutex_unlock(&stage->lock);
+	return r;
+}

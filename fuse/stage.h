@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The content of open files: what the log has of it, what was written since,
+ * and how the one becomes the other. There is one stage for each file that is
+ * open or has an unpublished change; it belongs to the node, not to a handle.
+ *
+ * A change begins a *staging*, which ends with one Put, or is dropped. A
+ * staging that began with nothing (create, O_TRUNC, a size of 0) is *fresh*:
+ * after a failed write in it nothing of it is published, and the old value
+ * shows again. In any other what succeeded is published.
+ *
+ * Functions return 0 or a positive errno and take the locks they need
+ * themselves (fs.h), unless they say otherwise.
+ */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include "append.h"
+#include "tree.h"
+
+struct stage {
+	struct stage *prev, *next; /* fs->stages; protected by fs->lock */
+	struct node *node;         /* constant; held */
+	uint32_t users;            /* handles and running operations; by fs->lock */
+	uint32_t writers;          /* handles open for writing; by fs->lock */
+
+	pthread_mutex_t lock; /* protects the rest */
+	dwal_value *base;     /* the published content, or NULL */
+	struct timespec base_mtime;
+	unsigned char *data; /* the content, once loaded */
+	size_t size, capacity;
+	bool loaded;             /* data holds the content, else base does */
+	atomic_bool dirty;       /* a Put is owed; implies loaded */
+	bool fresh;              /* the staging began with nothing of the old content */
+	bool any_close;          /* changed by path: any writer's close publishes */
+	int failed;              /* errno of the write that spoilt a fresh staging */
+	int retry;               /* errno of the commit that is to be tried again */
+	uint64_t generation;     /* number of the staging */
+	struct timespec written; /* last write call */
+};
+
+/* An open file. */
+struct handle {
+	struct handle *prev, *next; /* fs->handles */
+	struct node *node;
+	struct stage *stage;
+	bool writable;
+	atomic_bool read_before; /* the access time was seen to, or is not wanted */
+	uint64_t wrote;          /* generation of the last staging it wrote in, by stage->lock */
+};
+
+enum stage_start {
+	STAGE_AS_IT_IS,
+	STAGE_CREATED,   /* the node is new */
+	STAGE_TRUNCATED, /* O_TRUNC */
+};
+
+int stage_open(struct fs *fs, struct node *node, bool writable, enum stage_start start,
+	       struct handle **out);
+
+/* RELEASE: publishes what no close could, when this was the last writer. A
+ * failure is kept and tried again. Frees the handle. */
+void stage_close(struct fs *fs, struct handle *handle);
+
+/* FLUSH, that is close(2) of one descriptor: one Put if this handle wrote in
+ * the staging. */
+int stage_flush(struct fs *fs, struct handle *handle);
+
+/* fsync(2): publishes any change of the file, and syncs. */
+int stage_fsync(struct fs *fs, struct handle *handle);
+
+/* *got is less than n only at the end. */
+int stage_read(struct fs *fs, struct handle *handle, void *buffer, size_t n, off_t offset,
+	       size_t *got);
+
+/* *put is less than n where the largest value ends. append: at the end,
+ * whatever offset says. */
+int stage_write(struct fs *fs, struct handle *handle, const void *buffer, size_t n, off_t offset,
+		bool append, size_t *put);
+
+/* handle may be NULL: truncate(2) by path, published before the return unless
+ * somebody has the file open for writing. */
+int stage_truncate(struct fs *fs, struct node *node, struct handle *handle, off_t size);
+
+/* fallocate(2): mode 0, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. */
+int stage_allocate(struct fs *fs, struct handle *handle, int mode, off_t offset, off_t length);
+
+/* A new file that nobody opens (mknod, symlink): one Put, now. */
+int stage_publish_new(struct fs *fs, struct node *node, struct dwal_bytes content);
+
+/* One write that makes node's content, staged or not, the value of new_key,
+ * carrying its type and time, and takes old_key back when it was published.
+ * replaced: the node that has new_key now, or NULL. Wants fs->write_lock. */
+int stage_publish_as(struct fs *fs, struct node *node, const struct node *replaced,
+		     struct dwal_bytes new_key, struct dwal_bytes old_key);
+
+/* For the parts of this module; they want stage->lock and fs->write_lock. */
+
+/* The Put that is owed. A failure is noted and leaves all as it is. */
+int stage_commit(struct fs *fs, struct stage *stage);
+
+/* Goes back to the published content. */
+void stage_drop_staging(struct fs *fs, struct stage *stage);
+
+/* Takes the content into memory. Wants stage->lock only. */
+int stage_load(struct fs *fs, struct stage *stage);
+
+/* A stage for node, made when it has none; to be put. With have_write_lock
+ * the caller holds fs->write_lock. */
+int stage_get(struct fs *fs, struct node *node, bool have_write_lock, struct stage **out);
+void stage_put(struct fs *fs, struct stage *stage);
+
+/* The node has lost its place: what is staged for nobody is given up. Wants
+ * fs->lock. */
+void stage_orphaned(struct fs *fs, struct node *node);
+
+/* Tells the log of changed attributes: now, or with the Put that is owed. Of
+ * a new directory, that it is there. Wants fs->write_lock; never takes a
+ * stage's lock. */
+int publish_attributes(struct fs *fs, struct node *node);
+
+/* Takes the record of a directory back. Wants fs->write_lock. */
+int publish_dir_gone(struct fs *fs, struct node *dir);
+
+/* Tries again the commits that failed; with all, publishes every change. 0 or
+ * the first errno. */
+int stage_commit_pending(struct fs *fs, bool all);
+
+#endif
