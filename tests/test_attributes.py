@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Attribute and clock records have exactly the form of fuse/ATTRIBUTES.md: tests/unit/test_attr.c,
+test_attr_xattr.c and test_xattr.c, and the document's fields held to those of the code."""
+import re
+import subprocess
+
+import pytest
+
+import paths
+import suspicion
+
+DOCUMENT = paths.ROOT / "fuse/ATTRIBUTES.md"
+
+
+def run(test, cwd, program="test_attr"):
+    done = subprocess.run([paths.program(f"tests/{program}"), test], cwd=cwd, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=55, check=False)
+    suspicion.check(test, done.stderr)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")[-8000:]
+
+
+@pytest.mark.parametrize("test", ["the_text_is_as_frozen", "attributes_round_trip",
+                                  "the_type_tells_directory_from_value",
+                                  "no_truncation_gives_a_wrong_field"])
+def test_attribute_records_have_one_form(test, tmp_path):
+    run(test, tmp_path)
+
+
+@pytest.mark.clause("S15c")
+@pytest.mark.parametrize("test", ["unknown_fields_and_extended_attributes_are_passed_over",
+                                  "malformed_payloads_are_refused_whole",
+                                  "junk_is_refused_or_reads_back_the_same"])
+def test_what_is_no_attribute_record_is_left_alone(test, tmp_path):
+    run(test, tmp_path)
+
+
+@pytest.mark.clause("S15c")
+@pytest.mark.parametrize("test", ["extended_attributes_follow_the_fields",
+                                  "no_truncation_gives_a_wrong_extended_attribute",
+                                  "extended_attributes_of_another_form_are_passed_over",
+                                  "extended_attributes_over_the_limit_are_passed_over",
+                                  "junk_reads_back_the_same"])
+def test_extended_attributes_in_records_have_one_form(test, tmp_path):
+    run(test, tmp_path, "test_attr_xattr")
+
+
+@pytest.mark.parametrize("test", ["the_longest_value_is_that_of_ext4",
+                                  "as_many_attributes_as_on_ext4",
+                                  "names_and_values_are_within_the_total",
+                                  "a_name_has_1_to_255_bytes"])
+def test_extended_attributes_have_the_limits_of_ext4(test, tmp_path):
+    run(test, tmp_path, "test_xattr")
+
+
+@pytest.mark.clause("S16b")
+@pytest.mark.parametrize("test", ["clock_records_round_trip",
+                                  "only_the_exact_form_is_a_clock_record",
+                                  "a_clock_is_due_once_a_second"])
+def test_clock_records_have_one_form_and_come_once_a_second(test, tmp_path):
+    run(test, tmp_path)
+
+
+def test_the_document_and_the_code_name_the_same_fields_and_types():
+    code = (paths.ROOT / "fuse/attr.c").read_text()
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", DOCUMENT.read_text(), re.M)
+    fields = {name: value for names, value in rows for name in re.findall(r"`(\w+)`", names)
+              if re.fullmatch(r"(`\w+`(, )?)+", names)}
+    types = set(re.findall(r"`(\w+)`", fields["type"]))
+    assert set(re.findall(r'\[ATTR_\w+\] = "(\w+)"', code)) == types
+    assert set(re.findall(r'\{"(\w+)", ATTR_HAS_\w+\}', code)) == set(fields) - {"type"}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The order of the house: who may include whom, what every file opens with, which clause has which
+test, and that documents say what the programs do."""
+import ast
+import re
+import subprocess
+
+import pytest
+
+import paths
+
+ROOT = paths.ROOT
+LINES_OF_A_FILE = 500
+
+TOP_LEVEL = {"meson.build", "meson_options.txt", "src", "fuse", "tests", "corpus", "contrib",
+             "README.md", "LICENSE-MIT", "LICENSE-APACHE"}
+
+# Who may include whom in src/: each module (log.c, log_open.c and log.h are one) with the modules
+# whose headers it may name. Downwards only: a row names rows above it. Everybody may use util.
+MODULES = """
+util:
+error:
+crc32c:
+base64:
+io:
+keydir:
+lock: io
+atomic: io
+frame: crc32c
+batch: frame
+segment: frame io
+scan: segment frame
+report: segment io
+recover: report scan segment io
+iter: recover scan segment
+log: recover iter batch lock report scan segment frame io
+reader: recover iter report scan segment io
+kv: log reader keydir report segment
+value: kv segment frame
+cursor: kv keydir
+compact: kv log atomic segment frame io
+export: kv atomic base64
+"""
+MAY_INCLUDE = {row.split(":")[0]: set(row.split(":")[1].split())
+               for row in MODULES.strip().splitlines()}
+PURE_OF_FUSE = {"name", "xattr", "attr"}
+
+
+def tracked():
+    """The files of the source tree, by git where it is a checkout, or as they lie there."""
+    done = subprocess.run(["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached",
+                           "--others", "--exclude-standard"],
+                          cwd=ROOT, capture_output=True, check=False)
+    if done.returncode == 0 and (ROOT / ".git").exists():
+        names = [n.decode() for n in done.stdout.split(b"\0") if n]
+        return [ROOT / n for n in names if (ROOT / n).is_file()]
+    ignored = {".git", "__pycache__", "build", "log", "files"}
+    return [p for p in ROOT.rglob("*") if p.is_file() and not ignored & set(p.relative_to(ROOT).parts)]
+
+
+FILES = tracked()
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def quoted_includes(path):
+    return re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(), re.M)
+
+
+def sources(directory, *suffixes):
+    return [p for p in FILES if relative(p).startswith(directory + "/") and p.suffix in suffixes]
+
+
+def is_source(path):
+    return path.suffix in {".c", ".h", ".py", ".sh", ".1", ".8", ".ini"} or \
+        path.name in {"meson.build", "meson_options.txt", "check", "quickstart", "run", "bench"}
+
+
+def test_the_top_level_holds_only_what_it_may():
+    top = {relative(p).split("/")[0] for p in FILES}
+    assert {n for n in top if not n.startswith(".")} <= TOP_LEVEL
+    assert TOP_LEVEL <= top
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if is_source(p)], ids=relative)
+def test_source_opens_with_its_licence(path):
+    head = path.read_text().splitlines()[:3]
+    assert any("SPDX-License-Identifier: MIT OR Apache-2.0" in line for line in head)
+
+
+@pytest.mark.parametrize("path", sources("src", ".c", ".h") + sources("fuse", ".c", ".h")
+                         + sources("tests", ".py", ".c"), ids=relative)
+def test_file_is_one_file_long(path):
+    limit = 2 * LINES_OF_A_FILE if path.name == "datawal.h" else LINES_OF_A_FILE
+    assert len(path.read_text().splitlines()) <= limit
+
+
+@pytest.mark.parametrize("path", sources("src", ".c", ".h"), ids=relative)
+def test_library_includes_go_downwards(path):
+    name = relative(path)
+    if name.startswith("src/include/"):
+        assert quoted_includes(path) == []
+    elif name.startswith("src/cli/"):
+        headers = {p.name for p in sources("src/cli", ".h")}
+        assert set(quoted_includes(path)) <= headers | {"datawal.h"}
+    else:
+        module = module_of(path.name)
+        assert module in MAY_INCLUDE, f"{name} has no row in MODULES"
+        known = {module_of(i) for i in quoted_includes(path) if i != "datawal.h"}
+        assert known <= MAY_INCLUDE[module] | {module, "util"}
+
+
+def test_the_table_of_modules_goes_downwards():
+    above = set()
+    for module, others in MAY_INCLUDE.items():
+        assert others <= above
+        above.add(module)
+
+
+def module_of(file_name):
+    return re.split(r"[_.]", file_name)[0]
+
+
+@pytest.mark.parametrize("path", sources("fuse", ".c", ".h"), ids=relative)
+def test_datawalfs_sees_only_the_public_header(path):
+    headers = {p.name for p in sources("fuse", ".h")}
+    included = set(quoted_includes(path))
+    assert included <= headers | {"datawal.h"}
+    if path.stem in PURE_OF_FUSE:
+        assert included <= {f"{name}.h" for name in PURE_OF_FUSE} | {"datawal.h"}
+        assert "<fuse" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", sources("contrib/examples", ".c") + sources("tests/programs", ".c"),
+                         ids=relative)
+def test_examples_see_only_the_public_header(path):
+    assert set(quoted_includes(path)) <= {"datawal.h"}
+    assert "datawal.h" in path.read_text()
+
+
+def listing_of(path):
+    """The text of the meson.build that is responsible for a file: the nearest one upwards."""
+    directory = path.parent
+    while not (directory / "meson.build").exists():
+        directory = directory.parent
+    return (directory / "meson.build").read_text()
+
+
+def test_every_c_file_is_built():
+    files = [p for p in FILES if p.suffix == ".c"]
+    assert [relative(p) for p in files
+            if p.name not in listing_of(p) and f"'{p.stem}'" not in listing_of(p)] == []
+
+
+def test_nothing_generated_is_in_the_tree():
+    generated = {".o", ".a", ".so", ".pyc", ".log", ".tmp", ".orig", ".rej"}
+    assert [relative(p) for p in FILES if p.suffix in generated or "__pycache__" in p.parts] == []
+
+
+def clauses():
+    """id -> its text, up to the next clause or heading, from both documents."""
+    found = {}
+    for document, letter in (("src/CANON.md", "C"), ("fuse/SEMANTICS.md", "S")):
+        text = (ROOT / document).read_text()
+        heads = list(re.finditer(rf"\*\*({letter}\d+[a-z]?)\.?\*\*", text))
+        for head, following in zip(heads, heads[1:] + [None]):
+            end = following.start() if following else len(text)
+            assert head[1] not in found, f"{head[1]} twice"
+            found[head[1]] = text[head.end():end].split("\n#")[0]
+    return found
+
+
+def marks():
+    """id -> the tests that carry it; read from the source, so that nothing need be imported."""
+    found = {}
+    for path in sources("tests", ".py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.clause"):
+                for argument in node.args:
+                    assert isinstance(argument, ast.Constant), f"{path}: not a plain clause number"
+                    found.setdefault(argument.value, set()).add(relative(path))
+    return found
+
+
+def test_every_clause_has_a_test_or_is_not_yet():
+    marked = marks()
+    assert [c for c, text in clauses().items() if c not in marked and "not yet" not in text] == []
+
+
+def test_every_mark_has_a_clause():
+    assert sorted(set(marks()) - set(clauses())) == []
+
+
+def test_version_is_the_same_everywhere(build, datawal):
+    version = re.search(r"^\s*version: '([^']+)'", (ROOT / "meson.build").read_text(), re.M)[1]
+    assert version in datawal("--version").stdout.decode()
+    daemon = subprocess.run([paths.program("fuse/datawalfs"), "--version"], capture_output=True,
+                            text=True, check=True, timeout=10)
+    assert version in daemon.stdout

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""rename(2): what it leaves in the log and in the mount."""
+import ctypes
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import peek
+from mounting import wait_for
+
+pytestmark = pytest.mark.sanitize
+
+AT_FDCWD = -100
+RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def rename2(source, target, flags):
+    """0 or an errno."""
+    done = LIBC.renameat2(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), flags)
+    return ctypes.get_errno() if done else 0
+
+
+@pytest.mark.clause("S7a")
+@pytest.mark.parametrize("target_exists", [False, True])
+def test_rename_is_a_put_of_the_new_name_then_a_delete_of_the_old(datawal, logdir, mount,
+                                                                  target_exists):
+    datawal.put(logdir, "old", b"content")
+    if target_exists:
+        datawal.put(logdir, "dir/new", b"replaced")
+    else:
+        datawal.put(logdir, "dir/other", b"x")
+    m = mount(logdir)
+    before = len(datawal.scan(logdir))
+    os.rename(m / "old", m / "dir/new")
+    added = [r for r in datawal.scan(logdir)[before:] if r.type != "Raw"]
+    assert [(r.type, r.key, r.payload) for r in added] == [("Put", b"dir/new", b"content"),
+                                                           ("Delete", b"old", b"")]
+    assert not (m / "old").exists()
+    assert (m / "dir/new").read_bytes() == b"content"
+
+
+@pytest.mark.clause("S7a", "S2b")
+def test_rename_publishes_what_was_staged(datawal, logdir, mount):
+    m = mount(logdir)
+    fd = os.open(m / "tmp", os.O_CREAT | os.O_WRONLY)
+    os.write(fd, b"staged")
+    os.rename(m / "tmp", m / "final")
+    assert peek.get(logdir, "final") == b"staged"
+    os.write(fd, b" and more")
+    os.close(fd)
+    assert datawal.get(logdir, "final") == b"staged and more"
+    m.unmount()
+    assert "Put" not in datawal.records_of(logdir, "tmp")
+    assert datawal.records_of(logdir, "final") == ["Put", "Put"]
+
+
+@pytest.mark.clause("S7a")
+def test_the_target_is_never_absent_while_it_is_replaced(mount):
+    m = mount()
+    (m / "target").write_bytes(b"0" * 1000)
+    looker = subprocess.Popen(
+        ["bash", "-c", "while [ ! -e stop ]; do cat target || { echo gone; exit 1; }; done "
+         ">/dev/null 2>&1"], cwd=m.path)
+    for number in range(300):
+        (m / "tmp").write_bytes(b"%d" % number * 1000)
+        os.rename(m / "tmp", m / "target")
+    (m / "stop").touch()
+    assert looker.wait(20) == 0
+
+
+@pytest.mark.clause("S7b")
+def test_renaming_onto_itself_writes_nothing(datawal, logdir, mount):
+    datawal.put(logdir, "f", b"content")
+    m = mount(logdir)
+    before = datawal.scan(logdir)
+    os.rename(m / "f", m / "f")
+    m.unmount()
+    assert datawal.scan(logdir) == before
+
+
+@pytest.mark.clause("S7c")
+def test_noreplace_is_honoured_and_exchange_is_refused(datawal, logdir, mount):
+    datawal.put(logdir, "a", b"A")
+    datawal.put(logdir, "b", b"B")
+    m = mount(logdir)
+    before = datawal.scan(logdir)
+    assert rename2(m / "a", m / "b", RENAME_NOREPLACE) == errno.EEXIST
+    assert rename2(m / "a", m / "b", RENAME_EXCHANGE) == errno.EINVAL
+    assert rename2(m / "a", m / "c", RENAME_WHITEOUT) in (errno.EINVAL, errno.EPERM)
+    assert datawal.scan(logdir) == before
+    assert rename2(m / "a", m / "c", RENAME_NOREPLACE) == 0
+    assert (m / "c").read_bytes() == b"A"
+    assert (m / "b").read_bytes() == b"B"
+
+
+def tree_of(top):
+    """path -> content of each file, None for each directory below top."""
+    return {p.relative_to(top): None if p.is_dir() else p.read_bytes() for p in top.rglob("*")}
+
+
+@pytest.mark.clause("S7d")
+def test_a_directory_is_renamed_with_all_that_is_in_it(datawal, logdir, mount):
+    for key in ("d/one", "d/sub/two", "d/sub/deep/three", "d.not/other"):
+        datawal.put(logdir, key, key.encode())
+    m = mount(logdir)
+    (m / "d/sub/empty").mkdir(mode=0o700)
+    (m / "d/sub/two").chmod(0o600)
+    staged = os.open(m / "d/staged", os.O_CREAT | os.O_RDWR, 0o644)
+    os.write(staged, b"not closed yet")
+    before = tree_of(m / "d")
+    os.rename(m / "d", m / "e")
+    assert not (m / "d").exists() and tree_of(m / "e") == before
+    assert os.pread(staged, 99, 0) == b"not closed yet"
+    os.write(staged, b", but now")
+    os.close(staged)
+    m.remount()
+    before[Path("staged")] = b"not closed yet, but now"
+    assert not (m / "d").exists() and tree_of(m / "e") == before
+    assert (m / "d.not/other").read_bytes() == b"d.not/other"
+    assert (m / "e/sub/two").stat().st_mode & 0o7777 == 0o600
+    assert (m / "e/sub/empty").stat().st_mode & 0o7777 == 0o700
+
+
+@pytest.mark.clause("S7d")
+def test_a_renamed_directory_is_puts_first_then_tombstones(datawal, logdir, mount):
+    for key in ("d/one", "d/sub/two"):
+        datawal.put(logdir, key, b"value")
+    m = mount(logdir)
+    before = len(datawal.scan(logdir))
+    os.rename(m / "d", m / "e")
+    kinds = [(r.type, r.key) for r in datawal.scan(logdir)[before:] if r.type != "Raw"]
+    assert sorted(kinds[:2]) == [("Put", b"e/one"), ("Put", b"e/sub/two")]
+    assert sorted(kinds[2:]) == [("Delete", b"d/one"), ("Delete", b"d/sub/two")]
+
+
+@pytest.mark.clause("S7d")
+def test_a_directory_replaces_an_empty_one_and_no_other(mount):
+    m = mount()
+    for directory in ("full", "empty", "d"):
+        (m / directory).mkdir()
+    (m / "full/f").write_bytes(b"x")
+    (m / "d/f").write_bytes(b"y")
+    (m / "file").write_bytes(b"z")
+    for target, expected in (("full", errno.ENOTEMPTY), ("file", errno.ENOTDIR), ("d/sub", errno.EINVAL),
+                             ("\\empty", errno.EINVAL), ("e\\x2f", errno.EINVAL)):
+        with pytest.raises(OSError) as caught:
+            os.rename(m / "d", m / target)
+        assert caught.value.errno == expected, target
+    os.rename(m / "d", m / "empty")
+    m.remount()
+    assert tree_of(m / "empty") == {Path("f"): b"y"}
+    assert not (m / "d").exists()
+
+
+@pytest.mark.clause("S7d")
+def test_a_directory_above_the_limit_is_moved_by_copying(mount):
+    m = mount(None, "renamelimit=1M")
+    (m / "d").mkdir()
+    for name in "abc":
+        (m / "d" / name).write_bytes(bytes(500_000))
+    with pytest.raises(OSError) as caught:
+        os.rename(m / "d", m / "e")
+    assert caught.value.errno == errno.EXDEV
+    subprocess.run(["mv", "d", "e"], cwd=m, check=True, timeout=20)
+    m.remount()
+    assert {p.name for p in (m / "e").iterdir()} == set("abc") and not (m / "d").exists()
+
+
+@pytest.mark.clause("S7a")
+def test_rename_follows_the_usual_rules_for_kinds(mount):
+    m = mount()
+    (m / "f").write_bytes(b"x")
+    (m / "d").mkdir()
+    for source, target, expected in (("f", "d", errno.EISDIR), ("missing", "f", errno.ENOENT),
+                                     ("f", "nowhere/f", errno.ENOENT), ("f", "f/g", errno.ENOTDIR)):
+        with pytest.raises(OSError) as caught:
+            os.rename(m / source, m / target)
+        assert caught.value.errno == expected, (source, target)
+
+
+@pytest.mark.clause("S7a")
+def test_an_unpublished_empty_file_keeps_its_new_name(datawal, logdir, mount):
+    m = mount(logdir)
+    fd = os.open(m / "a", os.O_CREAT | os.O_WRONLY)
+    os.rename(m / "a", m / "b")
+    os.close(fd)
+    wait_for(lambda: datawal.records_of(logdir, "b") == ["Put"], "b in the log")
+    m.unmount()
+    assert datawal.get(logdir, "b") == b""
+    assert "Put" not in datawal.records_of(logdir, "a")
