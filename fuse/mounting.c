@@ -54,7 +54,8 @@ static int unmount_lazily(const char *path)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-int mounting_clear_stale(const char *path)
+/* Takes mounts without a daemon off path. 0, or -1 when one is still there. */
+static int clear_stale(const char *path)
 {
 	for (int i = 0; i < STALE_MOUNTS_MOST && is_stale(path); i++)
 		if (unmount_lazily(path) != 0)
@@ -241,7 +242,7 @@ int mounting_check(struct fs_options *options)
 		return -1;
 	if (!is_stale(options->mountpoint))
 		return check_not_mounted(options->mountpoint);
-	if (mounting_clear_stale(options->mountpoint) == 0)
+	if (clear_stale(options->mountpoint) == 0)
 		return 0;
 	complain("the stale mount on %s cannot be cleared: unmount it first", options->mountpoint);
 	return -1;

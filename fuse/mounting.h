@@ -13,7 +13,4 @@
  * 0, or -1 when one line on stderr has said what is wrong. */
 int mounting_check(struct fs_options *options);
 
-/* Takes mounts without a daemon off path. 0, or -1 when one is still there. */
-int mounting_clear_stale(const char *path);
-
 #endif

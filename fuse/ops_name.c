@@ -24,7 +24,7 @@ static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 		    const struct fuse_ctx *ctx, struct node **out)
 {
 	struct node *dir = tree_node(fs, parent);
-	int r = parent == FUSE_ROOT_ID && strcmp(name, LOGDIR_NAME) == 0 ? EEXIST : 0;
+	int r = ops_is_logdir(parent, name) ? EEXIST : 0;
 
 	if (!r)
 		r = tree_check_name(fs, dir, name, mode);
