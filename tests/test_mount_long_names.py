@@ -8,6 +8,7 @@ from base64 import b64encode
 import pytest
 
 import name_model
+from contents import tree
 from name_model import name_of, path_of
 
 pytestmark = pytest.mark.sanitize
@@ -37,19 +38,6 @@ def live(datawal, logdir):
 
 def entries(directory):
     return sorted(n for n in os.listdir(os.fsencode(directory)) if n != b".log")
-
-
-def tree(m):
-    """path -> content of all files, as bytes, without .log."""
-    root = os.fsencode(m.path)
-    found = {}
-    for directory, subdirectories, files in os.walk(root):
-        if directory == root and b".log" in subdirectories:
-            subdirectories.remove(b".log")
-        for name in files:
-            path = os.path.join(directory, name)
-            found[os.path.relpath(path, root)] = read(path)
-    return found
 
 
 def read(path):
