@@ -104,6 +104,7 @@ __attribute__((format(printf, 6, 0))) static void fill(struct dwal_error *error,
 	error->segment = segment;
 	error->offset = offset;
 	error->reason = reason;
+	error->holder_pid = 0;
 	(void)vsnprintf(error->message, sizeof(error->message), format, args); /* cut if long */
 	make_one_line(error->message);
 }

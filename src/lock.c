@@ -65,8 +65,11 @@ static int refuse(const struct io *io, int fd, const char *dir, struct dwal_erro
 	if (pid <= 0)
 		return error_set(error, DWAL_ELOCKED, "%s: locked by another writer", dir);
 	process_name(pid, name, sizeof(name));
-	return error_set(error, DWAL_ELOCKED, "%s: locked by another writer: pid %d (%s)%s", dir,
-			 pid, name, pid == getpid() ? ", this process" : "");
+	(void)error_set(error, DWAL_ELOCKED, "%s: locked by another writer: pid %d (%s)%s", dir,
+			pid, name, pid == getpid() ? ", this process" : "");
+	if (error)
+		error->holder_pid = pid;
+	return DWAL_ELOCKED;
 }
 
 static uint64_t now_ms(void)

@@ -144,6 +144,8 @@ struct dwal_error {
 	uint32_t segment;              /* 0 where none is meant */
 	uint64_t offset;               /* in that segment */
 	enum dwal_frame_status reason; /* DWAL_FRAME_OK where none applies */
+	int holder_pid;                /* DWAL_ELOCKED: the process that holds the lock;
+					* 0 where the system does not tell */
 	char message[512];
 };
 

@@ -22,6 +22,7 @@ static void a_second_writer_is_told_who_holds_the_lock(void)
 	CHECK_INT(dwal_log_open(dir.path, NULL, &second, &error), DWAL_ELOCKED);
 	CHECK(strstr(error.message, "locked by another writer"));
 	CHECK(strstr(error.message, pid));
+	CHECK_INT(error.holder_pid, getpid());
 	CHECK_INT(dwal_log_open(dir.path, &wait, &second, &error), DWAL_ELOCKED);
 	CHECK_INT(dwal_log_close(log), 0);
 	CHECK_INT(dwal_log_close(core_open(dir.path, NULL)), 0); /* a stale .lock is nothing */
