@@ -45,7 +45,7 @@ struct fs_options {
 	bool strict;
 	bool sync;               /* every close, unlink, rename durable before it returns */
 	bool noclock;            /* write no clock records */
-	bool hidelog;            /* leave .log out of listings */
+	bool showlog;            /* .log is listed at the root */
 	uint32_t commit_seconds; /* sync by itself this often */
 	uint32_t lock_wait_ms;   /* for another writer's lock */
 	uint64_t segment_size;   /* bytes */

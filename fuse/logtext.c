@@ -33,7 +33,8 @@ const char *logtext_name(enum logtext which)
 static int write_readme(struct fs *fs, FILE *out)
 {
 	say(out,
-	    "This is the log behind the files of this mount, read-only.\n"
+	    "This is the log behind the files of this mount, read-only. It is entered by its\n"
+	    "name, and listed only when mounted with -o showlog.\n"
 	    "\n"
 	    "00000001.dwal ...   the segments, exactly as on disk now. Together they are the\n"
 	    "                    log: `cp .log/*.dwal BACKUP/` makes a directory that opens as\n"

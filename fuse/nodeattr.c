@@ -51,6 +51,7 @@ void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *ou
 	out->st_gid = a->present & ATTR_HAS_GID ? a->gid : fs->opt.gid;
 	out->st_rdev = a->present & ATTR_HAS_RDEV ? a->rdev : 0;
 	out->st_nlink = !node_has_place(fs, node) ? 0 : node_is_dir(node) ? 2 + node->subdirs : 1;
+	out->st_nlink += node == fs->root && fs->opt.showlog; /* .log is in it as well */
 	out->st_size = (off_t)node->size;
 	out->st_blksize = 4096;
 	out->st_blocks = (blkcnt_t)((node->size + 511) / 512);

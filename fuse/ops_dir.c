@@ -44,7 +44,7 @@ static int list_node(struct fs *fs, struct node *node, struct dir_handle *dh)
 	pthread_mutex_lock(&fs->lock);
 	dh->ino = node->ino;
 	dh->parent_ino = node->parent ? node->parent->ino : node->ino;
-	if (node == fs->root && !fs->opt.hidelog)
+	if (node == fs->root && fs->opt.showlog)
 		r = listing_add(&dh->listing, LOGDIR_NAME, LOGDIR_INO, S_IFDIR);
 	if (!r)
 		r = tree_list(node, &dh->listing);

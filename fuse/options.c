@@ -46,7 +46,8 @@ static const struct known known[] = {
 	{"sync", TURN_ON, AT(sync), 0, 0},
 	{"async", TURN_OFF, AT(sync), 0, 0},
 	{"noclock", TURN_ON, AT(noclock), 0, 0},
-	{"hidelog", TURN_ON, AT(hidelog), 0, 0},
+	{"showlog", TURN_ON, AT(showlog), 0, 0},
+	{"hidelog", TURN_OFF, AT(showlog), 0, 0},
 	{"commit=", NUMBER, AT(commit_seconds), 1, 86400},
 	{"lockwait=", SECONDS, AT(lock_wait_ms), 0, 86400},
 	{"segment_size=", BYTES, AT(segment_size), 1, (uint64_t)1 << 62},
@@ -335,7 +336,7 @@ void print_help(void)
 	      "  renamelimit=BYTES   larger directories are not renamed but copied by mv (256M)\n"
 	      "  noclock             append no clock records: times of files are then those\n"
 	      "                      of their segments after a remount\n"
-	      "  hidelog             leave .log out of listings; it can still be entered\n"
+	      "  showlog             list .log at the root; it can be entered always (hidelog)\n"
 	      "  uid=N gid=N         owner of the files (who mounts)\n"
 	      "  umask=OCTAL         bits taken from their modes (that of who mounts)\n"
 	      "  allow_other, allow_root, default_permissions, auto_unmount, fsname=, subtype=,\n"

@@ -88,7 +88,7 @@ def twin(mount, host_dir, tmp_path):
     beside = [tmp_path / name for name in ("beside-host", "beside-mnt0")]
     for directory in beside:
         directory.mkdir()
-    return twin_script.Twin(mount(None, "hidelog"), host_dir, *beside)
+    return twin_script.Twin(mount(None), host_dir, *beside)
 
 
 def seconds_of(item):

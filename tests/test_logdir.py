@@ -10,14 +10,71 @@ import subprocess
 
 import pytest
 
+import privileged
+
 pytestmark = pytest.mark.sanitize
 
 
 @pytest.mark.clause("S18a")
-def test_log_is_listed_private_and_the_mounting_users(mount):
+@pytest.mark.parametrize("options", [[], ["hidelog"], ["showlog", "hidelog"]])
+def test_log_is_entered_by_its_name_and_not_listed(mount, options):
+    m = mount(None, *options)
+    assert os.listdir(m) == []
+    assert "recovery" in os.listdir(m / ".log")
+    m.options = ["ro"]
+    m.remount()
+    assert os.listdir(m) == []
+    assert os.stat(m).st_nlink == 2
+
+
+@pytest.mark.clause("S18a")
+def test_showlog_lists_it(mount):
+    m = mount(None, "hidelog", "showlog")
+    os.mkdir(m / "d")
+    with os.scandir(m) as listed:
+        assert {e.name: e.inode() for e in listed} == {
+            n: os.stat(m / n).st_ino for n in (".log", "d")}
+    assert os.stat(m).st_nlink == 4
+    m.options = ["ro", "showlog"]
+    m.remount()
+    assert sorted(os.listdir(m)) == [".log", "d"]
+
+
+@pytest.mark.clause("S18a")
+def test_a_directory_that_is_not_listed_is_one_like_any_other_to_who_is_in_it(mount):
     m = mount()
     (m / "f").write_bytes(b"value")
-    assert ".log" in os.listdir(m)
+    log = m / ".log"
+    done = subprocess.run(
+        ["sh", "-ec", """pwd -P; /bin/pwd; realpath . recovery ../.log/../f; realpath ..
+         find . -name README; find .. -name README; find "$PWD" -name README; stat -c %h . ..
+         test . -ef ../.log; cd ..; cd .log; /bin/pwd; ls -id . | tr -d ' .'"""],
+        cwd=log, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.splitlines() == [
+        str(log), str(log), str(log), f"{log}/recovery", f"{m}/f", str(m),
+        "./README", f"{log}/README", "2", "2", str(log), str(log.stat().st_ino)]
+    assert os.path.samefile(log / "..", m)
+
+
+@pytest.mark.clause("S18a")
+def test_a_bind_mount_of_it_shows_the_same(mount, host_dir):
+    m = mount()
+    (m / "f").write_bytes(b"value of the file")
+    done = subprocess.run(
+        [*privileged.prefix(), "unshare", "-m", "--propagation", "private", "sh", "-ec",
+         f'mount --bind "{m}/.log" "{host_dir}"; cd "{host_dir}"; /bin/pwd; ls; cat 00000001.dwal'],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split(b"\n", 6)
+    assert lines[:6] == [os.fsencode(host_dir), b"00000001.dwal", b"README", b"recovery",
+                         b"recovery.json", b"stats.json"]
+    assert b"value of the file" in lines[6]
+
+
+@pytest.mark.clause("S18a")
+def test_log_is_private_and_the_mounting_users(mount):
+    m = mount()
+    (m / "f").write_bytes(b"value")
     directory = (m / ".log").stat()
     assert directory.st_mode == 0o040500
     assert directory.st_uid == os.getuid()
@@ -26,13 +83,6 @@ def test_log_is_listed_private_and_the_mounting_users(mount):
     for name in names:
         found = (m / ".log" / name).stat()
         assert (found.st_mode, found.st_uid) == (0o100400, os.getuid()), name
-
-
-@pytest.mark.clause("S18a")
-def test_hidelog_keeps_it_out_of_the_listing_but_it_can_be_entered(mount):
-    m = mount(None, "hidelog")
-    assert os.listdir(m) == []
-    assert "recovery" in os.listdir(m / ".log")
 
 
 @pytest.mark.clause("S18b")
@@ -54,7 +104,7 @@ def test_any_change_in_it_is_erofs(mount):
             change()
         assert caught.value.errno == errno.EROFS, number
     assert (log / "00000001.dwal").read_bytes() == before
-    assert sorted(os.listdir(m)) == [".log", "f"]
+    assert os.listdir(m) == ["f"]
 
 
 @pytest.mark.clause("S18c")

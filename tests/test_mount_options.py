@@ -307,14 +307,6 @@ def test_strict_refuses_intact_records_behind_a_torn_one(mount, root, tmp_path):
     mount(log)
 
 
-def test_hidelog_hides_the_log_from_listings_only(mount):
-    m = mount(None, "hidelog")
-    assert os.listdir(m) == []
-    assert "00000001.dwal" in os.listdir(m / ".log")
-    m.remount("ro")
-    assert os.listdir(m) == [".log"]
-
-
 def test_owner_group_and_umask_hold_for_what_says_nothing_else(datawal, logdir, mount):
     datawal.put(logdir, "d/f", b"value")
     m = mount(logdir, "uid=1234,gid=2345", "umask=022")

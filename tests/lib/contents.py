@@ -4,12 +4,10 @@ import os
 
 
 def tree(m):
-    """path -> content of all files, as bytes, without .log."""
+    """path -> content of all files, as bytes."""
     root = os.fsencode(m.path)
     found = {}
-    for directory, subdirectories, files in os.walk(root):
-        if directory == root and b".log" in subdirectories:
-            subdirectories.remove(b".log")
+    for directory, _, files in os.walk(root):
         for name in files:
             path = os.path.join(directory, name)
             with open(path, "rb") as file:
