@@ -16,6 +16,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include "descriptors.h"
 #include "fs.h"
 #include "logdir.h"
 #include "mounting.h"
@@ -451,6 +452,8 @@ int main(int argc, char **argv)
 	struct request request;
 	int status = EXIT_FAILURE;
 
+	if (standard_descriptors_hold() != 0)
+		return EXIT_FAILURE; /* and nobody to tell */
 	fuse_set_log_func(log_with_name);
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
 	if (request_parse(&request, argc, argv) != 0) {

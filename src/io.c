@@ -12,11 +12,22 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+/* A program without standard descriptors would get one of ours for them, and
+ * write its messages into a segment. */
+static int lift(int fd)
+{
+	int lifted = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int err = lifted < 0 ? -errno : 0;
+
+	(void)close(fd); /* nothing was written */
+	return err ? err : lifted;
+}
+
 static int sys_open(const struct io *io, int dirfd, const char *name, int flags, mode_t mode)
 {
 	int fd = openat(dirfd, name, flags, mode);
 
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? -errno : fd > STDERR_FILENO ? fd : lift(fd);
 }
 
 static int sys_close(const struct io *io, int fd)

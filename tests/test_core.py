@@ -23,6 +23,7 @@ CASES = [
     ("lock", "a_second_writer_is_told_who_holds_the_lock", mark.clause("C4")),
     ("lock", "a_writer_waits_for_the_lock_as_long_as_it_is_told", mark.clause("C4")),
     ("lock", "the_lock_is_not_inherited_by_a_program", mark.clause("C4")),
+    ("lock", "no_descriptor_of_ours_is_a_standard_one", mark.clause("C41")),
     ("open", "a_new_log_is_made_durable_name_by_name", mark.clause("C5", "C6")),
     ("open", "opening_syncs_before_it_reads_and_cuts_only_what_is_saved", mark.clause("C6", "C8")),
     ("open", "every_cut_of_the_last_record_keeps_all_others_and_saves_its_bytes",

@@ -3,6 +3,11 @@
 # What contrib/check and contrib/quickstart share: Debian packages, a Python that has pytest,
 # access to /dev/fuse, building. Sourced; knows nothing of either script's job.
 
+# Started without standard descriptors, what runs from here must not get files in their place.
+[ -e /dev/fd/0 ] || exec </dev/null
+[ -e /dev/fd/1 ] || exec >/dev/null
+[ -e /dev/fd/2 ] || exec 2>/dev/null
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
 

@@ -37,6 +37,7 @@ static enum status status_of(int code)
 	case DWAL_ETARGET:
 	case DWAL_EUNSTABLE:
 	case -EACCES:
+	case -EBADF:
 	case -EEXIST:
 	case -EINVAL:
 	case -EISDIR:

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "cli.h"
+#include "descriptors.h"
 
 #define SHOW (1u << OPT_BYTES | 1u << OPT_NO_TRUNCATE)
 
@@ -112,6 +113,8 @@ int main(int argc, char **argv)
 	struct args args = {0};
 	enum status status = DONE;
 
+	if (standard_descriptors_hold())
+		return HARD_ERROR;                             /* and nobody to tell */
 	(void)setvbuf(stdout, output, _IOFBF, sizeof(output)); /* slower without */
 	(void)signal(SIGXFSZ, SIG_IGN); /* an error to be reported, as a full disk is */
 	raise_descriptor_limit();

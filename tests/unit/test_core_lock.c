@@ -83,6 +83,55 @@ static void the_lock_is_not_inherited_by_a_program(void)
 	unit_dir_remove(&dir);
 }
 
+/* What stands where standard input, output and error were: nothing? */
+static void check_standard_descriptors_are_free(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			_exit(10 + fd);
+}
+
+static int use_log_without_standard_descriptors(void)
+{
+	dwal_log *log;
+	dwal_reader *reader;
+	dwal_iter *iter;
+
+	for (int fd = 0; fd <= 2; fd++)
+		close(fd);
+	if (dwal_log_open(dir.path, NULL, &log, NULL))
+		return 1;
+	check_standard_descriptors_are_free();
+	if (core_append(log, 1, 8) || dwal_log_rotate(log) || core_append(log, 2, 8) ||
+	    dwal_reader_open(dir.path, &reader, NULL) ||
+	    dwal_reader_iterate(reader, 0, 0, &iter, NULL))
+		return 2;
+	check_standard_descriptors_are_free();
+	dwal_iter_close(iter);
+	dwal_reader_close(reader);
+	return dwal_log_close(log) ? 3 : 0;
+}
+
+static void no_descriptor_of_ours_is_a_standard_one(void)
+{
+	uint64_t numbers[2];
+	int status;
+	dwal_log *log;
+	pid_t child;
+
+	dir = unit_dir_make();
+	child = fork();
+	if (child == 0)
+		_exit(use_log_without_standard_descriptors());
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK_INT(WEXITSTATUS(status), 0);
+	log = core_open(dir.path, NULL);
+	CHECK_INT(core_numbers(log, numbers, 2), 2);
+	CHECK_INT(dwal_log_close(log), 0);
+	unit_dir_remove(&dir);
+}
+
 UNIT_MAIN(UNIT(a_second_writer_is_told_who_holds_the_lock),
 	  UNIT(a_writer_waits_for_the_lock_as_long_as_it_is_told),
-	  UNIT(the_lock_is_not_inherited_by_a_program))
+	  UNIT(the_lock_is_not_inherited_by_a_program),
+	  UNIT(no_descriptor_of_ours_is_a_standard_one))
