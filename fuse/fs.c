@@ -161,33 +161,13 @@ void fs_stop(struct fs *fs)
 	keeper_stop(fs);
 }
 
-/* Handles that the kernel never released: it is gone, and so are they. */
-static void free_stages(struct fs *fs)
-{
-	struct handle *handle, *next_handle;
-	struct stage *stage, *next;
-
-	pthread_mutex_lock(&fs->lock);
-	DL_FOREACH_SAFE(fs->handles, handle, next_handle)
-	{
-		free(handle);
-	}
-	DL_FOREACH_SAFE(fs->stages, stage, next)
-	{
-		stage->users = 0;
-		stage->dirty = false;
-		stage_orphaned(fs, stage->node);
-	}
-	pthread_mutex_unlock(&fs->lock);
-}
-
 int fs_close(struct fs *fs)
 {
 	int r;
 
 	if (!fs)
 		return 0;
-	free_stages(fs);
+	stage_free_all(fs);
 	r = dwal_kv_close(fs->kv);
 	if (fs->root)
 		tree_release(fs);

@@ -68,19 +68,29 @@ double ops_attr_seconds(const struct fs *fs, const struct node *node)
 	return node->stage ? 0 : CACHE_FOREVER_SECONDS;
 }
 
+void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
+{
+	struct node *node;
+
+	if (logdir_owns(ino)) {
+		logdir_forget(fs, ino, lookups);
+		return;
+	}
+	pthread_mutex_lock(&fs->lock);
+	node = tree_node(fs, ino);
+	tree_hold(node);
+	tree_forget(fs, node, lookups);
+	stage_forgotten(fs, node);
+	tree_drop(fs, node);
+	pthread_mutex_unlock(&fs->lock);
+}
+
 void ops_reply_entry(fuse_req_t req, const struct fuse_entry_param *entry)
 {
 	struct fs *fs = req_fs(req);
 
-	if (!fuse_reply_entry(req, entry) || !entry->ino)
-		return;
-	if (logdir_owns(entry->ino)) {
-		logdir_forget(fs, entry->ino, 1);
-		return;
-	}
-	pthread_mutex_lock(&fs->lock);
-	tree_forget(fs, tree_node(fs, entry->ino), 1);
-	pthread_mutex_unlock(&fs->lock);
+	if (fuse_reply_entry(req, entry) && entry->ino)
+		ops_forget_node(fs, entry->ino, 1);
 }
 
 int ops_synced(struct fs *fs, int r)

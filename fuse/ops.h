@@ -32,6 +32,9 @@ void ops_fill_entry(const struct fs *fs, struct node *node, struct fuse_entry_pa
 /* For how long may these attributes be cached? Wants fs->lock. */
 double ops_attr_seconds(const struct fs *fs, const struct node *node);
 
+/* The kernel gives lookups of a node back. */
+void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups);
+
 /* Replies with an entry; when the kernel no longer wants it, the lookup is
  * taken back. */
 void ops_reply_entry(fuse_req_t req, const struct fuse_entry_param *entry);
@@ -50,7 +53,7 @@ static inline bool ops_is_logdir(fuse_ino_t parent, const char *name)
 }
 
 /* Takes a file's node out of the tree, once the log has taken its key back or
- * given it to another. Wants fs->lock. */
+ * given it to another. The caller has its stage. Wants fs->lock. */
 void ops_lose(struct fs *fs, struct node *node, struct timespec when);
 
 /* ops_attr.c */

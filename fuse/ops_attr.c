@@ -48,27 +48,16 @@ void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		ops_reply_entry(req, &entry);
 }
 
-static void forget_one(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
-{
-	if (logdir_owns(ino)) {
-		logdir_forget(fs, ino, lookups);
-		return;
-	}
-	pthread_mutex_lock(&fs->lock);
-	tree_forget(fs, tree_node(fs, ino), lookups);
-	pthread_mutex_unlock(&fs->lock);
-}
-
 void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
-	forget_one(req_fs(req), ino, lookups);
+	ops_forget_node(req_fs(req), ino, lookups);
 	fuse_reply_none(req);
 }
 
 void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		forget_one(req_fs(req), forgets[i].ino, forgets[i].nlookup);
+		ops_forget_node(req_fs(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

@@ -163,11 +163,8 @@ static bool add_plus(fuse_req_t req, fuse_ino_t dir, struct page *page, const ch
 		page->used += need;
 		return true;
 	}
-	if (counted) {
-		pthread_mutex_lock(&fs->lock);
-		tree_forget(fs, tree_node(fs, entry.ino), 1);
-		pthread_mutex_unlock(&fs->lock);
-	}
+	if (counted)
+		ops_forget_node(fs, entry.ino, 1);
 	return false;
 }
 

@@ -35,7 +35,6 @@ static int open_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx,
 	if (truncates && ctx->uid != 0)
 		nodeattr_drop_set_id(node);
 	fi->keep_cache = !node->cache_stale;
-	node->cache_stale = false;
 	pthread_mutex_unlock(&fs->lock);
 	return 0;
 }

@@ -165,12 +165,9 @@ void ops_lose(struct fs *fs, struct node *node, struct timespec when)
 {
 	struct node *dir = node->parent;
 
-	tree_hold(node);
 	node->published = false;
 	tree_detach(fs, node);
 	nodeattr_touch(dir, when);
-	stage_orphaned(fs, node);
-	tree_drop(fs, node);
 }
 
 /* The child that unlink or rmdir is about. Wants no lock. */
@@ -200,15 +197,12 @@ static int append_tombstone(struct fs *fs, const struct node *node)
 	return append_write(&append, fs);
 }
 
-static int unlink_locked(struct fs *fs, fuse_ino_t parent, const char *name)
+static int unlink_file(struct fs *fs, struct node *node)
 {
 	struct timespec now;
-	struct node *node;
-	int r = find_child(fs, parent, name, &node);
+	int r = 0;
 
-	if (!r && node_is_dir(node))
-		r = EISDIR;
-	if (!r && node->published) /* changes under write_lock only */
+	if (node->published) /* changes under write_lock only */
 		r = append_tombstone(fs, node);
 	if (r)
 		return r;
@@ -217,6 +211,23 @@ static int unlink_locked(struct fs *fs, fuse_ino_t parent, const char *name)
 	ops_lose(fs, node, now);
 	pthread_mutex_unlock(&fs->lock);
 	return 0;
+}
+
+static int unlink_locked(struct fs *fs, fuse_ino_t parent, const char *name)
+{
+	struct stage *stage; /* from here on the content needs no name */
+	struct node *node;
+	int r = find_child(fs, parent, name, &node);
+
+	if (!r && node_is_dir(node))
+		r = EISDIR;
+	if (!r)
+		r = stage_get(fs, node, true, &stage);
+	if (r)
+		return r;
+	r = unlink_file(fs, node);
+	stage_put(fs, stage);
+	return r;
 }
 
 static int rmdir_locked(struct fs *fs, fuse_ino_t parent, const char *name)
@@ -307,8 +318,6 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	fi->fh = (uintptr_t)handle;
 	if (fuse_reply_create(req, &entry, fi)) {
 		stage_close(fs, handle);
-		pthread_mutex_lock(&fs->lock);
-		tree_forget(fs, tree_node(fs, entry.ino), 1);
-		pthread_mutex_unlock(&fs->lock);
+		ops_forget_node(fs, entry.ino, 1);
 	}
 }

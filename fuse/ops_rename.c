@@ -87,15 +87,12 @@ static int look_up(struct fs *fs, struct node *from_dir, const char *from, struc
 	return r;
 }
 
-static int rename_locked(struct fs *fs, struct node *from_dir, const char *from,
-			 struct renaming *ren, unsigned int flags)
+static int rename_node(struct fs *fs, struct renaming *ren)
 {
-	int r = look_up(fs, from_dir, from, ren, flags);
 	struct dwal_bytes new_key = {ren->new_key, ren->new_len};
 	struct dwal_bytes old_key = {ren->old_key, ren->old_len};
+	int r;
 
-	if (r || ren->node == ren->replaced)
-		return r;
 	if (node_is_dir(ren->node))
 		r = rename_dir_keys(fs, ren->node, ren->replaced, new_key, old_key);
 	else
@@ -105,6 +102,24 @@ static int rename_locked(struct fs *fs, struct node *from_dir, const char *from,
 	pthread_mutex_lock(&fs->lock);
 	r = move_node(fs, ren);
 	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
+static int rename_locked(struct fs *fs, struct node *from_dir, const char *from,
+			 struct renaming *ren, unsigned int flags)
+{
+	struct stage *replaced = NULL; /* its content needs no name from here on */
+	int r = look_up(fs, from_dir, from, ren, flags);
+
+	if (r || ren->node == ren->replaced)
+		return r;
+	if (ren->replaced && !node_is_dir(ren->replaced))
+		r = stage_get(fs, ren->replaced, true, &replaced);
+	if (r)
+		return r;
+	r = rename_node(fs, ren);
+	if (replaced)
+		stage_put(fs, replaced);
 	return r;
 }
 

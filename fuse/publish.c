@@ -190,7 +190,7 @@ int stage_commit(struct fs *fs, struct stage *stage)
 		return 0;
 	r = current_key(fs, stage->node, buffer, &key);
 	if (r == ENOENT) {
-		stage->dirty = false; /* unlinked or replaced: nobody's value any more */
+		stage->retry = 0; /* unlinked or replaced: nobody's value any more */
 		return 0;
 	}
 	if (!r)

@@ -37,8 +37,10 @@ static int open_base(struct fs *fs, const struct node *node, dwal_value **out)
 	int r;
 
 	*out = NULL;
-	if (!node->published || !node->parent)
+	if (!node->published)
 		return 0;
+	if (!node->parent)
+		return ESTALE; /* whoever ended its name had its stage */
 	r = tree_key(fs, node, key, &len);
 	if (r)
 		return r;
@@ -90,19 +92,21 @@ int stage_get(struct fs *fs, struct node *node, bool have_write_lock, struct sta
 {
 	int r = get_stage(fs, node, out);
 
-	if (r != EAGAIN)
-		return r;
-	if (have_write_lock)
-		return EIO; /* the tree shows a key that the store does not have */
-	pthread_mutex_lock(&fs->write_lock);
-	r = get_stage(fs, node, out);
-	pthread_mutex_unlock(&fs->write_lock);
-	return r == EAGAIN ? ENOENT : r;
+	if (r == EAGAIN && !have_write_lock) {
+		pthread_mutex_lock(&fs->write_lock);
+		r = get_stage(fs, node, out);
+		pthread_mutex_unlock(&fs->write_lock);
+	}
+	return r == EAGAIN ? EIO : r; /* the tree has a key that the store has not */
 }
 
 static bool is_wanted(const struct fs *fs, const struct stage *stage)
 {
-	return stage->users || (stage->dirty && node_has_place(fs, stage->node));
+	const struct node *node = stage->node;
+
+	if (stage->users)
+		return true;
+	return node_has_place(fs, node) ? stage->dirty : node->lookups && !node->vanished;
 }
 
 void stage_put(struct fs *fs, struct stage *stage)
@@ -114,10 +118,27 @@ void stage_put(struct fs *fs, struct stage *stage)
 	pthread_mutex_unlock(&fs->lock);
 }
 
-void stage_orphaned(struct fs *fs, struct node *node)
+void stage_forgotten(struct fs *fs, struct node *node)
 {
 	if (node->stage && !is_wanted(fs, node->stage))
 		free_stage(fs, node->stage);
+}
+
+void stage_free_all(struct fs *fs)
+{
+	struct handle *handle, *next_handle;
+	struct stage *stage, *next;
+
+	pthread_mutex_lock(&fs->lock);
+	DL_FOREACH_SAFE(fs->handles, handle, next_handle)
+	{
+		free(handle);
+	}
+	DL_FOREACH_SAFE(fs->stages, stage, next)
+	{
+		free_stage(fs, stage);
+	}
+	pthread_mutex_unlock(&fs->lock);
 }
 
 /* ---------------------------------------------------------------- memory */

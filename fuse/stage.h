@@ -4,6 +4,11 @@
  * and how the one becomes the other. There is one stage for each file that is
  * open or has an unpublished change; it belongs to the node, not to a handle.
  *
+ * Content outlives its name. Who ends a name holds the node's stage from
+ * before the append until the tree says so too; then the key leads elsewhere,
+ * and the stage stays as long as the kernel knows the node. Of what the log
+ * has, that is a place, not the bytes.
+ *
  * A change begins a *staging*, which ends with one Put, or is dropped. A
  * staging that began with nothing (create, O_TRUNC, a size of 0) is *fresh*:
  * after a failed write in it nothing of it is published, and the old value
@@ -30,7 +35,7 @@ struct stage {
 	unsigned char *data; /* the content, once loaded */
 	size_t size, capacity;
 	bool loaded;             /* data holds the content, else base does */
-	atomic_bool dirty;       /* a Put is owed; implies loaded */
+	atomic_bool dirty;       /* not what the log has; implies loaded */
 	bool fresh;              /* the staging began with nothing of the old content */
 	bool any_close;          /* changed by path: any writer's close publishes */
 	int failed;              /* errno of the write that spoilt a fresh staging */
@@ -110,9 +115,13 @@ int stage_load(struct fs *fs, struct stage *stage);
 int stage_get(struct fs *fs, struct node *node, bool have_write_lock, struct stage **out);
 void stage_put(struct fs *fs, struct stage *stage);
 
-/* The node has lost its place: what is staged for nobody is given up. Wants
- * fs->lock. */
-void stage_orphaned(struct fs *fs, struct node *node);
+/* The kernel knows the node no longer: nor does anybody need what was staged
+ * in a file without a place. Wants fs->lock. */
+void stage_forgotten(struct fs *fs, struct node *node);
+
+/* At the end of the mount: handles that the kernel never released, it is gone,
+ * and all stages. */
+void stage_free_all(struct fs *fs);
 
 /* Tells the log of changed attributes: now, or with the Put that is owed. Of
  * a new directory, that it is there. Wants fs->write_lock; never takes a

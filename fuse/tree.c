@@ -318,6 +318,8 @@ void tree_forget(struct fs *fs, struct node *node, uint64_t lookups)
 	if (node == fs->root)
 		return;
 	node->lookups -= lookups < node->lookups ? lookups : node->lookups;
+	if (!node->lookups)
+		node->cache_stale = false;
 	free_if_unused(fs, node);
 }
 

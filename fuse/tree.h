@@ -38,7 +38,7 @@ struct node {
 	bool published;        /* a file: the log has a live Put of its key */
 	bool value;            /* a file: stands aside for a directory of its name */
 	bool recorded;         /* has an attribute record in force */
-	bool cache_stale;      /* the kernel may hold pages of a staging that was dropped */
+	bool cache_stale;      /* a staging was dropped: no page is kept from open to open */
 	bool vanished;         /* lost its place behind the kernel's back: ESTALE */
 	uint64_t size;         /* as shown: staged, else published */
 	struct timespec mtime;

@@ -11,6 +11,7 @@ import pytest
 
 import cli
 import deadline
+import gates
 import mounting
 import paths
 import twin_script
@@ -80,6 +81,21 @@ def mount(tmp_path):
     trouble = [line for one in reversed(made) for line in one.clean_up()]
     if trouble:
         pytest.fail("\n".join(trouble), pytrace=False)
+
+
+@pytest.fixture
+def gated(mount, tmp_path, monkeypatch):
+    """gated("commit=1") mounts, and returns the mount and its gates (tests/lib/gates.py)."""
+    stops = gates.Gates(tmp_path / "gates")
+
+    def start(*options):
+        with monkeypatch.context() as patched:
+            for name, value in stops.environment().items():
+                patched.setenv(name, value)
+            return mount(None, *options), stops
+
+    yield start
+    stops.close()
 
 
 @pytest.fixture

@@ -111,10 +111,39 @@ def test_the_same_operations_have_the_same_results_with(mount, ext4, options):
 # ------------------------------------------------------------------- several at one name at once
 
 THREADS = 8
+READERS = 1
 
 
-def at_once(act):
-    """act(number) in several threads that start together; the results, sorted."""
+def seen_in(directory, ended):
+    """All contents that files have there until it has ended."""
+    seen = set()
+    while not ended.is_set():
+        for place, _, names in os.walk(directory):
+            for name in names:
+                try:
+                    with open(f"{place}/{name}", "rb") as file:
+                        seen.add(file.read())
+                except FileNotFoundError:
+                    pass  # removed meanwhile
+    return seen
+
+
+def at_once(act, directory=None, contents=()):
+    """act(number) in several threads that start together; the results, sorted. What others read in
+    the directory meanwhile has one of the contents."""
+    ended = threading.Event()
+    with ThreadPoolExecutor(READERS) as pool:
+        readers = [pool.submit(seen_in, directory, ended) for _ in range(READERS if contents else 0)]
+        try:
+            results = act_at_once(act)
+        finally:
+            ended.set()
+        wrong = set().union(*(reader.result() for reader in readers)) - set(contents)
+    assert not wrong, {content[:20] for content in wrong}
+    return results
+
+
+def act_at_once(act):
     barrier = threading.Barrier(THREADS)
 
     def work(number):
@@ -138,27 +167,28 @@ def race_to_make_a_directory(d):
 
 def race_to_remove(d):
     (d / "f").write_bytes(b"x")
-    return at_once(lambda n: os.unlink(d / "f"))
+    return at_once(lambda n: os.unlink(d / "f"), d, [b"x"])
 
 
 def race_to_take_away(d):
     (d / "f").write_bytes(b"x")
-    results = at_once(lambda n: os.rename(d / "f", d / f"f{n}"))
+    results = at_once(lambda n: os.rename(d / "f", d / f"f{n}"), d, [b"x"])
     return results, len(os.listdir(d))
 
 
 def race_to_take_a_directory_away(d):
     (d / "d").mkdir()
     (d / "d/f").write_bytes(b"x")
-    results = at_once(lambda n: os.rename(d / "d", d / f"d{n}"))
+    results = at_once(lambda n: os.rename(d / "d", d / f"d{n}"), d, [b"x"])
     return results, [(name / "f").read_bytes() for name in d.iterdir()]
 
 
 def race_to_replace(d):
     for n in range(THREADS):
-        (d / f"f{n}").write_bytes(b"x" * 1000)
-    results = at_once(lambda n: os.rename(d / f"f{n}", d / "f"))
-    return results, os.listdir(d), (d / "f").read_bytes()
+        (d / f"f{n}").write_bytes(b"x" * (n + 1) * 1000)
+    results = at_once(lambda n: os.rename(d / f"f{n}", d / "f"), d,
+                      [b"x" * (n + 1) * 1000 for n in range(THREADS)])
+    return results, os.listdir(d), set((d / "f").read_bytes())
 
 
 def race_to_replace_what_is_not_there(d):
@@ -167,7 +197,7 @@ def race_to_replace_what_is_not_there(d):
 
     for n in range(THREADS):
         (d / f"f{n}").write_bytes(b"x")
-    return at_once(act), len(os.listdir(d))
+    return at_once(act, d, [b"x"]), len(os.listdir(d))
 
 
 def race_to_append(d):
@@ -209,7 +239,7 @@ def race_of_creating_against_removing(d):
         else:
             (d / f"d/f{n}").write_bytes(b"x")
 
-    at_once(act)
+    at_once(act, d, [b"", b"x"])
     there = (d / "d").exists()
     # either all could create, or nobody after the removal; what could be created is there
     return there == bool(list(d.glob("d/*")))

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Loaded before datawalfs: lets a test stop it at a known place, so that a race
+ * is not left to chance. tests/lib/gates.py is the other side.
+ *
+ * A place is a file in the directory GATES: `open` and other requests, before
+ * anything is done for them; `append`, before records are written; `appended`,
+ * when the records are written and the key leads to them, and nobody else
+ * knows. Whoever comes to a place whose file is there writes its name to the
+ * fifo `events` and waits while the test holds a lock on the file. With a file
+ * `full` there is no room for records.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <fuse_lowlevel.h>
+
+static struct fuse_lowlevel_ops real;
+static _Thread_local int has_appended;
+
+static int open_in(const char *directory, const char *name, int flags)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static void pass(const char *place)
+{
+	const char *directory = getenv("GATES");
+	int fd = directory ? open_in(directory, place, O_RDWR) : -1;
+	int events;
+	char line[32];
+
+	if (fd < 0)
+		return;
+	events = open_in(directory, "events", O_RDWR | O_NONBLOCK); /* waits for nobody */
+	snprintf(line, sizeof(line), "%s\n", place);
+	if (write(events, line, strlen(line)) < 0 || flock(fd, LOCK_SH))
+		abort();
+	close(events);
+	close(fd);
+}
+
+static int is_full(void)
+{
+	const char *directory = getenv("GATES");
+	int fd = directory ? open_in(directory, "full", O_RDONLY) : -1;
+
+	return fd >= 0 && close(fd) == 0;
+}
+
+static void *next(const char *name)
+{
+	return dlsym(RTLD_NEXT, name);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t offset)
+{
+	ssize_t (*write_all)(int, const struct iovec *, int, off64_t) = next("pwritev64");
+
+	pass("append");
+	if (is_full()) {
+		errno = ENOSPC;
+		return -1;
+	}
+	has_appended = 1;
+	return write_all(fd, iov, n, offset);
+}
+
+/* The one that ends the change of the index is the first behind the write. */
+int pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+	int (*unlock)(pthread_rwlock_t *) = next("pthread_rwlock_unlock");
+	int error = unlock(lock);
+
+	if (has_appended) {
+		has_appended = 0;
+		pass("appended");
+	}
+	return error;
+}
+
+static void gated_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	pass("open");
+	real.open(req, ino, fi);
+}
+
+static void gated_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	pass("readlink");
+	real.readlink(req, ino);
+}
+
+static void gated_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
+{
+	pass("read");
+	real.read(req, ino, size, offset, fi);
+}
+
+static void gated_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size,
+			off_t offset, struct fuse_file_info *fi)
+{
+	pass("write");
+	real.write(req, ino, buffer, size, offset, fi);
+}
+
+struct fuse_session *fuse_session_new(struct fuse_args *args, const struct fuse_lowlevel_ops *ops,
+				      size_t size, void *userdata)
+{
+	struct fuse_session *(*session_new)(struct fuse_args *, const struct fuse_lowlevel_ops *,
+					    size_t, void *) = next("fuse_session_new");
+	struct fuse_lowlevel_ops gated = *ops;
+
+	real = *ops;
+	gated.open = gated_open;
+	gated.readlink = gated_readlink;
+	gated.read = gated_read;
+	gated.write = gated_write;
+	return session_new(args, &gated, size, userdata);
+}
