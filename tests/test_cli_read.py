@@ -120,13 +120,18 @@ def test_json_of_list_report_and_verify_have_their_fields(datawal, log):
             report["raw_records"], report["damage"]) == (2, 4, 4, 1, [])
     [verify] = fields_of(datawal("verify", log, "--json"))
     assert verify["frames_checked"] == 4 and verify["crc_failures"] == 0
-    assert (verify["last_segment"], verify["last_offset"]) == (2, 285 + 32)
+    assert (verify["last_segment"], verify["last_offset"]) == (2, 285)
 
 
-def test_verify_stands_at_the_start_of_an_empty_last_segment(datawal, log):
+def test_verify_names_the_start_of_the_last_frame(datawal, log):
     (log / "00000007.dwal").touch()
     [verify] = fields_of(datawal("verify", log, "--json"))
-    assert (verify["last_segment"], verify["last_offset"]) == (7, 0)
+    assert (verify["last_segment"], verify["last_offset"]) == (2, 285)
+    assert b"segment 2, offset 285\n" in datawal("verify", log).stdout
+    for segment in log.glob("*.dwal"):
+        segment.write_bytes(b"")
+    [verify] = fields_of(datawal("verify", log, "--json"))
+    assert (verify["last_segment"], verify["last_offset"]) == (0, 0)
 
 
 # --- what people see -----------------------------------------------------------
@@ -135,8 +140,7 @@ def test_scan_for_people_is_one_line_a_record(datawal, log):
     lines = datawal("scan", log).stdout.decode().splitlines()
     assert lines[:2] == ["1:0 Put txid=1 len=34 key=alpha value=1",
                          '1:34 Raw txid=2 len=39 payload="hello world"']
-    assert lines[2].startswith("2:0 Put txid=3 len=285 key=b value=b64:AAECAw")
-    assert lines[2].endswith("...")
+    assert lines[2] == f"2:0 Put txid=3 len=285 key=b value=b64:{b64encode(BINARY).decode()}"
     assert lines[3] == "2:285 Delete txid=4 len=32 key=gone"
 
 
@@ -161,34 +165,50 @@ def test_text_is_shown_as_it_is_and_other_bytes_encoded(datawal, logdir, value, 
 
 
 @pytest.mark.parametrize("form, shown", [
-    ("auto", "b64:AGE="), ("raw", "\0a"), ("base64", "b64:AGE="), ("hex", "hex:0061")])
+    ("auto", "b64:AGE="), ("raw", "\0a"), ("base64", "AGE="), ("hex", "0061")])
 def test_bytes_says_how_fields_are_shown(datawal, logdir, form, shown):
     write(logdir, corpus.one(corpus.put(b"\0a", b"\0a")))
     line = datawal("scan", logdir, "--bytes", form).stdout.decode()
     assert line.endswith(f" key={shown} value={shown}\n")
     assert datawal("list", logdir, "--bytes", form).stdout.decode() == f"        2 {shown}\n"
-    assert datawal("get", logdir, "--key-hex", "0061", "--bytes",
-                   form).stdout.decode() == f"{shown}\n"
+    got = datawal("get", logdir, "--key-hex", "0061", "--bytes", form).stdout.decode()
+    assert got == (f"{shown}\n" if form in ("base64", "hex") else "\0a")
 
 
 @pytest.mark.parametrize("value, shown", [
     (b"x" * 64, "x" * 64), (b"x" * 65, "x" * 64 + "..."),
     ("x".encode() * 63 + "ä".encode(), "x" * 63 + "..."),
     (b"a b" + b"x" * 62, '"a b' + "x" * 61 + '"...')])
-def test_long_fields_are_cut_at_64_bytes_for_people(datawal, logdir, value, shown):
+def test_fields_are_cut_at_64_bytes_on_a_terminal_and_nowhere_else(datawal, logdir, value, shown):
     write(logdir, corpus.one(corpus.put(value, value)))
-    line = datawal("scan", logdir).stdout.decode()
-    assert line.endswith(f" key={shown} value={shown}\n")
-    whole = datawal("scan", logdir, "--no-truncate").stdout.decode()
-    assert "..." not in whole and value.decode() in whole
-    assert datawal("get", logdir, "--key-hex", value.hex()).stdout == value + b"\n"
+    scan = [datawal.program, "scan", logdir]
+    assert on_terminal(*scan).endswith(f" key={shown} value={shown}\n".encode())
+    assert on_terminal(datawal.program, "list", logdir).split(maxsplit=1)[1] == f"{shown}\n".encode()
+    for line in (datawal("scan", logdir).stdout, on_terminal(*scan, "--no-truncate")):
+        assert b"..." not in line and line.count(value) == 2
+    assert datawal("list", logdir).stdout.count(value) == 1
+    assert datawal("get", logdir, "--key-hex", value.hex()).stdout == value
 
 
-def test_get_prints_text_as_it_is_and_a_newline(datawal, logdir):
-    write(logdir, corpus.one(corpus.put(b"t", b"two\nlines \"here\"\n"), corpus.put(b"", b"")))
-    assert datawal("get", logdir, "--key", "t").stdout == b"two\nlines \"here\"\n\n"
-    assert datawal("get", logdir, "--key", "").stdout == b"\n"
-    assert datawal("get", logdir, "--key", "", "--raw").stdout == b""
+@pytest.mark.parametrize("value", [b"", b"text", b"a line\n", b"two\nlines", BINARY, b"\0" * 100_000,
+                                   b"b64:YQ==", b"x" * 65], ids=lambda value: repr(value[:9]))
+def test_get_writes_exactly_the_bytes_where_no_terminal_is(datawal, logdir, tmp_path, value):
+    write(logdir, corpus.one(corpus.put(b"k", value)))
+    for more in ([], ["--raw"], ["--bytes", "raw"], ["--no-truncate"]):
+        assert datawal("get", logdir, "--key", "k", *more).stdout == value
+    with open(tmp_path / "copy", "wb") as copy:
+        subprocess.run([datawal.program, "get", logdir, "--key", "k"], stdout=copy, check=True)
+    assert (tmp_path / "copy").read_bytes() == value
+    datawal("put", tmp_path / "other", "--key", "k", "--file", tmp_path / "copy")
+    assert datawal("get", tmp_path / "other", "--key", "k").stdout == value
+
+
+def test_get_names_the_key_that_it_misses(datawal, log):
+    for words, shown in ((["--key", "beta"], "beta"), (["--key", ""], '""'),
+                         (["--key", "two words"], '"two words"'), (["--key-hex", "00"], "b64:AA=="),
+                         (["--key", "x" * 65536], "x" * 64 + "...")):
+        line = only_line(datawal("get", log, *words, status=2))
+        assert line == f"datawal: {log}: no such key: {shown}\n"
 
 
 def test_get_raw_writes_exactly_the_bytes(datawal, log):
@@ -222,6 +242,12 @@ def test_get_is_cut_on_a_terminal_only(datawal, logdir):
     assert on_terminal(*get) == b"x" * 64 + b"...\n"
     assert on_terminal(*get, "--no-truncate") == b"x" * 100 + b"\n"
     assert on_terminal(*get, "--raw") == b"x" * 100
+    assert on_terminal(*get, "--bytes", "hex") == b"78" * 64 + b"...\n"
+
+
+def test_get_on_a_terminal_shows_no_byte_that_the_terminal_would_obey(datawal, logdir):
+    write(logdir, corpus.one(corpus.put(b"k", b"\x1b[31m")))
+    assert on_terminal(datawal.program, "get", logdir, "--key", "k") == b"b64:G1szMW0=\n"
 
 
 def test_verify_draws_a_bar_on_a_terminal_only(datawal, logdir):
@@ -282,7 +308,7 @@ def test_a_torn_tail_is_status_2_and_what_lies_before_is_shown(datawal, torn):
         assert "segment 1, offset 34" in line and "torn tail" in line
     [verify] = fields_of(datawal("verify", torn, "--json", status=2))
     assert (verify["tail_truncated"], verify["tail_bytes_discarded"],
-            verify["last_offset"]) == (1, 34, 34)
+            verify["last_offset"]) == (1, 34, 0)
     [report] = fields_of(datawal("report", torn, "--json", status=2))
     assert report["damage"] == [{"segment": 1, "offset": 34, "bytes": 34,
                                  "reason": "truncated record", "torn_tail": True}]
@@ -290,7 +316,7 @@ def test_a_torn_tail_is_status_2_and_what_lies_before_is_shown(datawal, torn):
 
 
 def test_a_torn_tail_does_not_keep_a_live_key_from_being_read(datawal, torn):
-    assert datawal("get", torn, "--key", "alpha").stdout == b"1\n"
+    assert datawal("get", torn, "--key", "alpha").stdout == b"1"
     assert datawal("list", torn).stdout == b"        1 alpha\n"
     assert "no such key" in only_line(datawal("get", torn, "--key", "beta", status=2))
 
@@ -310,7 +336,7 @@ def test_verify_goes_on_behind_a_damaged_segment(datawal, damaged):
     done = datawal("verify", damaged, "--json", status=3)
     [verify] = fields_of(done)
     assert (verify["frames_checked"], verify["crc_failures"]) == (3, 1)
-    assert (verify["last_segment"], verify["last_offset"]) == (3, 34)
+    assert (verify["last_segment"], verify["last_offset"]) == (3, 0)
     lines = done.stderr.decode().splitlines()
     assert len(lines) == 2
     assert "CRC mismatch" in lines[0] and "bad magic" in lines[1]
@@ -320,7 +346,7 @@ def test_verify_takes_no_damage_in_the_last_segment_for_a_torn_tail(datawal, log
     write(logdir, {"00000001.dwal": corpus.frames(ALPHA) + b"X" * 40})
     [verify] = fields_of(datawal("verify", logdir, "--json", status=3))
     assert (verify["frames_checked"], verify["crc_failures"], verify["tail_truncated"],
-            verify["last_offset"]) == (1, 0, 0, 34)
+            verify["last_offset"]) == (1, 0, 0, 0)
 
 
 def test_segment_0_is_a_segment_like_the_others(datawal, logdir):

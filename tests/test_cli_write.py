@@ -102,7 +102,7 @@ def test_any_key_can_be_written_read_and_deleted(datawal, logdir, key):
     datawal("put", logdir, "--key-hex", key.hex().upper(), "--value", "v")
     assert datawal.get(logdir, key) == b"v"
     if b"\0" not in key:
-        assert datawal("get", logdir, "--key", key).stdout == b"v\n"
+        assert datawal("get", logdir, "--key", key).stdout == b"v"
     datawal("delete", logdir, "--key-hex", key.hex())
     assert datawal("get", logdir, "--key-hex", key.hex(), status=2).stdout == b""
 

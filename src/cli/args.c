@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -31,8 +32,9 @@ static const struct {
 	[OPT_LIMIT] = {"limit", "N", "stop after N records"},
 	[OPT_FROM_SEGMENT] = {"from-segment", "N", "begin with this segment"},
 	[OPT_FROM_OFFSET] = {"from-offset", "N", "and with the record at this offset"},
-	[OPT_BYTES] = {"bytes", "FORM", "auto (text as text, the rest b64:), raw, base64 or hex"},
-	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes"},
+	[OPT_BYTES] = {"bytes", "FORM",
+		       "auto (text as it is, other bytes as b64:...), raw, base64 or hex"},
+	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes on a terminal"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -347,6 +349,7 @@ int args_parse(struct args *args, int argc, char **argv, enum status *status)
 	*status = WRONG_USE;
 	if (take_words(args, argc, argv))
 		return ARGS_STOP;
+	args->cut = args->no_truncate || !isatty(STDOUT_FILENO) ? SIZE_MAX : CLI_CUT;
 	if (args->given & (1u << OPT_HELP | 1u << OPT_VERSION)) {
 		*status = DONE;
 		if (args->given & 1u << OPT_VERSION)

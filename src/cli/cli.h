@@ -12,7 +12,7 @@
 
 #include "datawal.h"
 
-#define CLI_CUT 64u /* bytes of a field that people are shown */
+#define CLI_CUT 64u /* bytes of a field that people are shown on a terminal */
 
 /* Exit statuses. */
 enum status {
@@ -36,6 +36,7 @@ struct args {
 	bool raw;
 	bool sync;
 	bool no_truncate;
+	size_t cut; /* bytes of a field that are shown: all, but on a terminal */
 	enum bytes_form bytes;
 	uint64_t limit; /* records; UINT64_MAX unless given */
 	uint32_t from_segment;
@@ -114,14 +115,16 @@ enum status check_log(const char *dir, bool may_create);
 /* Opens the store of args' DIR for reading, or complains. */
 enum status open_store(const struct args *args, dwal_kv **out);
 
-/* print.c, all to stdout; whether that failed is asked once, at the end.
+/* print.c; whether writing to stdout failed is asked once, at the end.
  *
  * A field within a line, for people: quoted where it must be, cut to `cut`
  * bytes of the value. */
-void print_field(struct dwal_bytes bytes, enum bytes_form form, size_t cut);
+void print_field(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t cut);
 /* A value alone: as print_field(), but text stands as it is. */
-void print_value(struct dwal_bytes bytes, enum bytes_form form, size_t cut);
-void print_base64(struct dwal_bytes bytes);
+void print_value(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t cut);
+/* One line on stderr: "where: what" and the bytes as a field, cut. */
+void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes);
+void print_base64(FILE *to, struct dwal_bytes bytes);
 
 /* One JSON object a line. A text must need no escaping. */
 void json_begin(const char *kind);

@@ -22,11 +22,11 @@ const struct command commands[] = {
 	 OPTS_ALL | SHOW | 1u << OPT_LIMIT | 1u << OPT_FROM_SEGMENT | 1u << OPT_FROM_OFFSET, 1, 1,
 	 cmd_scan},
 	{"get", "DIR --key T", "the live value of a key",
-	 "Prints the value and a newline, cut only on a terminal. An absent key gives\n"
-	 "exit status 2.\n"
+	 "Writes exactly the bytes of the value. On a terminal they are shown cut to 64 and\n"
+	 "with a newline, unless --raw. An absent key gives exit status 2.\n"
 	 "\nExamples:\n"
 	 "  v=$(datawal get log --key alpha)\n"
-	 "  datawal get log --key photo.jpg --raw > photo.jpg\n",
+	 "  datawal get log --key photo.jpg > photo.jpg\n",
 	 OPTS_ALL | OPTS_KEY | SHOW | 1u << OPT_RAW, 1, 1, cmd_get},
 	{"list", "DIR", "live keys with the sizes of their values, in byte order",
 	 "\nExamples:\n"

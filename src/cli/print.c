@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Bytes on stdout, for people and as JSON. It must not know where they come
+ * Bytes for people, and as JSON on stdout. It must not know where they come
  * from.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -78,40 +79,41 @@ static bool needs_quotes(struct dwal_bytes b)
 	return false;
 }
 
-static void write_bytes(struct dwal_bytes b)
+static void write_bytes(FILE *to, struct dwal_bytes b)
 {
 	if (b.len)
-		fwrite_unlocked(b.data, 1, b.len, stdout);
+		fwrite_unlocked(b.data, 1, b.len, to);
 }
 
-static void write_quoted(struct dwal_bytes b)
+static void write_quoted(FILE *to, struct dwal_bytes b)
 {
 	const unsigned char *s = b.data;
 
-	putchar_unlocked('"');
+	putc_unlocked('"', to);
 	for (size_t i = 0; i < b.len; i++) {
 		if (s[i] == '"' || s[i] == '\\' || is_break(s[i]))
-			putchar_unlocked('\\');
-		putchar_unlocked(s[i] == '\n'   ? 'n'
-				 : s[i] == '\t' ? 't'
-				 : s[i] == '\r' ? 'r'
-						: s[i]);
+			putc_unlocked('\\', to);
+		putc_unlocked(s[i] == '\n'   ? 'n'
+			      : s[i] == '\t' ? 't'
+			      : s[i] == '\r' ? 'r'
+					     : s[i],
+			      to);
 	}
-	putchar_unlocked('"');
+	putc_unlocked('"', to);
 }
 
-static void write_hex(struct dwal_bytes b)
+static void write_hex(FILE *to, struct dwal_bytes b)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *s = b.data;
 
 	for (size_t i = 0; i < b.len; i++) {
-		putchar_unlocked(digits[s[i] >> 4]);
-		putchar_unlocked(digits[s[i] & 15]);
+		putc_unlocked(digits[s[i] >> 4], to);
+		putc_unlocked(digits[s[i] & 15], to);
 	}
 }
 
-void print_base64(struct dwal_bytes bytes)
+void print_base64(FILE *to, struct dwal_bytes bytes)
 {
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -123,24 +125,24 @@ void print_base64(struct dwal_bytes bytes)
 
 		bits |= n > 1 ? (uint32_t)s[i + 1] << 8 : 0;
 		bits |= n > 2 ? s[i + 2] : 0;
-		putchar_unlocked(digits[bits >> 18]);
-		putchar_unlocked(digits[bits >> 12 & 63]);
-		putchar_unlocked(n > 1 ? digits[bits >> 6 & 63] : '=');
-		putchar_unlocked(n > 2 ? digits[bits & 63] : '=');
+		putc_unlocked(digits[bits >> 18], to);
+		putc_unlocked(digits[bits >> 12 & 63], to);
+		putc_unlocked(n > 1 ? digits[bits >> 6 & 63] : '=', to);
+		putc_unlocked(n > 2 ? digits[bits & 63] : '=', to);
 	}
 }
 
 /* In a form that holds any bytes. */
-static void write_encoded(struct dwal_bytes bytes, enum bytes_form form)
+static void write_encoded(FILE *to, struct dwal_bytes bytes, enum bytes_form form)
 {
 	if (form == BYTES_RAW) {
-		write_bytes(bytes);
+		write_bytes(to, bytes);
 	} else if (form == BYTES_HEX) {
-		fputs("hex:", stdout);
-		write_hex(bytes);
+		write_hex(to, bytes);
 	} else {
-		fputs("b64:", stdout);
-		print_base64(bytes);
+		if (form == BYTES_AUTO) /* where text could stand as well */
+			fputs("b64:", to);
+		print_base64(to, bytes);
 	}
 }
 
@@ -149,30 +151,44 @@ static struct dwal_bytes cut_to(struct dwal_bytes bytes, size_t cut)
 	return (struct dwal_bytes){bytes.data, bytes.len < cut ? bytes.len : cut};
 }
 
-void print_field(struct dwal_bytes bytes, enum bytes_form form, size_t cut)
+void print_field(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t cut)
 {
 	struct dwal_bytes shown = cut_to(bytes, cut);
 
 	if (form != BYTES_AUTO || !is_text(shown.data, &shown.len, bytes.len > cut))
-		write_encoded(shown, form);
+		write_encoded(to, shown, form);
 	else if (needs_quotes(shown))
-		write_quoted(shown);
+		write_quoted(to, shown);
 	else
-		write_bytes(shown);
+		write_bytes(to, shown);
 	if (bytes.len > cut)
-		fputs("...", stdout);
+		fputs("...", to);
 }
 
-void print_value(struct dwal_bytes bytes, enum bytes_form form, size_t cut)
+void print_value(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t cut)
 {
 	struct dwal_bytes shown = cut_to(bytes, cut);
 
 	if (form == BYTES_AUTO && is_text(shown.data, &shown.len, bytes.len > cut) &&
 	    !has_prefix(shown, "b64:"))
 		form = BYTES_RAW;
-	write_encoded(shown, form);
+	write_encoded(to, shown, form);
 	if (bytes.len > cut)
-		fputs("...", stdout);
+		fputs("...", to);
+}
+
+void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	if (to) {
+		print_field(to, bytes, BYTES_AUTO, CLI_CUT);
+		(void)fclose(to); /* to memory: text is NULL if that ran out */
+	}
+	complain("%s: %s%s", where, what, text ? text : "?");
+	free(text);
 }
 
 void json_begin(const char *kind)
@@ -193,7 +209,7 @@ void json_text(const char *name, const char *text)
 void json_bytes(const char *name, struct dwal_bytes bytes)
 {
 	printf(",\"%s\":\"", name);
-	print_base64(bytes);
+	print_base64(stdout, bytes);
 	putchar_unlocked('"');
 }
 

@@ -7,11 +7,6 @@
 
 #include "cli.h"
 
-static size_t cut_of(const struct args *args)
-{
-	return args->no_truncate ? SIZE_MAX : CLI_CUT;
-}
-
 static void print_record_json(const struct dwal_record *r)
 {
 	json_begin("record");
@@ -33,11 +28,11 @@ static void print_record(const struct args *args, const struct dwal_record *r)
 	       dwal_type_name(r->type), (unsigned long long)r->txid, r->length);
 	if (r->type != DWAL_RAW || r->key.len) {
 		fputs(" key=", stdout);
-		print_field(r->key, args->bytes, cut_of(args));
+		print_field(stdout, r->key, args->bytes, args->cut);
 	}
 	if (r->type != DWAL_DELETE || r->payload.len) {
 		fputs(r->type == DWAL_PUT ? " value=" : " payload=", stdout);
-		print_field(r->payload, args->bytes, cut_of(args));
+		print_field(stdout, r->payload, args->bytes, args->cut);
 	}
 	putchar('\n');
 }
@@ -119,19 +114,23 @@ enum status cmd_scan(const struct args *args)
 
 static enum status print_miss(const struct args *args)
 {
+	const struct dwal_bytes key = {args->key, args->key_len};
+
 	if (!args->json) {
-		complain("%s: no such key", args->operand[0]);
+		complain_bytes(args->operand[0], "no such key: ", key);
 		return RECOVERABLE;
 	}
 	json_begin("miss");
-	json_bytes("key_base64", (struct dwal_bytes){args->key, args->key_len});
+	json_bytes("key_base64", key);
 	json_end();
 	return RECOVERABLE;
 }
 
+/* The exact bytes, unless asked for a text or written to a terminal: then
+ * a line. */
 static void print_hit(const struct args *args, struct dwal_bytes value)
 {
-	bool cut = !args->no_truncate && isatty(STDOUT_FILENO);
+	const bool text = args->bytes == BYTES_BASE64 || args->bytes == BYTES_HEX;
 
 	if (args->json) {
 		json_begin("value");
@@ -139,11 +138,11 @@ static void print_hit(const struct args *args, struct dwal_bytes value)
 		json_bytes("value_base64", value);
 		json_number("value_len", value.len);
 		json_end();
-	} else if (args->raw) {
-		print_value(value, BYTES_RAW, SIZE_MAX);
-	} else {
-		print_value(value, args->bytes, cut ? CLI_CUT : SIZE_MAX);
+	} else if (!args->raw && (text || isatty(STDOUT_FILENO))) {
+		print_value(stdout, value, args->bytes, args->cut);
 		putchar('\n');
+	} else {
+		print_value(stdout, value, BYTES_RAW, SIZE_MAX);
 	}
 }
 
@@ -180,7 +179,7 @@ static void print_key(const struct args *args, const struct dwal_item *item)
 		return;
 	}
 	printf("%9u ", item->value_len);
-	print_field(item->key, args->bytes, cut_of(args));
+	print_field(stdout, item->key, args->bytes, args->cut);
 	putchar('\n');
 }
 

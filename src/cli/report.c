@@ -33,7 +33,8 @@ static void print_report_json(const struct dwal_report *r)
 	fputs("],\"side_files_base64\":[", stdout);
 	for (size_t i = 0; i < r->side_file_count; i++) {
 		fputs(i ? ",\"" : "\"", stdout);
-		print_base64((struct dwal_bytes){r->side_files[i], strlen(r->side_files[i])});
+		print_base64(stdout,
+			     (struct dwal_bytes){r->side_files[i], strlen(r->side_files[i])});
 		putchar('"');
 	}
 	putchar(']');
@@ -72,7 +73,7 @@ static void print_report(const char *dir, const struct dwal_report *r)
 	const struct dwal_bytes name = {dir, strlen(dir)};
 
 	printf("%-22s", "log");
-	print_field(name, BYTES_AUTO, SIZE_MAX);
+	print_field(stdout, name, BYTES_AUTO, SIZE_MAX);
 	putchar('\n');
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		printf("%-22s%" PRIu64 "\n", lines[i].label, lines[i].number);
@@ -83,7 +84,7 @@ static void print_report(const char *dir, const struct dwal_report *r)
 		puts("side files with torn bytes:");
 	for (size_t i = 0; i < r->side_file_count; i++) {
 		fputs("  ", stdout);
-		print_field((struct dwal_bytes){r->side_files[i], strlen(r->side_files[i])},
+		print_field(stdout, (struct dwal_bytes){r->side_files[i], strlen(r->side_files[i])},
 			    BYTES_AUTO, SIZE_MAX);
 		putchar('\n');
 	}

@@ -74,6 +74,8 @@ struct verification {
 	uint64_t frames;
 	uint64_t crc_failures;
 	uint64_t hard_errors;
+	uint32_t last_segment; /* where the last frame stands; 0, 0 for none */
+	uint64_t last_offset;
 };
 
 /* Every segment to its end or its first damage. */
@@ -89,6 +91,8 @@ static int check_frames(struct walk *walk, struct verification *v, struct progre
 			return 0;
 		if (!ret) {
 			v->frames++;
+			v->last_segment = record.segment;
+			v->last_offset = record.offset;
 			draw(p, walk);
 			continue;
 		}
@@ -115,8 +119,8 @@ static void print_verification(const struct args *args, const struct verificatio
 		json_number("crc_failures", v->crc_failures);
 		json_number("tail_truncated", walk->torn);
 		json_number("tail_bytes_discarded", tail);
-		json_number("last_segment", walk->segment);
-		json_number("last_offset", walk->offset);
+		json_number("last_segment", v->last_segment);
+		json_number("last_offset", v->last_offset);
 		json_end();
 		return;
 	}
@@ -124,7 +128,8 @@ static void print_verification(const struct args *args, const struct verificatio
 	printf("CRC failures        %" PRIu64 "\n", v->crc_failures);
 	printf("other hard errors   %" PRIu64 "\n", v->hard_errors - v->crc_failures);
 	printf("torn tail           %" PRIu64 " bytes\n", tail);
-	printf("last frame ends at  segment %u, offset %" PRIu64 "\n", walk->segment, walk->offset);
+	printf("last frame          segment %u, offset %" PRIu64 "\n", v->last_segment,
+	       v->last_offset);
 }
 
 enum status cmd_verify(const struct args *args)
