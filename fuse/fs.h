@@ -55,6 +55,7 @@ struct fs_options {
 	uid_t uid;               /* owner of everything unless told otherwise */
 	gid_t gid;
 	mode_t umask;
+	uint32_t max_read; /* bytes; 0: as much as the kernel asks for */
 };
 
 /* The time of now, for files: exact, so that every change shows. */

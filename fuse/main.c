@@ -22,6 +22,7 @@
 #include "mounting.h"
 #include "ops.h"
 #include "options.h"
+#include "remount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,14 +137,16 @@ static int open_store(struct daemon *d, struct request *request)
 /* Our own come first: what the user says of the same wins. */
 static int session_args(struct daemon *d, const struct request *request, struct fuse_args *args)
 {
-	char *options = NULL, *fsname;
+	char *options = NULL, *fsname, max_read[32];
 	int err;
 
+	(void)snprintf(max_read, sizeof(max_read), "max_read=%" PRIu32, d->fs->opt.max_read);
 	if (asprintf(&fsname, "fsname=%s", d->fs->opt.log_dir) < 0)
 		return -1;
 	err = fuse_opt_add_opt_escaped(&options, fsname) ||
 	      fuse_opt_add_opt(&options, "subtype=datawalfs") ||
 	      fuse_opt_add_opt(&options, "default_permissions") ||
+	      (d->fs->opt.max_read && fuse_opt_add_opt(&options, max_read)) ||
 	      (request->passed && fuse_opt_add_opt(&options, request->passed)) ||
 	      (request->debug && fuse_opt_add_opt(&options, "debug")) ||
 	      fuse_opt_add_arg(args, "datawalfs") || fuse_opt_add_arg(args, "-o") ||
@@ -447,6 +450,19 @@ static int run_in_background(struct request *request)
 	return run(request, fds[1]);
 }
 
+static int perform(struct request *request)
+{
+	if (request->fake)
+		return EXIT_SUCCESS;
+	if (request->mount_namespace && mounting_enter(request->mount_namespace) != 0)
+		return EXIT_FAILURE;
+	if (request->remount)
+		return remount(request) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (mounting_check(request) != 0)
+		return EXIT_FAILURE;
+	return request->foreground ? run(request, -1) : run_in_background(request);
+}
+
 int main(int argc, char **argv)
 {
 	struct request request;
@@ -460,8 +476,8 @@ int main(int argc, char **argv)
 	} else if (request.help || request.version) {
 		request.help ? print_help() : print_version();
 		status = fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	} else if (mounting_check(&request.fs) == 0) {
-		status = request.foreground ? run(&request, -1) : run_in_background(&request);
+	} else {
+		status = perform(&request);
 	}
 	request_release(&request);
 	return status;

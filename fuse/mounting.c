@@ -7,12 +7,12 @@
 #include "mounting.h"
 
 #include "logdir.h"
-#include "options.h"
+#include "mounttable.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MOUNT_TYPE        "fuse.datawalfs"
 #define STALE_MOUNTS_MOST 16 /* one above the other, on one mountpoint */
 
 extern char **environ;
@@ -148,26 +147,14 @@ static int check_mountpoint(const char *path)
 	return -1;
 }
 
-/* The topmost mount on path counts. */
 static int check_not_mounted(const char *path)
 {
-	FILE *table = setmntent("/proc/self/mounts", "re");
-	char source[512] = "";
-	struct mntent *entry;
+	struct mount_entry found;
 
-	while (table && (entry = getmntent(table))) {
-		if (strcmp(entry->mnt_dir, path) != 0)
-			continue;
-		*source = '\0';
-		if (strcmp(entry->mnt_type, MOUNT_TYPE) == 0)
-			(void)snprintf(source, sizeof(source), "%s", entry->mnt_fsname);
-	}
-	if (table)
-		(void)endmntent(table); /* it always returns 1 */
-	if (*source == '\0')
+	if (!mounttable_find(path, &found))
 		return 0;
-	complain("%s is mounted on %s already: unmount it first (fusermount3 -u %s)", source, path,
-		 path);
+	complain("%s is mounted on %s already: unmount it first (fusermount3 -u %s)", found.source,
+		 path, path);
 	return -1;
 }
 
@@ -177,6 +164,32 @@ static bool is_leftover(const char *name)
 	const char *suffix = strstr(name, ".dwal-tmp");
 
 	return strcmp(name, ".lock") == 0 || (suffix && strcmp(suffix, ".dwal-tmp") == 0);
+}
+
+/* 0 when nothing is in that directory, 1 when something is, or -errno. */
+static int has_entries(int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), count = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int err = -errno;
+
+	if (!dir && fd >= 0)
+		(void)close(fd); /* a directory */
+	if (!dir)
+		return err;
+	while (count < 3 && readdir(dir))
+		count++;
+	(void)closedir(dir); /* nothing was written */
+	return count > 2;    /* "." and ".." */
+}
+
+/* mkfs makes it in the root of a volume, and closes it to users: what they may
+ * not see is not theirs. */
+static bool is_empty_lost_found(int parent, const char *name)
+{
+	int found = strcmp(name, "lost+found") == 0 ? has_entries(parent, name) : 1;
+
+	return found == 0 || found == -EACCES;
 }
 
 /* A log, or empty and so about to become one? */
@@ -195,7 +208,8 @@ static int check_is_log(const char *path)
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		segment |= logdir_parse_segment(entry->d_name, &id);
-		other |= !is_leftover(entry->d_name);
+		other |= !is_leftover(entry->d_name) &&
+			 !is_empty_lost_found(dirfd(dir), entry->d_name);
 	}
 	(void)closedir(dir); /* nothing was written */
 	if (segment || !other)
@@ -233,17 +247,47 @@ static int check_fuse(void)
 	return -1;
 }
 
-int mounting_check(struct fs_options *options)
+static int check_is_empty(const char *path)
 {
+	int found = has_entries(AT_FDCWD, path);
+
+	if (found == 0)
+		return 0;
+	if (found < 0)
+		complain("mountpoint %s: %s", path, strerror(-found));
+	else
+		complain("mountpoint %s is not empty (-o nonempty hides what is in it)", path);
+	return -1;
+}
+
+int mounting_enter(const char *mount_namespace)
+{
+	int fd = open(mount_namespace, O_RDONLY | O_CLOEXEC);
+	int err = fd < 0 || setns(fd, CLONE_NEWNS) != 0 ? errno : 0;
+
+	if (fd >= 0)
+		(void)close(fd); /* nothing was written */
+	if (!err)
+		return 0;
+	complain("mount namespace %s: %s", mount_namespace, strerror(err));
+	return -1;
+}
+
+int mounting_check(struct request *request)
+{
+	struct fs_options *options = &request->fs;
+
 	if (check_log_dir(options) != 0 || check_mountpoint(options->mountpoint) != 0 ||
 	    make_real(&options->log_dir, options->create) != 0 ||
 	    make_real(&options->mountpoint, false) != 0 ||
 	    check_apart(options->log_dir, options->mountpoint) != 0 || check_fuse() != 0)
 		return -1;
-	if (!is_stale(options->mountpoint))
-		return check_not_mounted(options->mountpoint);
-	if (clear_stale(options->mountpoint) == 0)
-		return 0;
-	complain("the stale mount on %s cannot be cleared: unmount it first", options->mountpoint);
-	return -1;
+	if (clear_stale(options->mountpoint) != 0) {
+		complain("the stale mount on %s cannot be cleared: unmount it first",
+			 options->mountpoint);
+		return -1;
+	}
+	if (check_not_mounted(options->mountpoint) != 0)
+		return -1;
+	return request->nonempty ? 0 : check_is_empty(options->mountpoint);
 }

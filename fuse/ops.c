@@ -24,6 +24,8 @@ static void init(void *userdata, struct fuse_conn_info *conn)
 		return;
 	}
 	conn->want |= FUSE_CAP_ATOMIC_O_TRUNC;
+	if (fs->opt.max_read)
+		conn->max_read = fs->opt.max_read; /* as the mount option; both must be told */
 	/* Content changes through this mount only, so a changed time is no
 	 * reason to drop pages; and it is the kernel that clears suid bits. */
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV);

@@ -14,12 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum kind {
 	DROP, /* for mount(8) and fstab, not for us */
-	PASS, /* for libfuse and the kernel; with a most: its value is a number */
+	PASS, /* for libfuse and the kernel */
 	REFUSE,
-	TURN_ON, /* the bool at the offset, and so on */
+	REMOUNT_ONLY, /* its name is kept at the offset */
+	TURN_ON,      /* the bool at the offset, and so on */
 	TURN_ON_AND_PASS,
 	TURN_OFF,
 	NUMBER,
@@ -32,11 +34,14 @@ enum kind {
 struct known {
 	const char *name; /* a value follows a final '=', anything a final '-' */
 	enum kind kind;
-	size_t offset; /* in struct fs_options */
+	size_t offset; /* in struct request */
 	uint64_t least, most;
 };
 
-#define AT(field) offsetof(struct fs_options, field)
+#define AT(field) offsetof(struct request, fs.field)
+#define OF(field) offsetof(struct request, field)
+
+#define KEY_NAMESPACE 1 /* to fuse_opt_parse() */
 
 static const struct known known[] = {
 	{"ro", TURN_ON, AT(read_only), 0, 0},
@@ -56,6 +61,15 @@ static const struct known known[] = {
 	{"uid=", ID, AT(uid), 0, UINT32_MAX - 1},
 	{"gid=", ID, AT(gid), 0, UINT32_MAX - 1},
 	{"umask=", OCTAL, AT(umask), 0, 0777},
+	{"max_read=", NUMBER, AT(max_read), 4096, UINT32_MAX},
+	{"nonempty", TURN_ON, OF(nonempty), 0, 0},
+	{"setid", TURN_ON, OF(setid), 0, 0},
+	{"devices", TURN_ON, OF(devices), 0, 0},
+	{"nosuid", TURN_ON, OF(nosuid), 0, 0},
+	{"nodev", TURN_ON, OF(nodev), 0, 0},
+	{"noexec", TURN_ON, OF(noexec), 0, 0},
+	{"exec", TURN_OFF, OF(noexec), 0, 0},
+	{"remount", TURN_ON, OF(remount), 0, 0},
 
 	{"allow_other", PASS, 0, 0, 0},
 	{"allow_root", PASS, 0, 0, 0},
@@ -63,20 +77,25 @@ static const struct known known[] = {
 	{"default_permissions", PASS, 0, 0, 0},
 	{"fsname=", PASS, 0, 0, 0},
 	{"subtype=", PASS, 0, 0, 0},
-	{"max_read=", PASS, 0, 4096, UINT32_MAX},
-	{"exec", PASS, 0, 0, 0},
-	{"noexec", PASS, 0, 0, 0},
-	{"suid", PASS, 0, 0, 0},
-	{"nosuid", PASS, 0, 0, 0},
-	{"dev", PASS, 0, 0, 0},
-	{"nodev", PASS, 0, 0, 0},
 	{"noatime", TURN_ON_AND_PASS, AT(noatime), 0, 0},
 	{"dirsync", PASS, 0, 0, 0},
 
+	{"suid", DROP, 0, 0, 0}, /* mount.fuse3 adds both for whoever types neither */
+	{"dev", DROP, 0, 0, 0},
 	{"atime", DROP, 0, 0, 0},
 	{"diratime", DROP, 0, 0, 0},
 	{"nodiratime", DROP, 0, 0, 0}, /* libfuse does not know it */
-	{"relatime", DROP, 0, 0, 0},   /* what the kernel does anyway */
+	{"relatime", DROP, 0, 0, 0},   /* what we do anyway */
+	{"norelatime", DROP, 0, 0, 0},
+	{"nostrictatime", DROP, 0, 0, 0},
+	{"lazytime", DROP, 0, 0, 0}, /* a time that reading gives is in memory only */
+	{"nolazytime", DROP, 0, 0, 0},
+	{"iversion", DROP, 0, 0, 0},
+	{"noiversion", DROP, 0, 0, 0},
+	{"silent", DROP, 0, 0, 0},
+	{"loud", DROP, 0, 0, 0},
+	{"mand", DROP, 0, 0, 0}, /* kernels have no mandatory locks any more */
+	{"nomand", DROP, 0, 0, 0},
 	{"auto", DROP, 0, 0, 0},
 	{"noauto", DROP, 0, 0, 0},
 	{"nofail", DROP, 0, 0, 0},
@@ -91,7 +110,11 @@ static const struct known known[] = {
 	{"comment=", DROP, 0, 0, 0},
 	{"x-", DROP, 0, 0, 0},
 
-	{"remount", REFUSE, 0, 0, 0},
+	/* how the kernel shows a mount, and mount(8) gives it back to a remount */
+	{"user_id=", REMOUNT_ONLY, OF(shown), 0, 0},
+	{"group_id=", REMOUNT_ONLY, OF(shown), 0, 0},
+
+	{"strictatime", REFUSE, 0, 0, 0},
 };
 
 void complain(const char *format, ...)
@@ -167,18 +190,8 @@ static int complain_value(const struct known *option, const char *word)
 	return -1;
 }
 
-static int pass_on(const struct known *option, const char *word, struct request *request)
+static int set_value(const struct known *option, const char *word, void *field)
 {
-	uint64_t value;
-
-	if (option->most && !parse_number(option, word + strlen(option->name), &value))
-		return complain_value(option, word);
-	return fuse_opt_add_opt_escaped(&request->passed, word);
-}
-
-static int set_value(const struct known *option, const char *word, struct fs_options *fs)
-{
-	void *field = (char *)fs + option->offset;
 	uint64_t value;
 
 	if (!parse_number(option, word + strlen(option->name), &value))
@@ -198,6 +211,7 @@ _Static_assert(sizeof(uid_t) == 4 && sizeof(gid_t) == 4 && sizeof(mode_t) == 4,
 static int take_option(struct request *request, const char *word)
 {
 	const struct known *option = find_known(word);
+	void *field = option ? (char *)request + option->offset : NULL;
 
 	if (*word == '\0') /* "a,,b": as mount(8) takes it */
 		return 0;
@@ -209,19 +223,24 @@ static int take_option(struct request *request, const char *word)
 	case DROP:
 		return 0;
 	case PASS:
-		return pass_on(option, word, request);
+		return fuse_opt_add_opt_escaped(&request->passed, word);
 	case REFUSE:
-		complain("'%s' is not supported: unmount, then mount with the new options", word);
+		complain("option '%s' is not supported: the kernel answers reads from its cache, "
+			 "and datawalfs does not see them",
+			 word);
 		return -1;
+	case REMOUNT_ONLY:
+		*(const char **)field = option->name;
+		return 0;
 	case TURN_ON_AND_PASS:
-		*(bool *)((char *)&request->fs + option->offset) = true;
-		return pass_on(option, word, request);
+		*(bool *)field = true;
+		return fuse_opt_add_opt_escaped(&request->passed, word);
 	case TURN_ON:
 	case TURN_OFF:
-		*(bool *)((char *)&request->fs + option->offset) = option->kind == TURN_ON;
+		*(bool *)field = option->kind == TURN_ON;
 		return 0;
 	default:
-		return set_value(option, word, &request->fs);
+		return set_value(option, word, field);
 	}
 }
 
@@ -232,9 +251,12 @@ static int take_switch(struct request *request, const char *word)
 					       {"-f", "-f"},
 					       {"-d", "--debug"},
 					       {"-s", "-s"}};
-	bool *const flags[] = {&request->help, &request->version, &request->foreground,
+	bool *const flags[] = {&request->help, &request->version,
+			       request->helper ? &request->fake : &request->foreground,
 			       &request->debug, &request->single_thread};
 
+	if (request->helper && strlen(word) == 2 && strchr("nsv", word[1]))
+		return 0; /* no mtab, sloppy, verbose: nothing to us */
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		if (strcmp(word, names[i][0]) == 0 || strcmp(word, names[i][1]) == 0) {
 			*flags[i] = true;
@@ -259,23 +281,76 @@ static int take_path(struct request *request, const char *path)
 	return *place ? 0 : -1;
 }
 
+/* mount(8) runs mount.TYPE, with switches of its own. */
+static bool is_helper(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+	const char *name = slash ? slash + 1 : program;
+
+	return strncmp(name, "mount.", strlen("mount.")) == 0;
+}
+
 /* For fuse_opt_parse(): 0 is "dealt with", -1 stops. */
 static int take_argument(void *data, const char *arg, int key, struct fuse_args *rest)
 {
+	struct request *request = data;
+
 	if (key == FUSE_OPT_KEY_NONOPT)
-		return take_path(data, arg);
-	return *arg == '-' ? take_switch(data, arg) : take_option(data, arg);
+		return take_path(request, arg);
+	if (key == KEY_NAMESPACE) {
+		free(request->mount_namespace);
+		request->mount_namespace = strdup(arg + strlen("-N"));
+		return request->mount_namespace ? 0 : -1;
+	}
+	return *arg == '-' ? take_switch(request, arg) : take_option(request, arg);
+}
+
+/* What the options say together. */
+static int check_request(const struct request *request)
+{
+	if (!request->fs.mountpoint)
+		complain("a log directory and a mountpoint are needed: datawalfs DIR MOUNTPOINT "
+			 "[-o ...] (datawalfs --help tells more)");
+	else if (request->shown && !request->remount)
+		complain("unknown option '%s' (datawalfs --help lists them)", request->shown);
+	else if ((request->setid || request->devices) && geteuid() != 0)
+		complain("option '%s' can be given by root only",
+			 request->setid ? "setid" : "devices");
+	else
+		return 0;
+	return -1;
+}
+
+/* Set-id bits and devices take effect when root has asked for that, and nothing
+ * has said otherwise: mount(8) says nosuid and nodev with its own "user". */
+static int pass_flags(struct request *request)
+{
+	const struct {
+		bool given;
+		const char *word;
+	} flags[] = {{request->fs.read_only, "ro"},
+		     {request->noexec, "noexec"},
+		     {request->setid && !request->nosuid, "suid"},
+		     {request->devices && !request->nodev, "dev"}};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (flags[i].given && fuse_opt_add_opt(&request->passed, flags[i].word) != 0)
+			return -1;
+	return 0;
 }
 
 int request_parse(struct request *request, int argc, char **argv)
 {
-	static const struct fuse_opt all_to_take_argument[] = {FUSE_OPT_END};
+	static const struct fuse_opt of_mount[] = {FUSE_OPT_KEY("-N ", KEY_NAMESPACE),
+						   FUSE_OPT_KEY("-t ", FUSE_OPT_KEY_DISCARD),
+						   FUSE_OPT_END};
+	static const struct fuse_opt none[] = {FUSE_OPT_END}; /* all to take_argument() */
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	int failed;
 
-	*request = (struct request){.help = false};
+	*request = (struct request){.helper = is_helper(argv[0])};
 	fs_options_init(&request->fs);
-	failed = fuse_opt_parse(&args, request, all_to_take_argument, take_argument);
+	failed = fuse_opt_parse(&args, request, request->helper ? of_mount : none, take_argument);
 	fuse_opt_free_args(&args);
 	if (failed)
 		return -1;
@@ -283,12 +358,7 @@ int request_parse(struct request *request, int argc, char **argv)
 		request->foreground = true;
 	if (request->help || request->version)
 		return 0;
-	if (!request->fs.mountpoint) {
-		complain("a log directory and a mountpoint are needed: datawalfs DIR MOUNTPOINT "
-			 "[-o ...] (datawalfs --help tells more)");
-		return -1;
-	}
-	return request->fs.read_only ? fuse_opt_add_opt(&request->passed, "ro") : 0;
+	return check_request(request) == 0 ? pass_flags(request) : -1;
 }
 
 void request_release(struct request *request)
@@ -296,6 +366,7 @@ void request_release(struct request *request)
 	free(request->fs.log_dir);
 	free(request->fs.mountpoint);
 	free(request->passed);
+	free(request->mount_namespace);
 	*request = (struct request){.help = false};
 }
 
@@ -316,8 +387,8 @@ void print_help(void)
 	      "  datawalfs ~/notes.log ~/notes           mount\n"
 	      "  datawalfs ~/notes.log ~/notes -o ro     look only; takes no lock\n"
 	      "  fusermount3 -u ~/notes                  commit, sync, unmount\n"
-	      "  mount -t fuse.datawalfs /srv/log /mnt   as root, or from /etc/fstab:\n"
-	      "  /srv/log  /mnt  fuse.datawalfs  rw,_netdev,nofail  0  0\n"
+	      "  mount -t datawalfs /srv/log /mnt        as root, or from /etc/fstab:\n"
+	      "  /srv/log  /mnt  datawalfs  rw,_netdev,nofail  0  0\n"
 	      "\n"
 	      "  -f         stay in the foreground\n"
 	      "  -d         the same, and print every request\n"
@@ -334,13 +405,19 @@ void print_help(void)
 	      "  lockwait=SECONDS    wait for another writer to end (3); 0 fails at once\n"
 	      "  staging=BYTES       most memory for bytes written and not yet closed (1G)\n"
 	      "  renamelimit=BYTES   larger directories are not renamed but copied by mv (256M)\n"
+	      "  setid, devices      set-id bits and device nodes of the log count (neither\n"
+	      "                      does, whatever suid and dev say); by root only\n"
+	      "  nonempty            mount over a directory that is not empty\n"
 	      "  noclock             append no clock records: times of files are then those\n"
 	      "                      of their segments after a remount\n"
 	      "  showlog             list .log at the root; it can be entered always (hidelog)\n"
 	      "  uid=N gid=N         owner of the files (who mounts)\n"
 	      "  umask=OCTAL         bits taken from their modes (that of who mounts)\n"
+	      "  remount             by root, of what is mounted: ro, rw, noexec, nosuid, nodev,\n"
+	      "                      setid, devices; the others stay as they are\n"
 	      "  allow_other, allow_root, default_permissions, auto_unmount, fsname=, subtype=,\n"
-	      "  max_read=, noexec, suid, dev, noatime, dirsync: as in mount.fuse3(8)\n"
-	      "  _netdev, nofail, noauto, user, nodiratime, x-*, ...: accepted, for /etc/fstab\n",
+	      "  max_read=, noexec, nosuid, nodev, noatime, dirsync: as in mount.fuse3(8)\n"
+	      "  _netdev, nofail, noauto, user, suid, dev, nodiratime, lazytime, iversion,\n"
+	      "  silent, mand, x-*, ...: accepted, for /etc/fstab\n",
 	      stdout);
 }

@@ -9,8 +9,19 @@
 #include "fs.h"
 
 struct request {
-	struct fs_options fs; /* both paths as given */
-	char *passed;         /* mount options for libfuse, "a,b=c", or NULL */
+	struct fs_options fs;  /* both paths as given */
+	char *passed;          /* mount options for libfuse, "a,b=c", or NULL */
+	char *mount_namespace; /* a path: where to mount, or NULL: here */
+	bool helper;           /* run by mount(8), as mount.datawalfs */
+	bool fake;             /* do nothing */
+	bool remount;          /* change the mount that is there */
+	bool setid;            /* set-id bits in the log count */
+	bool devices;          /* device nodes in the log count */
+	bool nosuid;           /* stronger than setid */
+	bool nodev;            /* stronger than devices */
+	bool noexec;
+	bool nonempty;     /* the mountpoint need not be empty */
+	const char *shown; /* an option that only a remount may have, or NULL */
 	bool help;
 	bool version;
 	bool foreground;

@@ -2,6 +2,7 @@
 """What each mount option does, as it shows from outside, and who may give which."""
 import errno
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,9 +13,8 @@ import pytest
 import mounting
 import paths
 import privileged
+from namespace import NOBODY, in_namespace, run_as
 from test_mounting import daemons_of
-
-NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 def flags_of(path):
@@ -40,15 +40,6 @@ def open_dir():
         privileged.as_root("sh", "-c", f"while umount -l '{name}/place' 2>/dev/null; do :; done")
         mounting.wait_for(lambda: not daemons_of(Path(name, "place")), "the daemon's end")
         privileged.as_root("rm", "-rf", f"{name}/log", f"{name}/place")
-
-
-def run_as(who, *command, status=0):
-    """Runs a command as root or as nobody; what it printed."""
-    user = {"root": [], "nobody": NOBODY}[who]
-    done = subprocess.run([*privileged.prefix(), *user, *map(str, command)], text=True, timeout=30,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    assert done.returncode == status, done.stdout
-    return done.stdout
 
 
 def mounted_by_root(open_dir, *options):
@@ -89,6 +80,15 @@ def test_programs_run_unless_mounted_noexec(mount):
     assert os.access(m / "program", os.R_OK)
 
 
+def test_max_read_bounds_what_is_asked_for_at_once(mount):
+    m = mount(None, "max_read=8192", args=["-d"])
+    (m / "f").write_bytes(bytes(100_000))
+    assert (m.remount() / "f").read_bytes() == bytes(100_000)
+    assert "max_read=8192" in flags_of(m)[2]
+    sizes = [int(n) for n in re.findall(r"success, outsize: (\d+)", m.stderr)]
+    assert 8192 < max(sizes) < 8192 + 100
+
+
 @pytest.mark.parametrize("options, changes", [((), True), (("noatime",), False)])
 def test_reading_sets_the_access_time_unless_mounted_noatime(mount, options, changes):
     m = mount(None, *options)
@@ -107,20 +107,6 @@ def test_the_last_of_ro_and_rw_counts_wherever_it_stands(mount, logdir):
     with pytest.raises(OSError) as caught:
         (m.start() / "f").write_bytes(b"other")
     assert caught.value.errno == errno.EROFS
-
-
-def test_suid_and_dev_are_off_unless_root_gives_them(open_dir):
-    place = mounted_by_root(open_dir)
-    assert {"nosuid", "nodev"} <= flags_of(place)[2]
-    run_as("root", "umount", place)
-    mounting.wait_for(lambda: not daemons_of(place), "the daemon's end")
-    mounted_by_root(open_dir, "suid", "dev", "allow_other")
-    assert not {"nosuid", "nodev"} & flags_of(place)[2]
-    run_as("root", "mknod", place / "null", "c", "1", "3")
-    run_as("root", "sh", "-c", f"echo gone >{place}/null; test ! -s {place}/null")
-    run_as("root", "cp", "/usr/bin/id", place / "id")
-    run_as("root", "chmod", "4755", place / "id")
-    assert run_as("nobody", place / "id", "-u") == "0\n"
 
 
 # --- who may come in ----------------------------------------------------------------
@@ -331,12 +317,12 @@ def test_auto_unmount_takes_the_mount_away_when_the_daemon_dies(open_dir):
 
 # --- what is said of options --------------------------------------------------------
 
-@pytest.mark.clause("S20b")
+@pytest.mark.clause("S20b", "S20f")
 @pytest.mark.parametrize("given, named", [
     ("nosuch", "nosuch"), ("rw,nosuch=1", "nosuch=1"), ("ro=1", "ro=1"), ("uid", "uid"),
     ("commit", "commit"), ("RO", "RO"), ("hidelog=yes", "hidelog=yes"),
     ("allow_others", "allow_others"),
-    ("fsname", "fsname"), ("x", "x"), ("nonempty", "nonempty"), ("kernel_cache", "kernel_cache"),
+    ("fsname", "fsname"), ("x", "x"), ("strictatime", "strictatime"), ("kernel_cache", "kernel_cache"),
     ("fd=3", "fd=3"), ("rootmode=40000", "rootmode"), ("user_id=0", "user_id"),
     ("degradedd", "degradedd")])
 def test_an_option_that_is_not_known_is_named(logdir, mount, given, named):
@@ -362,12 +348,13 @@ def test_a_value_that_is_none_is_named_with_what_is_needed(logdir, mount, given)
 
 
 @pytest.mark.clause("S20d")
-def test_options_of_mount_and_fstab_are_taken_and_do_nothing(mount):
+def test_options_of_mount_and_fstab_are_taken_and_do_nothing(mount, tmp_path):
     m = mount(None, "defaults,rw,relatime,atime,nodiratime", "auto,nofail,_netdev,user,users",
               "noauto,group,owner,comment=a b", "x-systemd.automount,x-systemd.requires=/srv",
-              "x-gvfs-name=Notes,x-initrd.mount")
+              "x-gvfs-name=Notes,x-initrd.mount", "suid,dev,exec,norelatime,nostrictatime",
+              "lazytime,nolazytime,iversion,noiversion,silent,loud,mand,nomand")
     (m / "f").write_bytes(b"value")
-    assert not [f for f in flags_of(m)[2] if f.startswith("x-") or f in ("nofail", "_netdev")]
+    assert flags_of(m)[2] == flags_of(mount(tmp_path / "plain"))[2]
 
 
 @pytest.mark.clause("S20d")
@@ -378,69 +365,3 @@ def test_options_stand_anywhere_and_in_any_number(logdir, tmp_path, mount):
     m.start()
     assert os.listdir(m) == []
     assert {"noatime", "nodev"} <= flags_of(m)[2]
-
-
-# --- mount(8) and fstab, in a mount namespace of their own --------------------------
-
-def in_namespace(open_dir, fstab, script):
-    """Runs a bash script as root where this is /etc/fstab and datawalfs is installed."""
-    (open_dir / "fstab").write_text(fstab.format(log=open_dir / "log", place=open_dir / "place"))
-    (open_dir / "bin").mkdir()
-    shutil.copy(paths.program("fuse/datawalfs"), open_dir / "bin")
-    prepare = f"""cd {open_dir}; mount --bind fstab /etc/fstab; mount --bind bin /usr/local/bin
-        if [ "$(stat -c %a /dev/fuse)" != 666 ]; then
-            mkdir dev; mount -t tmpfs none dev; mknod -m 666 dev/fuse c 10 229
-            mount --bind dev/fuse /dev/fuse
-        fi; cd /"""
-    shell = f"export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin P={open_dir}/place"
-    return run_as("root", "unshare", "-m", "--propagation", "private", "bash", "-euc",
-                  f"{shell}\n{prepare}\n{script}")
-
-
-@pytest.mark.clause("S20d")
-def test_an_fstab_line_mounts_and_unmounts(open_dir):
-    said = in_namespace(
-        open_dir, "{log} {place} fuse.datawalfs rw,_netdev,nofail,noatime,hidelog,x-a.b=c 0 0\n",
-        """mount $P; echo value >$P/f; findmnt -no FSTYPE,SOURCE $P; ls -A $P; grep $P /proc/mounts
-           umount $P
-           mount -a; cat $P/f; mount -a; umount $P; mount $P -o ro; cat $P/f; ! touch $P/f
-           umount $P
-           ls -A $P; mount $P -o nosuch || echo "status $?"; ls -A $P""")
-    assert said.count("value\n") == 2
-    assert f"fuse.datawalfs {open_dir}/log" in said
-    assert "noatime" in said and "Read-only file system" in said
-    assert "unknown option 'nosuch'" in said and "status 0" not in said
-
-
-@pytest.mark.clause("S20d")
-def test_mount_t_takes_the_type_with_and_without_fuse_in_front(open_dir):
-    said = in_namespace(open_dir, "", f"""
-        mount -t fuse.datawalfs -o noexec {open_dir}/log $P; echo one >$P/f; umount $P
-        mount -t fuse -o ro "datawalfs#{open_dir}/log" $P; cat $P/f; umount -t fuse.datawalfs $P
-        ls -A $P
-        mount -t fuse.datawalfs {open_dir}/absent $P || echo "status $?"
-        mount -t fuse.datawalfs {open_dir}/log $P/absent || echo "status $?"
-    """)
-    assert said.startswith("one\n") and "absent does not exist" in said
-    assert said.count("status ") == 2 and "status 0" not in said
-
-
-@pytest.mark.clause("S20d")
-def test_remount_is_refused_clearly_and_the_mount_stays(open_dir):
-    said = in_namespace(open_dir, "{log} {place} fuse.datawalfs rw,nofail 0 0\n", """
-        mount $P; echo value >$P/f; mount -o remount,ro $P && echo done || echo "status $?"
-        mount -o remount,noexec,hidelog $P && echo done || echo "status $?"
-        echo more >>$P/f; cat $P/f; umount $P""")
-    assert said.count("'remount' is not supported: unmount") == 2
-    assert said.count("status ") == 2 and "status 0" not in said
-    assert "value\nmore\n" in said
-
-
-@pytest.mark.clause("S20d")
-def test_an_fstab_line_with_user_lets_a_user_mount_and_unmount(open_dir):
-    privileged.as_root("chown", "-R", "65534:65534", open_dir / "log", open_dir / "place")
-    said = in_namespace(open_dir, "{log} {place} fuse.datawalfs noauto,user 0 0\n", f"""
-        {' '.join(NOBODY)} bash -euc 'mount $P; echo value >$P/f; cat $P/f; stat -c %u $P/f
-        umount $P'
-        ls -A $P""")
-    assert said == "value\n65534\n"
