@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -69,6 +70,27 @@ static bool is_segment_name(const char *name)
 	return strspn(name, "0123456789") == 8 && !strcmp(name + 8, ".dwal");
 }
 
+/* mkfs makes it in the root of a volume, and closes it to users: what they may
+ * not see is not theirs. */
+static bool is_empty_lost_found(int parent, const char *name)
+{
+	int fd, count = 0;
+	DIR *stream;
+
+	if (strcmp(name, "lost+found"))
+		return false;
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EACCES;
+	stream = fdopendir(fd);
+	if (!stream)
+		return false; /* no memory; the descriptor goes with the process */
+	while (count < 3 && readdir(stream))
+		count++;
+	(void)closedir(stream); /* only read */
+	return count <= 2;      /* "." and ".." */
+}
+
 /* True for a log and for an empty directory, which is an empty log. */
 static bool looks_like_log(DIR *stream)
 {
@@ -78,7 +100,8 @@ static bool looks_like_log(DIR *stream)
 	while ((entry = readdir(stream))) {
 		if (is_segment_name(entry->d_name) || !strcmp(entry->d_name, ".lock"))
 			return true;
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+		    !is_empty_lost_found(dirfd(stream), entry->d_name))
 			empty = false;
 	}
 	return empty;
