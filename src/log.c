@@ -54,12 +54,13 @@ static void begin_sync(dwal_log *log)
 	log->syncing = true;
 }
 
-/* Gives it back, with what came of it. Under state_lock. */
+/* Gives it back, with what came of it. A sync that failed has said it once:
+ * what follows it succeeds and proves nothing. Under state_lock. */
 static void end_sync(dwal_log *log, uint64_t goal, const char *what, uint32_t segment, int rc)
 {
 	if (rc)
 		poison(log, what, segment, rc);
-	else if (log->durable < goal)
+	else if (!atomic_load(&log->refusal) && log->durable < goal)
 		log->durable = goal;
 	log->syncing = false;
 	pthread_cond_broadcast(&log->sync_done);
@@ -93,12 +94,11 @@ int dwal_log_sync(dwal_log *log)
 	goal = log->appended;
 	rc = atomic_load(&log->refusal);
 	while (!rc && log->durable < goal) {
-		if (!log->syncing) {
+		if (log->syncing)
+			pthread_cond_wait(&log->sync_done, &log->state_lock);
+		else
 			rc = lead_sync(log);
-			continue;
-		}
-		pthread_cond_wait(&log->sync_done, &log->state_lock);
-		if (log->durable < goal)
+		if (!rc && log->durable < goal)
 			rc = atomic_load(&log->refusal);
 	}
 	pthread_mutex_unlock(&log->state_lock);

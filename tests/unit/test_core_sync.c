@@ -4,9 +4,10 @@
  */
 #include "core.h"
 #include "fault_io.h"
-#include "log.h"
+#include "log_state.h"
 
 #include <errno.h>
+#include <sched.h>
 
 static struct unit_dir dir;
 static struct fault_io fault;
@@ -17,6 +18,7 @@ static dwal_log *begin(uint64_t segment_size)
 
 	dir = unit_dir_make();
 	fault_init(&fault);
+	fault.no_sync = true; /* for speed */
 	return core_open(dir.path, &options);
 }
 
@@ -60,7 +62,6 @@ static void concurrent_syncs_share_a_call_and_rotations_do_not_hurt(void)
 	unsigned syncs;
 
 	fault.io.fdatasync = slow_fdatasync;
-	fault.no_sync = true;
 	fault.trace[0] = '\0';
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, append_and_sync, log) == 0);
@@ -162,6 +163,168 @@ static void no_two_syncs_run_at_once_not_even_a_cut_back(void)
 	finish(log);
 }
 
+/* What a sync may say. A failed fdatasync loses what was pending, and those
+ * behind it succeed: nothing is durable by them. */
+static atomic_uint moment, proven; /* proven: when the last one began that proves something */
+static atomic_bool sync_failed;
+static _Thread_local unsigned written; /* when this thread's record was */
+static unsigned failing_sync, failing_write;
+static atomic_uint sync_calls, write_calls;
+
+static int telling_fdatasync(const struct io *io, int fd)
+{
+	unsigned began = atomic_fetch_add(&moment, 1);
+
+	sched_yield(); /* so that others wait for it, and fail to write meanwhile */
+	if (atomic_fetch_add(&sync_calls, 1) == failing_sync) {
+		atomic_store(&sync_failed, true);
+		return -EIO;
+	}
+	if (!atomic_load(&sync_failed))
+		atomic_store(&proven, began);
+	return 0;
+}
+
+static ssize_t telling_pwritev(const struct io *io, int fd, const struct iovec *iov, int n,
+			       off_t offset)
+{
+	ssize_t rc = atomic_fetch_add(&write_calls, 1) % failing_write == failing_write - 1
+			     ? -ENOSPC
+			     : io_system.pwritev(io, fd, iov, n, offset);
+
+	written = atomic_fetch_add(&moment, 1);
+	return rc;
+}
+
+static void *append_until_poisoned(void *log)
+{
+	int rc;
+
+	for (;;) {
+		rc = core_append(log, 1, 50);
+		if (rc == -ENOSPC)
+			continue;
+		if (!rc)
+			rc = dwal_log_sync(log);
+		if (rc) {
+			CHECK(rc == -EIO || rc == DWAL_EPOISONED);
+			return NULL;
+		}
+		CHECK(atomic_load(&proven) > written);
+	}
+}
+
+static void a_sync_never_says_durable_behind_one_that_failed(void)
+{
+	for (unsigned round = 0; round < 200; round++) {
+		dwal_log *log = begin(round % 3 ? 0 : 500);
+		pthread_t threads[4];
+
+		fault.io.fdatasync = telling_fdatasync;
+		fault.io.pwritev = telling_pwritev;
+		failing_sync = round % 7;
+		failing_write = 2 + round % 4;
+		atomic_store(&moment, 1);
+		atomic_store(&proven, 0);
+		atomic_store(&sync_failed, false);
+		atomic_store(&sync_calls, 0);
+		atomic_store(&write_calls, 0);
+		for (int i = 0; i < 4; i++)
+			CHECK(pthread_create(&threads[i], NULL, append_until_poisoned, log) == 0);
+		for (int i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		CHECK(dwal_log_is_poisoned(log));
+		finish(log);
+	}
+}
+
+/* The state of a thread of ours, as ps(1) shows it. */
+static char state_of(pid_t thread)
+{
+	char path[64], stat[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+	f = fopen(path, "r");
+	CHECK(f && fgets(stat, sizeof(stat), f));
+	fclose(f);
+	return strrchr(stat, ')')[2];
+}
+
+static atomic_int waiting_thread;
+
+static void *wait_for_a_sync_that_fails(void *log)
+{
+	atomic_store(&waiting_thread, gettid());
+	CHECK_INT(dwal_log_sync(log), DWAL_EPOISONED);
+	return NULL;
+}
+
+static void *lead_a_sync_that_fails(void *log)
+{
+	CHECK_INT(dwal_log_sync(log), -EIO);
+	return NULL;
+}
+
+static int gated_failure(const struct io *io, int fd)
+{
+	(void)gated_fdatasync(io, fd);
+	return -EIO;
+}
+
+static void whoever_waits_for_a_sync_that_fails_is_told(void)
+{
+	dwal_log *log = begin(0);
+	pthread_t leader, waiter;
+
+	CHECK_INT(core_append(log, 1, 50), 0);
+	pthread_barrier_init(&inside, NULL, 2);
+	pthread_mutex_lock(&gate);
+	fault.io.fdatasync = gated_failure;
+	CHECK(pthread_create(&leader, NULL, lead_a_sync_that_fails, log) == 0);
+	pthread_barrier_wait(&inside);
+	fault.io.fdatasync = fault_fdatasync; /* the next would succeed */
+	CHECK(pthread_create(&waiter, NULL, wait_for_a_sync_that_fails, log) == 0);
+	while (!atomic_load(&waiting_thread) || state_of(atomic_load(&waiting_thread)) != 'S')
+		sched_yield();
+	pthread_mutex_unlock(&gate);
+	pthread_join(leader, NULL);
+	pthread_join(waiter, NULL);
+	finish(log);
+}
+
+/* Here the sync fails while another thread, so to speak, is writing. */
+static dwal_log *written_to;
+
+static ssize_t fails_beside_a_sync(const struct io *io, int fd, const struct iovec *iov, int n,
+				   off_t offset)
+{
+	CHECK_INT(dwal_log_sync(written_to), -EIO);
+	fault.io.fdatasync = fault_fdatasync;
+	return -ENOSPC;
+}
+
+static int failing_fdatasync(const struct io *io, int fd)
+{
+	return -EIO;
+}
+
+/* Or else it would let those go that wait for the one that failed. */
+static void a_cut_back_does_not_make_durable_what_a_failed_sync_left(void)
+{
+	written_to = begin(0);
+	CHECK_INT(core_append(written_to, 1, 50), 0);
+	fault.io.fdatasync = failing_fdatasync;
+	fault.io.pwritev = fails_beside_a_sync;
+	CHECK_INT(core_append(written_to, 2, 50), -ENOSPC);
+	CHECK(written_to->durable < written_to->appended);
+	CHECK_INT(dwal_log_sync(written_to), DWAL_EPOISONED);
+	finish(written_to);
+}
+
 UNIT_MAIN(UNIT(concurrent_syncs_share_a_call_and_rotations_do_not_hurt),
 	  UNIT(appends_and_reads_go_on_during_a_sync),
-	  UNIT(no_two_syncs_run_at_once_not_even_a_cut_back))
+	  UNIT(no_two_syncs_run_at_once_not_even_a_cut_back),
+	  UNIT(a_sync_never_says_durable_behind_one_that_failed),
+	  UNIT(whoever_waits_for_a_sync_that_fails_is_told),
+	  UNIT(a_cut_back_does_not_make_durable_what_a_failed_sync_left))
