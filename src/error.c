@@ -40,6 +40,8 @@ const char *dwal_strerror(int code)
 		return "target exists and is not an empty directory";
 	case DWAL_EUNSTABLE:
 		return "the segments kept changing while they were opened";
+	case DWAL_EUNSYNCED:
+		return "the full segment must be synced before the next one begins";
 	}
 	if (code < 0 && code >= -4095)
 		return strerror(-code);

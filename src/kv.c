@@ -69,6 +69,8 @@ static int open_writing(dwal_kv *kv, const char *dir, const struct dwal_options 
 
 	mine.observe = fold_record;
 	mine.observe_ctx = fold;
+	mine.sync_apart = true; /* kv->write is held over an append */
+	kv->sync_apart = options->sync_apart;
 	return dwal_log_open(dir, &mine, &kv->log, error);
 }
 
@@ -192,8 +194,8 @@ static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n)
 	pthread_rwlock_unlock(&kv->index);
 }
 
-static int commit(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries,
-		  struct dwal_place *places)
+static int try_commit(dwal_kv *kv, const struct dwal_op *ops, size_t n,
+		      struct keydir_entry **entries, struct dwal_place *places)
 {
 	int err;
 
@@ -206,6 +208,17 @@ static int commit(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydi
 	else
 		take_back(kv, ops, n);
 	pthread_mutex_unlock(&kv->write);
+	return err;
+}
+
+static int commit(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries,
+		  struct dwal_place *places)
+{
+	int err;
+
+	do
+		err = try_commit(kv, ops, n, entries, places);
+	while (err == DWAL_EUNSYNCED && !kv->sync_apart && (err = dwal_log_sync(kv->log)) == 0);
 	return err;
 }
 

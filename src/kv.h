@@ -18,6 +18,7 @@
 struct dwal_kv {
 	dwal_log *log;          /* NULL when read-only */
 	dwal_reader *reader;    /* NULL when writing */
+	bool sync_apart;        /* the caller syncs before a rotation */
 	pthread_mutex_t write;  /* the log and the index change in one order */
 	pthread_rwlock_t index; /* protects keydir */
 	struct keydir keydir;

@@ -11,6 +11,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* So often a rotation waits for a sync that others' appends outrun, before it
+ * keeps them out. */
+#define PUT_OFF_MOST 16
+
 int log_reserve_segment(dwal_log *log)
 {
 	size_t room = log->room ? 2 * log->room : 8;
@@ -124,7 +128,24 @@ static int create_next(dwal_log *log, uint32_t id, struct segment **out)
 	return 0;
 }
 
-/* Under append_lock. */
+/* Makes the old segment durable before a rotation. That is better done without
+ * append_lock, by whoever then tries again; but appends that still fit into
+ * the segment must not put the rotation off for ever. Under append_lock. */
+static int finish_active(dwal_log *log)
+{
+	bool durable;
+
+	pthread_mutex_lock(&log->state_lock);
+	durable = log->durable == log->appended;
+	pthread_mutex_unlock(&log->state_lock);
+	if (!durable && log->put_off < PUT_OFF_MOST) {
+		log->put_off++;
+		return DWAL_EUNSYNCED;
+	}
+	return durable ? 0 : dwal_log_sync(log);
+}
+
+/* Under append_lock. DWAL_EUNSYNCED: after a sync, to be tried again. */
 static int rotate(dwal_log *log)
 {
 	uint32_t id = log_active(log)->id;
@@ -139,11 +160,12 @@ static int rotate(dwal_log *log)
 	rc = log_reserve_segment(log);
 	pthread_mutex_unlock(&log->state_lock);
 	if (!rc)
-		rc = dwal_log_sync(log);
+		rc = finish_active(log);
 	if (!rc)
 		rc = create_next(log, id + 1, &next);
 	if (rc)
 		return rc;
+	log->put_off = 0;
 	pthread_mutex_lock(&log->state_lock);
 	log_add_segment(log, next);
 	pthread_mutex_unlock(&log->state_lock);
@@ -154,9 +176,11 @@ int dwal_log_rotate(dwal_log *log)
 {
 	int rc;
 
-	pthread_mutex_lock(&log->append_lock);
-	rc = rotate(log);
-	pthread_mutex_unlock(&log->append_lock);
+	do {
+		pthread_mutex_lock(&log->append_lock);
+		rc = rotate(log);
+		pthread_mutex_unlock(&log->append_lock);
+	} while (rc == DWAL_EUNSYNCED && (rc = dwal_log_sync(log)) == 0);
 	return rc;
 }
 
@@ -242,10 +266,12 @@ int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n, struct d
 
 	if (!n)
 		return -EINVAL;
-	pthread_mutex_lock(&log->append_lock);
-	rc = append(log, ops, n, places);
-	batch_trim(&log->batch);
-	pthread_mutex_unlock(&log->append_lock);
+	do {
+		pthread_mutex_lock(&log->append_lock);
+		rc = append(log, ops, n, places);
+		batch_trim(&log->batch);
+		pthread_mutex_unlock(&log->append_lock);
+	} while (rc == DWAL_EUNSYNCED && !log->sync_apart && (rc = dwal_log_sync(log)) == 0);
 	return rc;
 }
 

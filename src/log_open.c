@@ -31,6 +31,7 @@ static dwal_log *new_log(const char *dir, const struct dwal_options *options)
 	log->io = options->io ? options->io : &io_system;
 	log->dirfd = log->lock.fd = -1;
 	log->segment_size = options->segment_size;
+	log->sync_apart = options->sync_apart;
 	pthread_mutex_init(&log->append_lock, NULL);
 	pthread_mutex_init(&log->state_lock, NULL);
 	pthread_cond_init(&log->sync_done, NULL);

@@ -20,12 +20,14 @@ struct dwal_log {
 	int dirfd;
 	struct lock lock;
 	uint64_t segment_size;
+	bool sync_apart;
 	struct report report;
 
 	/* One append or rotation at a time; held over its I/O. */
 	pthread_mutex_t append_lock;
 	struct batch batch;
 	uint64_t last_txid;
+	unsigned put_off; /* so often, for a sync, since the last rotation */
 
 	/* Short; never held over I/O. Taken within append_lock, never around
 	 * it. What only appends and rotations change may be read under either

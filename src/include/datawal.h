@@ -131,6 +131,10 @@ enum {
 	DWAL_EBEHIND = -5008,      /* strict: intact records behind a torn tail */
 	DWAL_ETARGET = -5009,      /* target exists and is not an empty directory */
 	DWAL_EUNSTABLE = -5010,    /* segments kept changing while being opened */
+	DWAL_EUNSYNCED = -5011,    /* with sync_apart: nothing is written; the segment is full, and
+				    * must be synced before the next one begins: call
+				    * dwal_log_sync() or dwal_kv_sync(), without a lock that others
+				    * need for appending, then try again */
 };
 
 /* One line about a return code, without details. Static for our own codes
@@ -209,6 +213,8 @@ struct dwal_options {
 	uint32_t lock_wait_ms; /* wait so long for another writer's lock */
 	uint64_t segment_size; /* rotate before an append that would exceed it,
 				* unless the segment is empty; 0: only when told to */
+	bool sync_apart;       /* an append that must rotate does not wait for a
+				* sync: DWAL_EUNSYNCED, see there */
 	dwal_observe_fn observe;
 	void *observe_ctx;
 	const struct io *io; /* the library's own tests only; NULL: the system */
@@ -246,12 +252,14 @@ struct dwal_place {
 /* Appends n records with one system call, in order, with rising txids, all
  * in one segment. All or nothing to the living process; a crash can keep the
  * first few, never a part of one. places (n of them) may be NULL. Written
- * on return.
+ * on return. One that rotates waits for a sync of the old segment; meanwhile
+ * others append to it what still fits.
  * A failed or short write is cut back, synced and reported (-ENOSPC leaves
  * the log usable); if cutting back fails the log is poisoned.
  * Errors: -EINVAL (n is 0, unknown type),
  * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE, DWAL_EREADONLY, DWAL_EPOISONED,
- * DWAL_ESEGMENTS (when it must rotate), -errno. */
+ * DWAL_ESEGMENTS (when it must rotate), DWAL_EUNSYNCED (with sync_apart),
+ * -errno. */
 DWAL_PUBLIC int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n,
 				struct dwal_place *places);
 
@@ -264,8 +272,8 @@ DWAL_PUBLIC int dwal_log_append_raw(dwal_log *log, const void *payload, size_t l
 DWAL_PUBLIC int dwal_log_sync(dwal_log *log);
 
 /* Seals the active segment (synced) and starts the next one (its name
- * durable). Errors: DWAL_ESEGMENTS, -errno; after a failed sync the log is
- * poisoned, otherwise unchanged. */
+ * durable). Appends go on during the sync. Errors: DWAL_ESEGMENTS, -errno; after a failed sync the
+ * log is poisoned, otherwise unchanged. */
 DWAL_PUBLIC int dwal_log_rotate(dwal_log *log);
 
 /* Id of the segment that is appended to. */
