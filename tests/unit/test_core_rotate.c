@@ -39,12 +39,14 @@ static void gate(void)
 	pthread_barrier_init(&inside, NULL, 2);
 	pthread_barrier_init(&out, NULL, 2);
 	atomic_store(&syncs, 0);
+	alarm(20); /* who waits for the sync waits for ever */
 	fault.io.fdatasync = gated_fdatasync;
 }
 
 static void ungate(void)
 {
 	pthread_barrier_wait(&out);
+	alarm(0);
 	fault.io.fdatasync = fault_fdatasync;
 }
 
