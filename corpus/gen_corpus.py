@@ -151,7 +151,8 @@ class Log(NamedTuple):
     records: list   # those that are replayed
     damage: list
     side_files: list
-    report: dict
+    report: dict    # as the dumps, which are frozen, have it
+    more: dict      # numbers that came later
 
     @property
     def verdict(self):
@@ -183,27 +184,33 @@ def longest_valid_prefix(data, segment):
 
 
 def intact_frames(data, at):
-    """How many valid frames a search from this offset finds."""
-    found = 0
+    """The valid frames that a search from this offset finds."""
+    found = []
     while True:
         at = data.find(MAGIC, at)
         if at < 0:
             return found
         status, record = decode(data, at)
-        found += not status
+        found += [record] * (not status)
         at += 1 if status else record.length
+
+
+def missing_txids(records):
+    """How many txids from 1 to the highest no record has."""
+    there = {record.txid for record in records} - {0}
+    return max(there, default=0) - len(there)
 
 
 def read_log(files):
     """files: name -> content of what lies in a directory."""
     segments = {int(name[:8]): data for name, data in files.items()
                 if SEGMENT_NAME.fullmatch(name)}
-    replayed, damages, behind = [], [], 0
+    replayed, damages, behind = [], [], []
     for segment in sorted(segments):
         data = segments[segment]
         records, stop = longest_valid_prefix(data, segment)
         if damages:
-            behind += len(records)
+            behind += records
         else:
             replayed += records
         if stop:
@@ -224,10 +231,16 @@ def read_log(files):
         "last_txid_seen": max((one.txid for one in replayed), default=0),
         "raw_records": sum(one.type == RAW for one in replayed),
         "txids_out_of_order": sum(b.txid <= a.txid for a, b in zip(replayed, replayed[1:])),
-        "intact_records_behind": behind,
+        "intact_records_behind": len(behind),
+    }
+    more = {
+        "intact_bytes_behind": sum(one.length for one in behind),
+        "intact_lowest_txid": min((one.txid for one in behind), default=0),
+        "intact_highest_txid": max((one.txid for one in behind), default=0),
+        "txids_missing": missing_txids(replayed),
     }
     side_files = sorted(name for name in files if SIDE_FILE_NAME.fullmatch(name))
-    return Log(replayed, damages, side_files, report)
+    return Log(replayed, damages, side_files, report, more)
 
 
 def repaired(files):

@@ -39,7 +39,8 @@ static int write_readme(struct fs *fs, FILE *out)
 	    "00000001.dwal ...   the segments, exactly as on disk now. Together they are the\n"
 	    "                    log: `cp .log/*.dwal BACKUP/` makes a directory that opens as\n"
 	    "                    one. `datawal scan` on such a directory shows each record.\n"
-	    "*.dwal.torn-N       bytes of an unfinished record that an open cut off at N\n"
+	    "*.dwal.torn-N       bytes that an open cut off at N: an unfinished record, and all\n"
+	    "                    that lay behind it; `datawal dump --all` shows what is whole\n"
 	    "recovery            what opening the log found and did; changes that could not be\n"
 	    "                    written so far\n"
 	    "recovery.json       the same for programs\n"
@@ -81,6 +82,26 @@ static void say_damage(FILE *out, const struct dwal_damage *damage, bool cut)
 	    !damage->torn_tail ? "damaged"
 	    : cut              ? "a torn tail, cut off"
 			       : "a torn tail, left as it is");
+	if (damage->intact.records)
+		say(out,
+		    "  in these bytes        %s%" PRIu64 " intact records, txids %" PRIu64
+		    " to %" PRIu64 ",\n"
+		    "                        not replayed, not known to have been synced: a power "
+		    "cut or damage\n",
+		    damage->intact.at_least ? "at least " : "", damage->intact.records,
+		    damage->intact.lowest_txid, damage->intact.highest_txid);
+}
+
+static void say_missing(FILE *out, const struct dwal_txids *txids)
+{
+	char where[128];
+
+	say(out, "txids missing           %" PRIu64, txids->missing);
+	if (txids->missing) {
+		dwal_gap_text(&txids->first_gap, where, sizeof(where));
+		say(out, ", the first %s", where);
+	}
+	say(out, "\n");
 }
 
 static void say_found(FILE *out, const struct dwal_report *found)
@@ -89,11 +110,11 @@ static void say_found(FILE *out, const struct dwal_report *found)
 	say(out, "records replayed        %" PRIu64 "\n", found->records_replayed);
 	say(out, "  Raw, not files        %" PRIu64 "\n", found->raw_records);
 	say(out, "last txid seen          %" PRIu64 "\n", found->last_txid_seen);
-	say(out, "txids out of order      %" PRIu64 "\n", found->txids_out_of_order);
+	say(out, "txids out of order      %" PRIu64 "\n", found->txids.out_of_order);
+	say_missing(out, &found->txids);
 	say(out, "torn tails              %" PRIu64 "\n", found->tail_truncated);
 	say(out, "  bytes discarded       %" PRIu64 "\n", found->tail_bytes_discarded);
-	say(out, "  intact records behind %" PRIu64 " (not replayed)\n",
-	    found->intact_records_behind);
+	say(out, "  intact records behind %" PRIu64 " (not replayed)\n", found->intact.records);
 	say(out, "mid-stream errors       %" PRIu64 "\n", found->mid_stream_errors);
 	say(out, "unsupported versions    %" PRIu64 "\n", found->unsupported_versions);
 	for (size_t i = 0; i < found->damage_count; i++)
@@ -150,6 +171,24 @@ static void put_damage(struct json *json, const struct dwal_damage *damage)
 	json_number(json, "bytes", damage->bytes);
 	json_text(json, "reason", dwal_frame_status_text(damage->reason));
 	json_bool(json, "torn_tail", damage->torn_tail);
+	json_number(json, "intact_records", damage->intact.records);
+	json_number(json, "intact_lowest_txid", damage->intact.lowest_txid);
+	json_number(json, "intact_highest_txid", damage->intact.highest_txid);
+	json_close(json, '}');
+}
+
+static void put_missing(struct json *json, const struct dwal_txids *txids)
+{
+	json_number(json, "txids_missing", txids->missing);
+	if (!txids->missing) {
+		json_text(json, "first_gap", NULL);
+		return;
+	}
+	json_open(json, "first_gap", '{');
+	json_number(json, "after_txid", txids->first_gap.after_txid);
+	json_number(json, "after_segment", txids->first_gap.after_segment);
+	json_number(json, "before_txid", txids->first_gap.before_txid);
+	json_number(json, "before_segment", txids->first_gap.before_segment);
 	json_close(json, '}');
 }
 
@@ -163,8 +202,12 @@ static void put_found(struct json *json, const struct dwal_report *found)
 	json_number(json, "unsupported_versions", found->unsupported_versions);
 	json_number(json, "last_txid_seen", found->last_txid_seen);
 	json_number(json, "raw_records", found->raw_records);
-	json_number(json, "txids_out_of_order", found->txids_out_of_order);
-	json_number(json, "intact_records_behind", found->intact_records_behind);
+	json_number(json, "txids_out_of_order", found->txids.out_of_order);
+	json_number(json, "intact_records_behind", found->intact.records);
+	json_number(json, "intact_bytes_behind", found->intact.bytes);
+	json_number(json, "intact_lowest_txid", found->intact.lowest_txid);
+	json_number(json, "intact_highest_txid", found->intact.highest_txid);
+	put_missing(json, &found->txids);
 	json_open(json, "damage", '[');
 	for (size_t i = 0; i < found->damage_count; i++)
 		put_damage(json, &found->damage[i]);

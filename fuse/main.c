@@ -106,13 +106,17 @@ static void tell_recovery(struct fs *fs)
 {
 	const struct dwal_report *found = dwal_kv_report(fs->kv);
 	const char *refusal = dwal_kv_refusal(fs->kv);
+	char text[512];
 
 	if (refusal && !fs->opt.read_only)
 		complain("warning: %s", refusal);
-	if (found->made_side_file)
-		complain("recovered: %" PRIu64 " bytes of an unfinished record were cut off the "
-			 "end of the log; they are kept in %s/%s",
-			 found->tail_bytes_discarded, fs->opt.log_dir, found->made_side_file);
+	if (!found->damage_count || !(found->made_side_file || found->intact.records))
+		return; /* a torn tail that was left alone may be a writer at work */
+	dwal_damage_text(&found->damage[found->damage_count - 1], found->made_side_file, text,
+			 sizeof(text));
+	complain("%s: %s", fs->opt.log_dir, text);
+	if (found->intact.records)
+		syslog(LOG_DAEMON | LOG_WARNING, "%s: %s", fs->opt.log_dir, text);
 }
 
 static int open_store(struct daemon *d, struct request *request)

@@ -88,6 +88,72 @@ const char *dwal_type_name(enum dwal_type type)
 	return "?";
 }
 
+/* "one intact record (txid 7)", "at least 878 intact records (txids 123 to
+ * 1000)" */
+static void intact_text(const struct dwal_intact *intact, char *out, size_t size)
+{
+	const char *at_least = intact->at_least ? "at least " : "";
+	unsigned long long n = intact->records, low = intact->lowest_txid,
+			   high = intact->highest_txid;
+
+	if (n == 1)
+		(void)snprintf(out, size, "%s1 intact record (txid %llu)", at_least, low);
+	else
+		(void)snprintf(out, size, "%s%llu intact records (txids %llu to %llu)", at_least, n,
+			       low, high);
+}
+
+void dwal_damage_text(const struct dwal_damage *damage, const char *side_file, char *out,
+		      size_t size)
+{
+	const unsigned long long bytes = damage->bytes;
+	const bool alone = !damage->intact.records;
+	char behind[128] = "", done[256];
+
+	if (!alone)
+		intact_text(&damage->intact, behind, sizeof(behind));
+	if (!damage->torn_tail)
+		(void)snprintf(done, sizeof(done),
+			       "damage that no crash explains; nothing was changed; see all of it "
+			       "with 'datawal report', and put back a good copy of the segment");
+	else if (alone && side_file)
+		(void)snprintf(done, sizeof(done),
+			       "cut off a torn tail of %llu bytes; a copy of them is in %s", bytes,
+			       side_file);
+	else if (alone)
+		(void)snprintf(done, sizeof(done),
+			       "a torn tail of %llu bytes; the next writer keeps a copy of them "
+			       "and cuts them off",
+			       bytes);
+	else if (side_file)
+		(void)snprintf(done, sizeof(done),
+			       "a power cut or damage, they are not known to have been synced; "
+			       "the %llu bytes from there on were cut off and are in %s: 'datawal "
+			       "dump --all' lists what is in it",
+			       bytes, side_file);
+	else
+		(void)snprintf(done, sizeof(done),
+			       "a power cut or damage, they are not known to have been synced; "
+			       "not read; the next writer moves the %llu bytes from there on to a "
+			       "side file, one with 'strict' refuses",
+			       bytes);
+	(void)snprintf(out, size, "segment %u, offset %llu: %s%s%s: %s", damage->segment,
+		       (unsigned long long)damage->offset, dwal_frame_status_text(damage->reason),
+		       alone ? "" : ", and behind it ", behind, done); /* cut if long */
+}
+
+void dwal_gap_text(const struct dwal_gap *gap, char *out, size_t size)
+{
+	if (!gap->after_txid)
+		(void)snprintf(out, size, "before txid %llu (segment %u)",
+			       (unsigned long long)gap->before_txid, gap->before_segment);
+	else
+		(void)snprintf(out, size,
+			       "between txid %llu (segment %u) and txid %llu (segment %u)",
+			       (unsigned long long)gap->after_txid, gap->after_segment,
+			       (unsigned long long)gap->before_txid, gap->before_segment);
+}
+
 static void make_one_line(char *s)
 {
 	for (; *s; s++)

@@ -11,12 +11,15 @@
 #include <errno.h>
 
 struct dwal_iter {
-	char *dir;
+	char *where; /* the directory or file, for messages */
 	struct segment_view *views;
 	size_t count;
 	size_t current; /* index of the segment that scan is in */
 	bool torn_tail_ends;
 	struct segment_scan scan;
+	enum dwal_frame_status stopped; /* the damage that scan stands at, if any */
+	bool searching;                 /* behind one, until the segment ends */
+	struct segment_search search;
 };
 
 static void enter(dwal_iter *iter, uint64_t offset)
@@ -26,14 +29,14 @@ static void enter(dwal_iter *iter, uint64_t offset)
 	segment_scan_move(&iter->scan, view->segment, offset, view->end);
 }
 
-int iter_open(const char *dir, struct segment_view *views, size_t n, uint32_t segment,
+int iter_open(const char *where, struct segment_view *views, size_t n, uint32_t segment,
 	      uint64_t offset, bool torn_tail_ends, dwal_iter **out)
 {
 	dwal_iter *iter = calloc(1, sizeof(*iter));
 
 	if (iter)
-		iter->dir = strdup(dir);
-	if (!iter || !iter->dir) {
+		iter->where = strdup(where);
+	if (!iter || !iter->where) {
 		free(iter);
 		segment_views_free(views, n);
 		return -ENOMEM;
@@ -52,43 +55,136 @@ int iter_open(const char *dir, struct segment_view *views, size_t n, uint32_t se
 static int fail(const dwal_iter *iter, int rc, struct dwal_error *error)
 {
 	const struct segment_scan *scan = &iter->scan;
-	char name[SEGMENT_NAME_SIZE];
 
-	segment_name(scan->segment->id, name);
 	return error_set_at(error, rc, scan->segment->id, scan->offset, DWAL_FRAME_OK,
-			    "%s/%s: cannot be read at offset %llu: %s", iter->dir, name,
-			    (unsigned long long)scan->offset, dwal_strerror(rc));
+			    "%s: segment %u cannot be read at offset %llu: %s", iter->where,
+			    scan->segment->id, (unsigned long long)scan->offset, dwal_strerror(rc));
+}
+
+/* What scan stands at; what is behind it is not counted. */
+static struct dwal_damage damage_here(const dwal_iter *iter)
+{
+	const struct segment_scan *scan = &iter->scan;
+	const bool last = iter->current + 1 == iter->count;
+
+	return (struct dwal_damage){
+		.segment = scan->segment->id,
+		.offset = scan->offset,
+		.bytes = scan->limit - scan->offset,
+		.reason = iter->stopped,
+		.torn_tail = recover_is_torn_tail(last && iter->torn_tail_ends, iter->stopped),
+	};
+}
+
+static int stop_at_damage(const dwal_iter *iter, struct dwal_error *error)
+{
+	const struct dwal_damage damage = damage_here(iter);
+
+	return damage.torn_tail ? DWAL_END : recover_describe(iter->where, &damage, error);
+}
+
+static void end_search(dwal_iter *iter)
+{
+	if (iter->searching)
+		segment_search_release(&iter->search);
+	iter->searching = false;
+}
+
+/* The next intact record behind a damage. */
+static int search_next(dwal_iter *iter, struct dwal_record *record)
+{
+	enum dwal_frame_status status;
+	struct dwal_record found;
+	int rc = segment_search_next(&iter->search, &found);
+
+	if (rc)
+		return rc;
+	iter->scan.offset = found.offset;
+	rc = segment_scan_next(&iter->scan, record, &status); /* with its data */
+	return rc == DWAL_END ? -EIO : rc;                    /* the file has changed meanwhile */
+}
+
+static int next_here(dwal_iter *iter, struct dwal_record *record)
+{
+	return iter->searching ? search_next(iter, record)
+			       : segment_scan_next(&iter->scan, record, &iter->stopped);
 }
 
 int dwal_iter_next(dwal_iter *iter, struct dwal_record *record, struct dwal_error *error)
 {
 	while (iter->current < iter->count) {
-		const struct segment_scan *scan = &iter->scan;
-		bool last = iter->current + 1 == iter->count;
-		enum dwal_frame_status status;
-		int rc = segment_scan_next(&iter->scan, record, &status);
+		int rc;
 
+		if (iter->stopped != DWAL_FRAME_OK)
+			return stop_at_damage(iter, error);
+		rc = next_here(iter, record);
 		if (rc < 0)
 			return fail(iter, rc, error);
 		if (rc == 0)
 			return 0;
-		if (status != DWAL_FRAME_OK &&
-		    !recover_is_torn_tail(last && iter->torn_tail_ends, status))
-			return recover_describe(iter->dir, scan->segment->id, scan->offset, status,
-						error);
-		iter->current++;
-		if (!last)
+		if (iter->stopped != DWAL_FRAME_OK)
+			continue;
+		end_search(iter);
+		if (++iter->current < iter->count)
 			enter(iter, 0);
 	}
 	return DWAL_END;
+}
+
+int dwal_iter_damage(dwal_iter *iter, struct dwal_damage *out)
+{
+	struct dwal_damage damage;
+	int rc;
+
+	if (iter->stopped == DWAL_FRAME_OK)
+		return DWAL_ABSENT;
+	damage = damage_here(iter);
+	rc = recover_count_intact(iter->scan.segment, iter->scan.limit, &damage);
+	if (!rc)
+		*out = damage;
+	return rc;
+}
+
+int dwal_iter_pass_damage(dwal_iter *iter)
+{
+	int rc;
+
+	if (iter->stopped == DWAL_FRAME_OK)
+		return DWAL_ABSENT;
+	rc = segment_search_init(&iter->search, iter->scan.segment, iter->scan.offset + 1,
+				 iter->scan.limit);
+	if (rc) {
+		segment_search_release(&iter->search);
+		return rc;
+	}
+	iter->searching = true;
+	iter->stopped = DWAL_FRAME_OK;
+	return 0;
+}
+
+int dwal_file_iterate(const char *path, dwal_iter **out, struct dwal_error *error)
+{
+	struct segment_view *view = calloc(1, sizeof(*view));
+	int rc = view ? segment_open_file(&io_system, path, &view->segment) : -ENOMEM;
+
+	if (rc) {
+		free(view);
+	} else {
+		view->end = view->segment->end;
+		rc = iter_open(path, view, 1, 0, 0, true, out);
+	}
+	return rc ? error_set(error, rc, "%s: %s", path,
+			      rc == -EINVAL ? "not a regular file" : dwal_strerror(rc))
+		  : 0;
 }
 
 void dwal_iter_close(dwal_iter *iter)
 {
 	if (!iter)
 		return;
+	end_search(iter);
 	segment_scan_release(&iter->scan);
 	segment_views_free(iter->views, iter->count);
-	free(iter->dir);
+	free(iter->where);
 	free(iter);
 }

@@ -124,6 +124,17 @@ static int distrust_cache(const dwal_log *log)
 	return rc;
 }
 
+/* For 'strict'. A crash and damage look alike here: it claims neither. */
+static int refuse_intact(const dwal_log *log, struct dwal_error *error)
+{
+	const struct dwal_damage *damage = log->report.pub.damage;
+	char text[400];
+
+	dwal_damage_text(damage, NULL, text, sizeof(text));
+	return error_set_at(error, DWAL_EBEHIND, damage->segment, damage->offset, damage->reason,
+			    "%.200s: opened strictly, so nothing was changed: %s", log->dir, text);
+}
+
 static int replay(dwal_log *log, const struct dwal_options *options, struct dwal_error *error)
 {
 	const struct recovery recovery = {
@@ -142,18 +153,7 @@ static int replay(dwal_log *log, const struct dwal_options *options, struct dwal
 			return rc;
 	}
 	log->last_txid = report->last_txid_seen;
-	if (options->strict && report->intact_records_behind)
-		return error_set_at(
-			error, DWAL_EBEHIND, report->damage->segment, report->damage->offset,
-			report->damage->reason,
-			"%.200s/%08u.dwal: %s at offset %llu with %llu intact records behind it: "
-			"no crash leaves that; nothing was changed; opening without 'strict' "
-			"moves them to a side file",
-			log->dir, report->damage->segment,
-			dwal_frame_status_text(report->damage->reason),
-			(unsigned long long)report->damage->offset,
-			(unsigned long long)report->intact_records_behind);
-	return 0;
+	return options->strict && report->intact.records ? refuse_intact(log, error) : 0;
 }
 
 struct sweep {
@@ -186,11 +186,12 @@ static void refuse_writes(dwal_log *log, int why)
 
 	(void)snprintf(
 		log->refusal_text, sizeof(log->refusal_text), /* cut if long */
-		"%.200s/%08u.dwal: read-only: the torn tail of %llu bytes at offset %llu could "
-		"not be copied to a side file (%s), so nothing was cut off; make that "
-		"possible, then open the log again",
+		"%.200s/%08u.dwal: read-only: the torn tail of %llu bytes at offset %llu, with "
+		"%llu intact records, could not be copied to a side file (%s), so nothing was "
+		"cut off; make that possible, then open the log again",
 		log->dir, log_active(log)->id, (unsigned long long)report->tail_bytes_discarded,
-		(unsigned long long)log_active(log)->end, dwal_strerror(why));
+		(unsigned long long)log_active(log)->end,
+		(unsigned long long)report->intact.records, dwal_strerror(why));
 	atomic_store(&log->refusal, DWAL_EREADONLY);
 }
 

@@ -18,18 +18,33 @@ bool recover_is_torn_tail(bool active, enum dwal_frame_status reason)
 	       (reason == DWAL_TRUNCATED || reason == DWAL_BAD_CRC || reason == DWAL_ZEROED_HEADER);
 }
 
-int recover_describe(const char *dir, uint32_t segment, uint64_t offset,
-		     enum dwal_frame_status reason, struct dwal_error *error)
+int recover_describe(const char *where, const struct dwal_damage *damage, struct dwal_error *error)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char text[400];
 
-	segment_name(segment, name);
-	return error_set_at(
-		error, DWAL_ECORRUPT, segment, offset, reason,
-		"%.200s/%s: %s at offset %llu (segment %u): damage that no crash explains; "
-		"nothing was changed; see all of it with 'datawal report', and put "
-		"back a good copy of the segment",
-		dir, name, dwal_frame_status_text(reason), (unsigned long long)offset, segment);
+	dwal_damage_text(damage, NULL, text, sizeof(text));
+	return error_set_at(error, DWAL_ECORRUPT, damage->segment, damage->offset, damage->reason,
+			    "%.200s: %s", where, text);
+}
+
+int recover_count_intact(struct segment *segment, uint64_t limit, struct dwal_damage *damage)
+{
+	struct dwal_intact intact = {0};
+	struct segment_search search;
+	struct dwal_record record;
+	int rc = segment_search_init(&search, segment, damage->offset + 1, limit);
+
+	while (!rc) {
+		rc = segment_search_next(&search, &record);
+		if (!rc)
+			intact_add(&intact, &record);
+	}
+	intact.at_least = search.ended_early;
+	segment_search_release(&search);
+	if (rc < 0)
+		return rc;
+	damage->intact = intact;
+	return 0;
 }
 
 static int replay_records(const struct recovery *recovery, struct segment_scan *scan,
@@ -49,25 +64,6 @@ static int replay_records(const struct recovery *recovery, struct segment_scan *
 	return rc < 0 ? rc : 0;
 }
 
-static int note_damage(const struct recovery *recovery, struct segment *segment, uint64_t size,
-		       bool active, enum dwal_frame_status reason)
-{
-	const struct dwal_damage damage = {
-		.segment = segment->id,
-		.offset = segment->end,
-		.bytes = size - segment->end,
-		.reason = reason,
-		.torn_tail = recover_is_torn_tail(active, reason),
-	};
-	uint64_t behind;
-	int rc = segment_count_intact(segment, segment->end + 1, size, &behind);
-
-	if (rc)
-		return rc;
-	recovery->report->pub.intact_records_behind += behind;
-	return report_damage(recovery->report, &damage);
-}
-
 static int cannot_replay(const struct recovery *recovery, const struct segment *segment, int rc,
 			 struct dwal_error *error)
 {
@@ -83,6 +79,7 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 		   struct dwal_error *error)
 {
 	enum dwal_frame_status status;
+	struct dwal_damage damage;
 	struct segment_scan scan;
 	uint64_t records = 0, size;
 	int rc;
@@ -99,12 +96,19 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 	recovery->report->pub.files_scanned++;
 	if (status == DWAL_FRAME_OK)
 		return 0;
-	rc = note_damage(recovery, segment, size, active, status);
+	damage = (struct dwal_damage){
+		.segment = segment->id,
+		.offset = segment->end,
+		.bytes = size - segment->end,
+		.reason = status,
+		.torn_tail = recover_is_torn_tail(active, status),
+	};
+	rc = recover_count_intact(segment, size, &damage);
+	if (!rc)
+		rc = report_damage(recovery->report, &damage);
 	if (rc)
 		return cannot_replay(recovery, segment, rc, error);
-	if (recover_is_torn_tail(active, status))
-		return 0;
-	return recover_describe(recovery->dir, segment->id, segment->end, status, error);
+	return damage.torn_tail ? 0 : recover_describe(recovery->dir, &damage, error);
 }
 
 /* A synced copy of the torn bytes under a temporary name. */

@@ -18,8 +18,11 @@ struct recovery {
 };
 
 /* Fills *error for damage that is not a torn tail; returns DWAL_ECORRUPT. */
-int recover_describe(const char *dir, uint32_t segment, uint64_t offset,
-		     enum dwal_frame_status reason, struct dwal_error *error);
+int recover_describe(const char *where, const struct dwal_damage *damage, struct dwal_error *error);
+
+/* Looks for the intact records behind a damage, up to the limit of its
+ * segment, and counts them in it. 0 or -errno. */
+int recover_count_intact(struct segment *segment, uint64_t limit, struct dwal_damage *damage);
 
 /* True if this is what a power cut leaves at the end of the active segment. */
 bool recover_is_torn_tail(bool active, enum dwal_frame_status reason);

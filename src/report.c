@@ -24,19 +24,62 @@ void report_release(struct report *report)
 	*report = (struct report){0};
 }
 
+void intact_add(struct dwal_intact *intact, const struct dwal_record *record)
+{
+	const struct dwal_intact one = {1, record->length, record->txid, record->txid, false};
+
+	intact_join(intact, &one);
+}
+
+void intact_join(struct dwal_intact *intact, const struct dwal_intact *more)
+{
+	if (more->records && (!intact->records || more->lowest_txid < intact->lowest_txid))
+		intact->lowest_txid = more->lowest_txid;
+	if (more->highest_txid > intact->highest_txid)
+		intact->highest_txid = more->highest_txid;
+	intact->records += more->records;
+	intact->bytes += more->bytes;
+	intact->at_least |= more->at_least;
+}
+
+/* A txid above all before it leaves a gap below it, or none. One that falls
+ * behind a gap may be one of those that were missing: then it is, so that no
+ * log is called holed for its order. */
+void dwal_txids_add(struct dwal_txids *txids, const struct dwal_record *record)
+{
+	const uint64_t highest = txids->highest, txid = record->txid;
+
+	if (txids->begun && txid <= txids->previous)
+		txids->out_of_order++;
+	txids->begun = true;
+	txids->previous = txid;
+	if (txid <= highest) {
+		if (txids->missing && txid > txids->first_gap.after_txid && txid < highest)
+			txids->missing--;
+		return;
+	}
+	if (!txids->missing && txid > highest + 1)
+		txids->first_gap = (struct dwal_gap){
+			.after_txid = highest,
+			.after_segment = txids->highest_segment,
+			.before_txid = txid,
+			.before_segment = record->segment,
+		};
+	txids->missing += txid - highest - 1;
+	txids->highest = txid;
+	txids->highest_segment = record->segment;
+}
+
 void report_record(struct report *report, const struct dwal_record *record)
 {
 	struct dwal_report *pub = &report->pub;
 
 	if (pub->damage_count) {
-		pub->intact_records_behind++;
+		intact_add(&pub->intact, record);
 		return;
 	}
-	if (pub->records_replayed && record->txid <= report->previous_txid)
-		pub->txids_out_of_order++;
-	report->previous_txid = record->txid;
-	if (record->txid > pub->last_txid_seen)
-		pub->last_txid_seen = record->txid;
+	dwal_txids_add(&pub->txids, record);
+	pub->last_txid_seen = pub->txids.highest;
 	if (record->type == DWAL_RAW)
 		pub->raw_records++;
 	pub->records_replayed++;
@@ -52,6 +95,7 @@ int report_damage(struct report *report, const struct dwal_damage *damage)
 		return -ENOMEM;
 	grown[pub->damage_count++] = *damage;
 	pub->damage = report->damage = grown;
+	intact_join(&pub->intact, &damage->intact);
 	if (damage->torn_tail) {
 		pub->tail_truncated++;
 		pub->tail_bytes_discarded += damage->bytes;

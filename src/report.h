@@ -15,15 +15,18 @@ struct report {
 	struct dwal_damage *damage;
 	char **side_files;
 	char *made_side_file;
-	uint64_t previous_txid;
 };
+
+/* Counts one more frame, or what *more counts, into *intact. */
+void intact_add(struct dwal_intact *intact, const struct dwal_record *record);
+void intact_join(struct dwal_intact *intact, const struct dwal_intact *more);
 
 void report_release(struct report *report);
 
 /* Counts a replayed record. */
 void report_record(struct report *report, const struct dwal_record *record);
 
-/* Adds a damage and counts it. 0 or -ENOMEM. */
+/* Adds a damage and counts it, with what is intact behind it. 0 or -ENOMEM. */
 int report_damage(struct report *report, const struct dwal_damage *damage);
 
 /* Lists the side files in the directory, in byte order. 0 or -errno. */

@@ -129,47 +129,76 @@ int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 	return 0;
 }
 
-/* What remains to be spent on a search for frames at any position. */
-struct search {
-	struct segment_scan scan;
-	uint64_t budget; /* bytes that may still be checked by CRC */
-	uint64_t found;
-	unsigned char *buffer; /* for frames larger than the window */
-};
+int segment_search_init(struct segment_search *search, struct segment *segment, uint64_t offset,
+			uint64_t limit)
+{
+	*search = (struct segment_search){.budget = 256u << 20};
+	if (offset < limit)
+		search->budget += 4 * (limit - offset);
+	segment_scan_init(&search->scan, segment, offset, limit);
+	search->buffer = malloc(WINDOW_SIZE);
+	return search->buffer ? 0 : -ENOMEM;
+}
 
-/* Looks at scan->offset, where the magic stands, and steps past what is found
- * there. */
-static int try_frame(struct search *search, const unsigned char *p, size_t len)
+void segment_search_release(struct segment_search *search)
+{
+	segment_scan_release(&search->scan);
+	free(search->buffer);
+	search->buffer = NULL;
+}
+
+/* Checks the frame whose header is at p, at scan->offset. */
+static int check_frame(struct segment_search *search, const unsigned char *p, size_t len,
+		       struct dwal_record *record, enum dwal_frame_status *status)
 {
 	struct segment_scan *scan = &search->scan;
-	enum dwal_frame_status status;
-	struct dwal_record record;
-	int rc = 0;
 
-	status = frame_parse_header(p, len, &record);
-	if (status == DWAL_FRAME_OK && record.length > scan->limit - scan->offset)
-		status = DWAL_TRUNCATED;
-	if (status == DWAL_FRAME_OK) {
-		if (record.length > search->budget) {
-			scan->offset = scan->limit;
-			return 0;
-		}
-		search->budget -= record.length;
-		if (record.length > len)
-			rc = segment_check(scan->segment, scan->offset, scan->limit, search->buffer,
-					   WINDOW_SIZE, &record, &status);
-		else
-			status = dwal_frame_decode(p, len, &record);
+	*status = frame_parse_header(p, len, record);
+	if (*status != DWAL_FRAME_OK)
+		return 0;
+	if (record->length > scan->limit - scan->offset) {
+		*status = DWAL_TRUNCATED;
+		return 0;
 	}
-	if (rc)
-		return rc;
-	if (status == DWAL_FRAME_OK)
-		search->found++;
-	scan->offset += status == DWAL_FRAME_OK ? record.length : 1;
+	if (record->length > search->budget) {
+		search->ended_early = true;
+		scan->offset = scan->limit;
+		*status = DWAL_TRUNCATED;
+		return 0;
+	}
+	search->budget -= record->length;
+	if (record->length > len)
+		return segment_check(scan->segment, scan->offset, scan->limit, search->buffer,
+				     WINDOW_SIZE, record, status);
+	*status = dwal_frame_decode(p, len, record);
 	return 0;
 }
 
-static int search_step(struct search *search)
+/* Looks at scan->offset, where the magic stands, and steps past what is found
+ * there. 1: no frame. */
+static int try_frame(struct segment_search *search, const unsigned char *p, size_t len,
+		     struct dwal_record *record)
+{
+	struct segment_scan *scan = &search->scan;
+	enum dwal_frame_status status;
+	struct dwal_record found;
+	int rc = check_frame(search, p, len, &found, &status);
+
+	if (rc)
+		return rc;
+	if (status != DWAL_FRAME_OK) {
+		scan->offset += scan->offset < scan->limit;
+		return 1;
+	}
+	found.segment = scan->segment->id;
+	found.offset = scan->offset;
+	found.key.data = found.payload.data = NULL;
+	scan->offset += found.length;
+	*record = found;
+	return 0;
+}
+
+static int search_step(struct segment_search *search, struct dwal_record *record)
 {
 	struct segment_scan *scan = &search->scan;
 	const unsigned char *p, *magic;
@@ -183,29 +212,20 @@ static int search_step(struct search *search)
 		/* The last bytes may be the start of one; fewer than a magic at
 		 * the limit are not. */
 		scan->offset += len < FRAME_MAGIC_SIZE ? len : len - (FRAME_MAGIC_SIZE - 1);
-		return 0;
+		return 1;
 	}
 	scan->offset += (uint64_t)(magic - p);
 	rc = look(scan, DWAL_HEADER_SIZE, &p, &len);
-	return rc ? rc : try_frame(search, p, len);
+	return rc ? rc : try_frame(search, p, len, record);
 }
 
-int segment_count_intact(struct segment *segment, uint64_t offset, uint64_t limit, uint64_t *count)
+int segment_search_next(struct segment_search *search, struct dwal_record *record)
 {
-	struct search search = {.budget = 256u << 20};
-	int rc = 0;
+	while (search->scan.offset < search->scan.limit) {
+		int rc = search_step(search, record);
 
-	if (offset < limit)
-		search.budget += 4 * (limit - offset);
-	search.buffer = malloc(WINDOW_SIZE);
-	if (!search.buffer)
-		return -ENOMEM;
-	segment_scan_init(&search.scan, segment, offset, limit);
-	while (!rc && search.scan.offset < search.scan.limit)
-		rc = search_step(&search);
-	segment_scan_release(&search.scan);
-	free(search.buffer);
-	if (!rc)
-		*count = search.found;
-	return rc;
+		if (rc <= 0)
+			return rc;
+	}
+	return DWAL_END;
 }

@@ -36,10 +36,24 @@ void segment_scan_move(struct segment_scan *scan, struct segment *segment, uint6
 int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 		      enum dwal_frame_status *status);
 
-/* Counts the whole valid frames at or behind offset, at any byte position,
+/* Finds the whole valid frames at or behind an offset, at any byte position,
  * none within another. Looks at all the bytes once; checks no more than
- * 256 MiB + 4 times as many by CRC, and stops counting there: hostile bytes
- * cost no more than that. 0 or -errno. */
-int segment_count_intact(struct segment *segment, uint64_t offset, uint64_t limit, uint64_t *count);
+ * 256 MiB + 4 times as many by CRC, and ends there: hostile bytes cost no
+ * more than that. */
+struct segment_search {
+	struct segment_scan scan;
+	uint64_t budget;       /* bytes that may still be checked by CRC */
+	bool ended_early;      /* since nothing was left of it */
+	unsigned char *buffer; /* for frames larger than the window */
+};
+
+/* 0 or -ENOMEM; to be released also then. */
+int segment_search_init(struct segment_search *search, struct segment *segment, uint64_t offset,
+			uint64_t limit);
+void segment_search_release(struct segment_search *search);
+
+/* 0: *record is the next one, but for the data pointers, which are NULL.
+ * DWAL_END, -errno. */
+int segment_search_next(struct segment_search *search, struct dwal_record *record);
 
 #endif

@@ -121,22 +121,23 @@ int segment_list(const struct io *io, int dirfd, uint32_t **ids, size_t *n)
 	return 0;
 }
 
-static int open_file(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out)
+static int open_named(const struct io *io, int dirfd, const char *name, uint32_t id, int flags,
+		      struct segment **out)
 {
 	struct segment *segment = calloc(1, sizeof(*segment));
-	char name[SEGMENT_NAME_SIZE];
 	struct stat st;
 	int rc;
 
 	if (!segment)
 		return -ENOMEM;
-	segment_name(id, name);
 	segment->io = io;
 	segment->id = id;
 	atomic_init(&segment->refs, 1);
 	segment->fd = rc = io_open(io, dirfd, name, flags, 0666);
 	if (rc >= 0)
 		rc = io->fstat(io, segment->fd, &st);
+	if (!rc && !S_ISREG(st.st_mode))
+		rc = -EINVAL;
 	if (rc < 0) {
 		(void)segment_unref(segment); /* the first error tells */
 		return rc;
@@ -144,6 +145,23 @@ static int open_file(const struct io *io, int dirfd, uint32_t id, int flags, str
 	segment->end = (uint64_t)st.st_size;
 	*out = segment;
 	return 0;
+}
+
+static int open_file(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out)
+{
+	char name[SEGMENT_NAME_SIZE];
+
+	segment_name(id, name);
+	return open_named(io, dirfd, name, id, flags, out);
+}
+
+int segment_open_file(const struct io *io, const char *path, struct segment **out)
+{
+	const char *slash = strrchr(path, '/');
+	uint32_t id = 0;
+
+	(void)parse_stem(slash ? slash + 1 : path, &id); /* 0 is fine */
+	return open_named(io, AT_FDCWD, path, id, O_RDONLY | O_NONBLOCK, out);
 }
 
 int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out)

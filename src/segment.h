@@ -50,6 +50,10 @@ struct segment {
 /* flags: O_RDONLY or O_RDWR. end is the file's size now. One reference. */
 int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out);
 
+/* A file by its path, only read: a segment or a side file, its id the number
+ * that its name begins with, or 0. -EINVAL: not a regular file. */
+int segment_open_file(const struct io *io, const char *path, struct segment **out);
+
 /* A new, empty file; -EEXIST when the name is taken. Neither the file nor the
  * directory is synced. */
 int segment_create(const struct io *io, int dirfd, uint32_t id, struct segment **out);

@@ -259,4 +259,4 @@ def test_completion_offers_what_the_command_accepts(root):
     assert completions(root, "scan", "log", "--l") == ["--limit"]
     assert completions(root, "list", "log", "--l") == []
     assert completions(root, "get", "log", "--bytes", "h") == ["hex"]
-    assert completions(root, "put", "log", "--s") == ["--sync"]
+    assert completions(root, "put", "log", "--s") == ["--sync", "--strict"]

@@ -31,9 +31,12 @@ FIELDS = {
     "key": ["key_base64", "value_len"],
     "report": ["files_scanned", "records_replayed", "tail_truncated", "tail_bytes_discarded",
                "mid_stream_errors", "unsupported_versions", "last_txid_seen", "raw_records",
-               "txids_out_of_order", "intact_records_behind", "damage", "side_files_base64"],
+               "txids_out_of_order", "intact_records_behind", "intact_bytes_behind",
+               "intact_lowest_txid", "intact_highest_txid", "txids_missing", "first_gap",
+               "damage", "side_files_base64"],
     "verify": ["frames_checked", "crc_failures", "tail_truncated", "tail_bytes_discarded",
-               "last_segment", "last_offset"],
+               "last_segment", "last_offset", "intact_records_behind", "txids_missing",
+               "first_gap"],
 }
 BINARY = bytes(range(256))
 ALPHA, RAW, BETA = corpus.put(b"alpha", b"1"), corpus.raw(b"hello world"), corpus.put(b"b", BINARY)
@@ -311,7 +314,9 @@ def test_a_torn_tail_is_status_2_and_what_lies_before_is_shown(datawal, torn):
             verify["last_offset"]) == (1, 34, 0)
     [report] = fields_of(datawal("report", torn, "--json", status=2))
     assert report["damage"] == [{"segment": 1, "offset": 34, "bytes": 34,
-                                 "reason": "truncated record", "torn_tail": True}]
+                                 "reason": "truncated record", "torn_tail": True,
+                                 "intact_records": 0, "intact_lowest_txid": 0,
+                                 "intact_highest_txid": 0}]
     assert everything_about(torn) == before
 
 

@@ -82,7 +82,7 @@ def verdict(files):
         " ".join(["records", *(f"{r.segment:08}:{r.offset}:{r.length}:{r.type}:{r.txid}:"
                                f"{r.crc:08x}:{len(r.key)}" for r in log.records)]),
         f"stop {stop}",
-        " ".join(["report", *map(str, log.report.values())]),
+        " ".join(["report", *map(str, [*log.report.values(), *log.more.values()])]),
         " ".join(["damage", *(f"{d.segment:08}:{d.offset}:{d.bytes}:{d.status}:{d.torn:d}"
                               for d in log.damage)]),
         " ".join(["side", *log.side_files]),

@@ -35,6 +35,7 @@ static const struct {
 	[OPT_BYTES] = {"bytes", "FORM",
 		       "auto (text as it is, other bytes as b64:...), raw, base64 or hex"},
 	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes on a terminal"},
+	[OPT_STRICT] = {"strict", NULL, "refuse a log with intact records behind a torn tail"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -250,6 +251,9 @@ static int take_option(struct args *args, enum cli_option option, const char *te
 		break;
 	case OPT_SYNC:
 		args->sync = true;
+		break;
+	case OPT_STRICT:
+		args->strict = true;
 		break;
 	case OPT_NO_TRUNCATE:
 		args->no_truncate = true;

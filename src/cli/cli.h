@@ -35,6 +35,7 @@ struct args {
 	bool json;
 	bool raw;
 	bool sync;
+	bool strict;
 	bool no_truncate;
 	size_t cut; /* bytes of a field that are shown: all, but on a terminal */
 	enum bytes_form bytes;
@@ -79,6 +80,7 @@ enum cli_option {
 	OPT_BYTES,
 	OPT_NO_TRUNCATE,
 	OPT_RAW,
+	OPT_STRICT,
 };
 #define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
 #define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)
@@ -157,7 +159,40 @@ int walk_open(struct walk *walk, const char *dir, uint32_t segment, uint64_t off
 int walk_next(struct walk *walk, struct dwal_record *record, struct dwal_error *error);
 int walk_past_damage(struct walk *walk, uint32_t segment, struct dwal_error *error);
 void walk_close(struct walk *walk);
-/* One line about the torn tail that the walk ended at. */
-void walk_complain_torn(const struct walk *walk);
+/* After DWAL_END or DWAL_ECORRUPT: the damage that the walk stands at. 0,
+ * DWAL_ABSENT when there is none, or only a writer at work, -errno. */
+int walk_damage(struct walk *walk, struct dwal_damage *damage);
+/* One line about it, if any, and the exit status for it. */
+enum status walk_tell_damage(struct walk *walk);
+/* Looks again at a torn tail that was found: 0 and *tail as it is now, or
+ * DWAL_END when it was a writer at work. Opens the walk; to be closed. */
+int walk_tail(struct walk *walk, const char *dir, struct dwal_damage *tail,
+	      struct dwal_error *error);
+
+/* verify.c. What re-reading every frame of a log has found. */
+struct verification {
+	uint64_t segments, frames;
+	uint64_t crc_failures, hard_errors; /* the first are among the others */
+	bool torn;
+	uint64_t tail_bytes;
+	uint64_t intact_behind;  /* records behind the first damage */
+	struct dwal_txids txids; /* up to it */
+	uint32_t last_segment;   /* of the last frame; 0, 0 for none */
+	uint64_t last_offset;
+};
+/* Says each damage. Not DONE: the log could not be read, which was said. */
+enum status verify_log(const char *dir, struct verification *v);
+void json_verification(const struct verification *v);
+
+/* tell.c. One line about a damage that nobody touched; the exit status. */
+enum status tell_damage(const char *where, const struct dwal_damage *damage);
+/* One line about what an open for writing cut off, if it did. */
+void tell_repair(const char *dir, const struct dwal_report *report);
+/* One line when a store that was opened for reading ends with intact records
+ * behind a torn tail. Not DONE: that could not be read. */
+enum status tell_intact(const char *dir, const struct dwal_report *report);
+/* Missing txids: a line behind its label; two members of a JSON object. */
+void print_missing(const char *label, const struct dwal_txids *txids);
+void json_missing(const struct dwal_txids *txids);
 
 #endif

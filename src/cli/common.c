@@ -52,6 +52,8 @@ static enum status status_of(int code)
 	case -EPERM:
 	case -EROFS:
 		return WRONG_USE;
+	case DWAL_EBEHIND:
+		return RECOVERABLE;
 	}
 	return HARD_ERROR;
 }
@@ -138,5 +140,10 @@ enum status open_store(const struct args *args, dwal_kv **out)
 	if (status != DONE)
 		return status;
 	ret = dwal_kv_open(args->operand[0], &options, out, &error);
-	return ret ? fail(args->operand[0], ret, &error) : DONE;
+	if (ret)
+		return fail(args->operand[0], ret, &error);
+	status = tell_intact(args->operand[0], dwal_kv_report(*out));
+	if (status != DONE)
+		(void)dwal_kv_close(*out); /* nothing was written */
+	return status;
 }

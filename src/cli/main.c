@@ -11,7 +11,8 @@
 #include "cli.h"
 #include "descriptors.h"
 
-#define SHOW (1u << OPT_BYTES | 1u << OPT_NO_TRUNCATE)
+#define SHOW  (1u << OPT_BYTES | 1u << OPT_NO_TRUNCATE)
+#define WRITE (1u << OPT_SYNC | 1u << OPT_STRICT)
 
 const struct command commands[] = {
 	{"scan", "DIR", "records in segment order",
@@ -51,23 +52,23 @@ const struct command commands[] = {
 	 "  datawal put log --key alpha --value 1\n"
 	 "  datawal put log --key photo.jpg --file photo.jpg --sync\n"
 	 "  date | datawal put log --key now -\n",
-	 OPTS_ALL | OPTS_KEY | 1u << OPT_VALUE | 1u << OPT_FILE | 1u << OPT_SYNC, 1, 2, cmd_put},
+	 OPTS_ALL | OPTS_KEY | WRITE | 1u << OPT_VALUE | 1u << OPT_FILE, 1, 2, cmd_put},
 	{"delete", "DIR --key T", "write a tombstone for a key",
 	 "Also for an absent key. Prints nothing unless asked with --json.\n"
 	 "\nExamples:\n"
 	 "  datawal delete log --key alpha\n",
-	 OPTS_ALL | OPTS_KEY | 1u << OPT_SYNC, 1, 1, cmd_delete},
+	 OPTS_ALL | OPTS_KEY | WRITE, 1, 1, cmd_delete},
 	{"append", "DIR --file F|-", "append one Raw record, which has no key",
 	 "Prints nothing unless asked with --json. DIR is created when absent.\n"
 	 "\nExamples:\n"
 	 "  echo 'user 7 logged in' | datawal append log - --sync\n",
-	 OPTS_ALL | 1u << OPT_FILE | 1u << OPT_SYNC, 1, 2, cmd_append},
+	 OPTS_ALL | WRITE | 1u << OPT_FILE, 1, 2, cmd_append},
 	{"rotate", "DIR|MOUNT", "seal the active segment and start the next one",
 	 "Durable when it returns. Prints nothing unless asked with --json.\n"
 	 "MOUNT is the mountpoint of a live mount of yours: its daemon does it.\n"
 	 "\nExamples:\n"
 	 "  datawal rotate log\n",
-	 OPTS_ALL, 1, 1, cmd_rotate},
+	 OPTS_ALL | 1u << OPT_STRICT, 1, 1, cmd_rotate},
 	{"export", "DIR OUT.jsonl", "live keys and values as JSONL ('-' for stdout)",
 	 "One line {\"key_b64\":\"...\",\"value_b64\":\"...\"} a key, in byte order of keys.\n"
 	 "OUT.jsonl is replaced as a whole or not at all.\n"

@@ -77,19 +77,16 @@ static enum status scan_records(struct walk *walk, const struct args *args)
 	for (uint64_t n = 0; n < args->limit && !ferror(stdout); n++) {
 		int ret = walk_next(walk, &record, &error);
 
-		if (ret < 0)
+		if (ret == DWAL_END || ret == DWAL_ECORRUPT)
+			return walk_tell_damage(walk);
+		if (ret)
 			return fail(walk->dir, ret, &error);
-		if (ret == DWAL_END)
-			break;
 		if (args->json)
 			print_record_json(&record);
 		else
 			print_record(args, &record);
 	}
-	if (!walk->torn)
-		return DONE;
-	walk_complain_torn(walk);
-	return RECOVERABLE;
+	return DONE;
 }
 
 enum status cmd_scan(const struct args *args)

@@ -19,16 +19,22 @@ static void print_report_json(const struct dwal_report *r)
 	json_number("unsupported_versions", r->unsupported_versions);
 	json_number("last_txid_seen", r->last_txid_seen);
 	json_number("raw_records", r->raw_records);
-	json_number("txids_out_of_order", r->txids_out_of_order);
-	json_number("intact_records_behind", r->intact_records_behind);
+	json_number("txids_out_of_order", r->txids.out_of_order);
+	json_number("intact_records_behind", r->intact.records);
+	json_number("intact_bytes_behind", r->intact.bytes);
+	json_number("intact_lowest_txid", r->intact.lowest_txid);
+	json_number("intact_highest_txid", r->intact.highest_txid);
+	json_missing(&r->txids);
 	fputs(",\"damage\":[", stdout);
 	for (size_t i = 0; i < r->damage_count; i++) {
 		const struct dwal_damage *d = &r->damage[i];
 
 		printf("%s{\"segment\":%u,\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64
-		       ",\"reason\":\"%s\",\"torn_tail\":%s}",
+		       ",\"reason\":\"%s\",\"torn_tail\":%s,\"intact_records\":%" PRIu64
+		       ",\"intact_lowest_txid\":%" PRIu64 ",\"intact_highest_txid\":%" PRIu64 "}",
 		       i ? "," : "", d->segment, d->offset, d->bytes,
-		       dwal_frame_status_text(d->reason), d->torn_tail ? "true" : "false");
+		       dwal_frame_status_text(d->reason), d->torn_tail ? "true" : "false",
+		       d->intact.records, d->intact.lowest_txid, d->intact.highest_txid);
 	}
 	fputs("],\"side_files_base64\":[", stdout);
 	for (size_t i = 0; i < r->side_file_count; i++) {
@@ -47,9 +53,13 @@ static void print_damage(const struct dwal_report *r)
 		const struct dwal_damage *d = &r->damage[i];
 
 		printf("  segment %u, offset %" PRIu64 ": %s; %" PRIu64
-		       " bytes to the end of the segment (%s)\n",
+		       " bytes to the end of the segment (%s)",
 		       d->segment, d->offset, dwal_frame_status_text(d->reason), d->bytes,
 		       d->torn_tail ? "torn tail" : "damage");
+		if (d->intact.records)
+			printf("; intact in them: %" PRIu64 ", txids %" PRIu64 " to %" PRIu64,
+			       d->intact.records, d->intact.lowest_txid, d->intact.highest_txid);
+		putchar('\n');
 	}
 }
 
@@ -63,12 +73,12 @@ static void print_report(const char *dir, const struct dwal_report *r)
 		{"records", r->records_replayed},
 		{"  of them Raw", r->raw_records},
 		{"highest txid", r->last_txid_seen},
-		{"txids out of order", r->txids_out_of_order},
+		{"txids out of order", r->txids.out_of_order},
 		{"torn tails", r->tail_truncated},
 		{"  bytes in them", r->tail_bytes_discarded},
 		{"hard errors", r->mid_stream_errors},
 		{"unknown versions", r->unsupported_versions},
-		{"intact behind damage", r->intact_records_behind},
+		{"intact behind damage", r->intact.records},
 	};
 	const struct dwal_bytes name = {dir, strlen(dir)};
 
@@ -77,6 +87,7 @@ static void print_report(const char *dir, const struct dwal_report *r)
 	putchar('\n');
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		printf("%-22s%" PRIu64 "\n", lines[i].label, lines[i].number);
+	print_missing("txids missing         ", &r->txids);
 	if (r->damage_count)
 		puts("damage:");
 	print_damage(r);
@@ -105,13 +116,9 @@ static enum status judge(const char *dir, const struct dwal_report *r)
 
 		if (d->torn_tail == hard)
 			continue;
-		complain("%s: segment %u, offset %" PRIu64 ": %s%s", dir, d->segment, d->offset,
-			 dwal_frame_status_text(d->reason),
-			 hard ? "; the log does not open: put back a good copy of the segment"
-			      : "; a torn tail: the next writer keeps a copy and cuts it off");
-		break;
+		return tell_damage(dir, d);
 	}
-	return hard ? HARD_ERROR : r->tail_truncated ? RECOVERABLE : DONE;
+	return DONE;
 }
 
 /* Drops the torn tail from a report: it is what a writer is just writing. */
@@ -119,6 +126,7 @@ static void forget_tail(struct dwal_report *r)
 {
 	r->tail_truncated = 0;
 	r->tail_bytes_discarded = 0;
+	r->intact = (struct dwal_intact){0};
 	if (r->damage_count && r->damage[r->damage_count - 1].torn_tail)
 		r->damage_count--;
 }
@@ -128,17 +136,15 @@ static void forget_tail(struct dwal_report *r)
 static int settle_tail(struct walk *walk, const char *dir, struct dwal_report *report,
 		       struct dwal_error *error)
 {
-	const struct dwal_damage tail = report->damage[report->damage_count - 1];
+	const struct dwal_damage *found = &report->damage[report->damage_count - 1];
 	const struct dwal_report *fresh;
-	struct dwal_record record;
-	int ret = walk_open(walk, dir, tail.segment, tail.offset, error);
+	struct dwal_damage tail = *found;
+	int ret = walk_tail(walk, dir, &tail, error);
 
-	while (!ret)
-		ret = walk_next(walk, &record, error);
 	if (ret < 0)
 		return ret;
-	if (walk->torn && walk->segment == tail.segment && walk->offset == tail.offset &&
-	    walk->tail == tail.bytes)
+	if (!ret && tail.segment == found->segment && tail.offset == found->offset &&
+	    tail.bytes == found->bytes)
 		return 0;
 	ret = dwal_reader_report(walk->reader, &fresh, error);
 	if (ret)

@@ -70,13 +70,38 @@ static void erase(const struct progress *p)
 		fputs("\r\033[K", stderr);
 }
 
-struct verification {
-	uint64_t frames;
-	uint64_t crc_failures;
-	uint64_t hard_errors;
-	uint32_t last_segment; /* where the last frame stands; 0, 0 for none */
-	uint64_t last_offset;
-};
+static void count_frame(struct verification *v, const struct walk *walk,
+			const struct dwal_record *record)
+{
+	v->frames++;
+	v->last_segment = record->segment;
+	v->last_offset = record->offset;
+	if (walk->damaged)
+		v->intact_behind++;
+	else
+		dwal_txids_add(&v->txids, record);
+}
+
+/* Counts the damage that the walk stands at, if any, and says it. 0 or
+ * -errno. */
+static int count_damage(struct verification *v, struct walk *walk)
+{
+	struct dwal_damage damage;
+	int ret = walk_damage(walk, &damage);
+
+	if (ret)
+		return ret < 0 ? ret : 0;
+	v->intact_behind += damage.intact.records;
+	if (damage.torn_tail) {
+		v->torn = true;
+		v->tail_bytes = damage.bytes;
+	} else {
+		v->hard_errors++;
+		v->crc_failures += damage.reason == DWAL_BAD_CRC;
+	}
+	(void)tell_damage(walk->dir, &damage); /* the verdict comes at the end */
+	return 0;
+}
 
 /* Every segment to its end or its first damage. */
 static int check_frames(struct walk *walk, struct verification *v, struct progress *p,
@@ -87,74 +112,79 @@ static int check_frames(struct walk *walk, struct verification *v, struct progre
 
 	for (;;) {
 		ret = walk_next(walk, &record, error);
-		if (ret == DWAL_END)
-			return 0;
 		if (!ret) {
-			v->frames++;
-			v->last_segment = record.segment;
-			v->last_offset = record.offset;
+			count_frame(v, walk, &record);
 			draw(p, walk);
 			continue;
 		}
-		if (ret != DWAL_ECORRUPT)
+		if (ret != DWAL_END && ret != DWAL_ECORRUPT)
 			return ret;
-		v->hard_errors++;
-		v->crc_failures += error->reason == DWAL_BAD_CRC;
 		erase(p);
-		(void)fail(walk->dir, ret, error); /* said; the verdict comes at the end */
-		ret = walk_past_damage(walk, error->segment, error);
+		if (ret == DWAL_END)
+			return count_damage(v, walk);
+		ret = count_damage(v, walk);
+		if (!ret)
+			ret = walk_past_damage(walk, error->segment, error);
 		if (ret)
 			return ret;
 	}
 }
 
-static void print_verification(const struct args *args, const struct verification *v,
-			       const struct walk *walk)
+enum status verify_log(const char *dir, struct verification *v)
 {
-	const uint64_t tail = walk->torn ? walk->tail : 0;
+	struct progress progress = {.shown = isatty(STDERR_FILENO)};
+	struct dwal_error error = {0};
+	struct walk walk = {0};
+	int ret = walk_open(&walk, dir, 0, 0, &error);
 
+	*v = (struct verification){0};
+	if (!ret)
+		ret = check_frames(&walk, v, &progress, &error);
+	erase(&progress);
+	v->segments = walk.reader ? dwal_reader_segment_count(walk.reader) : 0;
+	walk_close(&walk);
+	return ret ? fail(dir, ret, &error) : DONE;
+}
+
+static void print_verification(const struct args *args, const struct verification *v)
+{
 	if (args->json) {
 		json_begin("verify");
-		json_number("frames_checked", v->frames);
-		json_number("crc_failures", v->crc_failures);
-		json_number("tail_truncated", walk->torn);
-		json_number("tail_bytes_discarded", tail);
-		json_number("last_segment", v->last_segment);
-		json_number("last_offset", v->last_offset);
+		json_verification(v);
 		json_end();
 		return;
 	}
 	printf("frames checked      %" PRIu64 "\n", v->frames);
 	printf("CRC failures        %" PRIu64 "\n", v->crc_failures);
 	printf("other hard errors   %" PRIu64 "\n", v->hard_errors - v->crc_failures);
-	printf("torn tail           %" PRIu64 " bytes\n", tail);
+	printf("torn tail           %" PRIu64 " bytes\n", v->tail_bytes);
+	printf("intact behind them  %" PRIu64 "\n", v->intact_behind);
+	print_missing("txids missing       ", &v->txids);
 	printf("last frame          segment %u, offset %" PRIu64 "\n", v->last_segment,
 	       v->last_offset);
 }
 
+void json_verification(const struct verification *v)
+{
+	json_number("frames_checked", v->frames);
+	json_number("crc_failures", v->crc_failures);
+	json_number("tail_truncated", v->torn);
+	json_number("tail_bytes_discarded", v->tail_bytes);
+	json_number("last_segment", v->last_segment);
+	json_number("last_offset", v->last_offset);
+	json_number("intact_records_behind", v->intact_behind);
+	json_missing(&v->txids);
+}
+
 enum status cmd_verify(const struct args *args)
 {
-	struct progress progress = {.shown = isatty(STDERR_FILENO)};
-	struct verification v = {0};
-	struct dwal_error error = {0};
-	struct walk walk = {0};
+	struct verification v;
 	enum status status = check_log(args->operand[0], false);
-	int ret;
 
+	if (status == DONE)
+		status = verify_log(args->operand[0], &v);
 	if (status != DONE)
 		return status;
-	ret = walk_open(&walk, args->operand[0], 0, 0, &error);
-	if (!ret)
-		ret = check_frames(&walk, &v, &progress, &error);
-	erase(&progress);
-	if (ret) {
-		status = fail(args->operand[0], ret, &error);
-	} else {
-		print_verification(args, &v, &walk);
-		if (walk.torn)
-			walk_complain_torn(&walk);
-		status = v.hard_errors ? HARD_ERROR : walk.torn ? RECOVERABLE : DONE;
-	}
-	walk_close(&walk);
-	return status;
+	print_verification(args, &v);
+	return v.hard_errors ? HARD_ERROR : v.torn ? RECOVERABLE : DONE;
 }

@@ -111,10 +111,32 @@ int walk_past_damage(struct walk *walk, uint32_t segment, struct dwal_error *err
 	return start_at(walk, segment + 1, 0, error);
 }
 
-void walk_complain_torn(const struct walk *walk)
+int walk_damage(struct walk *walk, struct dwal_damage *damage)
 {
-	complain("%s: segment %u, offset %llu: torn tail of %llu bytes; the next writer keeps a "
-		 "copy of them and cuts them off",
-		 walk->dir, walk->segment, (unsigned long long)walk->offset,
-		 (unsigned long long)walk->tail);
+	int ret = dwal_iter_damage(walk->iter, damage);
+
+	return !ret && damage->torn_tail && !walk->torn ? DWAL_ABSENT : ret;
+}
+
+enum status walk_tell_damage(struct walk *walk)
+{
+	struct dwal_damage damage;
+	int ret = walk_damage(walk, &damage);
+
+	if (ret < 0)
+		return fail(walk->dir, ret, NULL);
+	return ret ? DONE : tell_damage(walk->dir, &damage);
+}
+
+int walk_tail(struct walk *walk, const char *dir, struct dwal_damage *tail,
+	      struct dwal_error *error)
+{
+	struct dwal_record record;
+	int ret = walk_open(walk, dir, tail->segment, tail->offset, error);
+
+	while (!ret)
+		ret = walk_next(walk, &record, error);
+	if (ret != DWAL_END || !walk->torn)
+		return ret;
+	return dwal_iter_damage(walk->iter, tail);
 }

@@ -94,9 +94,8 @@ static enum status read_payload(const struct args *args, struct input *in)
 
 static enum status open_log(const struct args *args, bool create, dwal_log **out)
 {
-	const struct dwal_options options = {.must_exist = !create};
+	const struct dwal_options options = {.must_exist = !create, .strict = args->strict};
 	const char *dir = args->operand[0];
-	const struct dwal_report *report;
 	struct dwal_error error = {0};
 	enum status status = check_log(dir, create);
 	int ret;
@@ -106,10 +105,7 @@ static enum status open_log(const struct args *args, bool create, dwal_log **out
 	ret = dwal_log_open(dir, &options, out, &error);
 	if (ret)
 		return fail(dir, ret, &error);
-	report = dwal_log_report(*out);
-	if (report->made_side_file)
-		complain("%s: cut off a torn tail of %llu bytes; a copy of them is in %s", dir,
-			 (unsigned long long)report->tail_bytes_discarded, report->made_side_file);
+	tell_repair(dir, dwal_log_report(*out));
 	return DONE;
 }
 

@@ -169,13 +169,57 @@ struct dwal_error {
  * Recovery report
  */
 
+/* Whole valid frames behind a damage: never replayed, and lost to who does
+ * not look. A power cut can leave some behind a record that did not reach
+ * the disk, so that alone they do not tell damage from a crash. */
+struct dwal_intact {
+	uint64_t records;
+	uint64_t bytes;       /* of their frames */
+	uint64_t lowest_txid; /* 0 for none, as is the next */
+	uint64_t highest_txid;
+	bool at_least; /* hostile bytes ended the search: there may be more */
+};
+
 struct dwal_damage {
 	uint32_t segment;
 	uint64_t offset;
 	uint64_t bytes; /* from offset to the end of that segment */
 	enum dwal_frame_status reason;
-	bool torn_tail; /* tolerated; false: a hard error */
+	bool torn_tail;            /* tolerated; false: a hard error */
+	struct dwal_intact intact; /* behind it, in the same segment */
 };
+
+/* Writes one line about a damage, without a newline: where, what, how many
+ * intact records lie behind it, what was done and what to do. side_file: the
+ * name of the file that what was cut off is kept in; NULL: nothing was
+ * changed. Cut to size bytes with its NUL; 512 are enough. */
+DWAL_PUBLIC void dwal_damage_text(const struct dwal_damage *damage, const char *side_file,
+				  char *out, size_t size);
+
+/* Where txids are missing: between these two records. after_txid is 0 when
+ * the later one is the first of the log. */
+struct dwal_gap {
+	uint64_t after_txid, before_txid;
+	uint32_t after_segment, before_segment;
+};
+
+/* Writes where a gap is, in a few words, such as "between txid 3 (segment 1)
+ * and txid 7 (segment 3)". 128 bytes are enough. */
+DWAL_PUBLIC void dwal_gap_text(const struct dwal_gap *gap, char *out, size_t size);
+
+/* The sequence of the txids of a log, to be given each record in log order.
+ * Zero is ready; the last three members are its own. */
+struct dwal_txids {
+	uint64_t highest;
+	uint64_t out_of_order;     /* records whose txid is not above the one before */
+	uint64_t missing;          /* txids from 1 to the highest that no record has; where
+				    * some are out of order, at least so many */
+	struct dwal_gap first_gap; /* the first hole, when any are missing */
+	uint64_t previous;
+	uint32_t highest_segment;
+	bool begun;
+};
+DWAL_PUBLIC void dwal_txids_add(struct dwal_txids *txids, const struct dwal_record *record);
 
 struct dwal_report {
 	/* the reference implementation's fields */
@@ -188,9 +232,8 @@ struct dwal_report {
 	uint64_t last_txid_seen;       /* the highest; 0 for none */
 	/* ours */
 	uint64_t raw_records;
-	uint64_t txids_out_of_order;    /* records whose txid is not above the one before */
-	uint64_t intact_records_behind; /* whole frames found behind the first damage, not replayed
-					 */
+	struct dwal_txids txids;   /* of the records that were replayed */
+	struct dwal_intact intact; /* behind the first damage, in all segments */
 	size_t damage_count;
 	const struct dwal_damage *damage;
 	size_t side_file_count;
@@ -344,6 +387,22 @@ DWAL_PUBLIC struct dwal_segment_info dwal_reader_segment(const dwal_reader *read
 /* As dwal_log_iterate(). A torn tail ends the iteration with DWAL_END. */
 DWAL_PUBLIC int dwal_reader_iterate(dwal_reader *reader, uint32_t segment, uint64_t offset,
 				    dwal_iter **out, struct dwal_error *error);
+
+/* Iterates over one file of frames, whatever directory it lies in: a segment
+ * or a side file. The records' segment is the number that its name begins
+ * with, or 0. What would be a torn tail in an active segment ends the
+ * iteration with DWAL_END. -EINVAL: not a regular file. */
+DWAL_PUBLIC int dwal_file_iterate(const char *path, dwal_iter **out, struct dwal_error *error);
+
+/* After DWAL_END or DWAL_ECORRUPT: the damage at which the iteration stopped,
+ * with what is intact behind it, for which this call reads the rest of the
+ * segment. 0, DWAL_ABSENT when it came to a sound end, -errno. */
+DWAL_PUBLIC int dwal_iter_damage(dwal_iter *iter, struct dwal_damage *out);
+
+/* After a damage: goes on with the intact records behind it in the same
+ * segment, then with the next segment. They are not part of the log. 0, or
+ * DWAL_ABSENT as dwal_iter_damage(). */
+DWAL_PUBLIC int dwal_iter_pass_damage(dwal_iter *iter);
 
 /* Scans the whole log, past hard errors too (each ends its segment, not the
  * scan), and says what was found. Returns 0 also for a damaged log:

@@ -230,12 +230,14 @@ static void read_log(const char *dir)
 		dwal_reader_close(reader);
 		return;
 	}
-	printf(" %ju %ju %ju %ju %ju %ju %ju %ju %ju %ju | damage",
+	printf(" %ju %ju %ju %ju %ju %ju %ju %ju %ju %ju %ju %ju %ju %ju | damage",
 	       (uintmax_t)report->files_scanned, (uintmax_t)report->records_replayed,
 	       (uintmax_t)report->tail_truncated, (uintmax_t)report->tail_bytes_discarded,
 	       (uintmax_t)report->mid_stream_errors, (uintmax_t)report->unsupported_versions,
 	       (uintmax_t)report->last_txid_seen, (uintmax_t)report->raw_records,
-	       (uintmax_t)report->txids_out_of_order, (uintmax_t)report->intact_records_behind);
+	       (uintmax_t)report->txids.out_of_order, (uintmax_t)report->intact.records,
+	       (uintmax_t)report->intact.bytes, (uintmax_t)report->intact.lowest_txid,
+	       (uintmax_t)report->intact.highest_txid, (uintmax_t)report->txids.missing);
 	for (size_t i = 0; i < report->damage_count; i++) {
 		const struct dwal_damage *d = &report->damage[i];
 

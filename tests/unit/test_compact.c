@@ -152,7 +152,7 @@ static void many_and_large_values_come_through_in_one_segment(void)
 	CHECK_INT(count_names(in_dir("t")), 2);
 	CHECK_INT(dwal_kv_open(in_dir("t"), NULL, &copy, &error), 0);
 	CHECK_INT(dwal_kv_len(copy), 1003);
-	CHECK_INT(dwal_kv_report(copy)->txids_out_of_order, 0);
+	CHECK_INT(dwal_kv_report(copy)->txids.out_of_order, 0);
 	CHECK_INT(dwal_kv_report(copy)->last_txid_seen, 1003);
 	for (int i = 0; i < 1000; i++) {
 		void *value;

@@ -293,7 +293,7 @@ static void strict_refuses_intact_records_behind_a_torn_tail(void)
 	free(b.data);
 	check_refused(&strict, DWAL_EBEHIND, 2, 58, DWAL_BAD_CRC);
 	log = core_open(dir.path, NULL);
-	CHECK_INT(dwal_log_report(log)->intact_records_behind, 2);
+	CHECK_INT(dwal_log_report(log)->intact.records, 2);
 	CHECK_INT(dwal_log_report(log)->records_replayed, 4);
 	CHECK_INT(dwal_log_close(log), 0);
 	log = core_open(dir.path, &strict); /* they are in a side file now */
@@ -364,7 +364,7 @@ static void only_segment_names_count_and_gaps_and_empty_files_are_fine(void)
 	free(b.data);
 	log = core_open(dir.path, NULL);
 	CHECK_INT(dwal_log_report(log)->files_scanned, 4);
-	CHECK_INT(dwal_log_report(log)->txids_out_of_order, 1); /* 1, then 1 again */
+	CHECK_INT(dwal_log_report(log)->txids.out_of_order, 1); /* 1, then 1 again */
 	CHECK_INT(dwal_log_active_segment(log), 10);
 	CHECK_INT(core_numbers(log, numbers, 8), 6);
 	CHECK_INT(numbers[5], 5);

@@ -6,6 +6,7 @@
 #include "core.h"
 #include "fault_io.h"
 #include "reader.h"
+#include "recover.h"
 #include "scan.h"
 
 #include <errno.h>
@@ -118,7 +119,7 @@ static void a_torn_tail_ends_a_reader_and_damage_elsewhere_is_an_error(void)
 	CHECK_INT(count_records(reader, &end, &error), 3);
 	CHECK_INT(end, DWAL_ECORRUPT);
 	CHECK(error.segment == 2 && error.offset == 40 && error.reason == DWAL_BAD_CRC);
-	CHECK(strstr(error.message, "00000002.dwal: CRC mismatch at offset 40"));
+	CHECK(strstr(error.message, "segment 2, offset 40: CRC mismatch"));
 	dwal_reader_close(reader);
 	unit_dir_remove(&dir);
 }
@@ -143,7 +144,7 @@ static void a_report_goes_past_hard_errors(void)
 	CHECK_INT(report->mid_stream_errors, 1);
 	CHECK_INT(report->tail_truncated, 1);
 	CHECK_INT(report->tail_bytes_discarded, 40);
-	CHECK_INT(report->intact_records_behind, 3);
+	CHECK_INT(report->intact.records, 3);
 	CHECK_INT(report->last_txid_seen, 0);
 	CHECK_INT(report->damage_count, 3);
 	CHECK(report->damage[0].offset == 0 && report->damage[0].bytes == 80);
@@ -151,7 +152,7 @@ static void a_report_goes_past_hard_errors(void)
 	CHECK_INT(report->side_file_count, 1);
 	CHECK(strcmp(report->side_files[0], "00000003.dwal.torn-80") == 0);
 	CHECK_INT(dwal_reader_report(reader, &report, NULL), 0); /* the same again */
-	CHECK_INT(report->intact_records_behind, 3);
+	CHECK_INT(report->intact.records, 3);
 	dwal_reader_close(reader);
 	unit_dir_remove(&dir);
 }
@@ -289,16 +290,16 @@ static void no_truncation_or_flipped_bit_of_a_segment_invents_a_record(void)
 static uint64_t count_intact(const char *name, uint64_t offset)
 {
 	struct segment *segment;
+	struct dwal_damage damage = {.offset = offset - 1};
 	int dirfd = open(dir.path, O_RDONLY | O_DIRECTORY);
 	uint32_t id;
-	uint64_t n = 99;
 
 	CHECK(segment_parse_name(name, &id));
 	CHECK_INT(segment_open(&io_system, dirfd, id, O_RDONLY, &segment), 0);
-	CHECK_INT(segment_count_intact(segment, offset, segment->end, &n), 0);
+	CHECK_INT(recover_count_intact(segment, segment->end, &damage), 0);
 	CHECK_INT(segment_unref(segment), 0);
 	close(dirfd);
-	return n;
+	return damage.intact.records;
 }
 
 /* Also across the edges of the window through which it is read, and of
