@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "datawal.h"
+#include "nodeid.h"
 
 struct fuse_session;
 struct dir_handle;
@@ -91,7 +92,7 @@ struct fs {
 	uint64_t next_ino;       /* protected by lock */
 	time_t fraction_second;  /* nodeattr_needs_fraction(); 0: none; protected by lock */
 	bool collided;           /* two components had one long name; protected by lock */
-	struct node *lost;       /* without a place but still in use; protected by lock */
+	struct nodeids ids;      /* the nodes that the kernel knows; protected by lock */
 	struct stage *stages;    /* all of them (DL list), protected by lock */
 	struct handle *handles;  /* open files (DL list), protected by lock */
 	struct dir_handle *dirs; /* open directories (DL list), protected by lock */

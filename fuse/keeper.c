@@ -132,11 +132,12 @@ void keeper_stop(struct fs *fs)
 void keeper_forget_attr(struct fs *fs, const struct node *node)
 {
 	struct keeper *keeper = fs->keeper;
-	struct errand *errand = keeper ? calloc(1, sizeof(*errand)) : NULL;
+	fuse_ino_t ino = tree_id(fs, node);
+	struct errand *errand = keeper && ino ? calloc(1, sizeof(*errand)) : NULL;
 
 	if (!errand)
 		return;
-	errand->ino = tree_id(fs, node);
+	errand->ino = ino;
 	pthread_mutex_lock(&keeper->lock);
 	DL_APPEND(keeper->errands, errand);
 	pthread_cond_signal(&keeper->wake);

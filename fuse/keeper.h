@@ -22,7 +22,7 @@ int keeper_start(struct fs *fs, struct fuse_session *session);
 /* Ends the thread; takes a mount without one. Does not sync. */
 void keeper_stop(struct fs *fs);
 
-/* The kernel's copy of a node's attributes, soon. Takes no lock of fs's. */
+/* The kernel's copy of a node's attributes, soon. Wants fs->lock. */
 void keeper_forget_attr(struct fs *fs, const struct node *node);
 
 #endif

@@ -17,12 +17,14 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "logname.h"
 #include "logtext.h"
 
-/* Numbers: the directory, then the generated files, then the segments by id,
+/* Inode numbers: the directory, then the generated files, then the segments by id,
  * then the side files in the order in which they were first seen. A generated
  * file has the second number in listings and stat(2); to the kernel each of
- * its texts is a node of its own, counted from NODE_INO. */
+ * its texts is a node of its own, counted from NODE_INO. A node id is such a
+ * number with one bit more. */
 #define TEXT_INO          (LOGDIR_INO + 1)
 #define SEGMENT_INO       (LOGDIR_INO + ((fuse_ino_t)1 << 32))
 #define SIDE_INO          (LOGDIR_INO + ((fuse_ino_t)2 << 32))
@@ -105,44 +107,6 @@ void logdir_free(struct logdir *logdir)
 }
 
 /* ---- names and numbers ---- */
-
-/* The id of a name that begins as a segment's does, and what follows it. */
-static const char *parse_stem(const char *name, uint32_t *id)
-{
-	uint32_t n = 0;
-
-	for (int i = 0; i < 8; i++) {
-		if (name[i] < '0' || name[i] > '9')
-			return NULL;
-		n = n * 10 + (uint32_t)(name[i] - '0');
-	}
-	if (strncmp(name + 8, ".dwal", 5) != 0)
-		return NULL;
-	*id = n;
-	return name + 13;
-}
-
-bool logdir_parse_segment(const char *name, uint32_t *id)
-{
-	uint32_t n;
-	const char *rest = parse_stem(name, &n);
-
-	if (!rest || *rest)
-		return false;
-	*id = n;
-	return true;
-}
-
-static bool is_side_file(const char *name)
-{
-	uint32_t id;
-	const char *rest = parse_stem(name, &id);
-	size_t len = rest ? strlen(rest) : 0;
-
-	/* While it is being written it bears another suffix. */
-	return rest && strncmp(rest, ".torn-", 6) == 0 &&
-	       (len < 9 || strcmp(rest + len - 9, ".dwal-tmp") != 0);
-}
 
 static int side_number(struct logdir *logdir, const char *name, fuse_ino_t *ino)
 {
@@ -291,14 +255,26 @@ static bool find_text(const char *name, enum logtext *which)
 
 /* ---- nodes ---- */
 
-int logdir_getattr(struct fs *fs, fuse_ino_t ino, struct stat *out)
+static fuse_ino_t ino_of(fuse_ino_t id)
+{
+	return id & ~NODEID_FOREIGN;
+}
+
+/* Of what is known by its id, and was there. */
+static int or_stale(int err)
+{
+	return err == ENOENT ? ESTALE : err;
+}
+
+int logdir_getattr(struct fs *fs, fuse_ino_t id, struct stat *out)
 {
 	char buffer[SEGMENT_NAME_SIZE];
+	fuse_ino_t ino = ino_of(id);
 	const char *name = ino == LOGDIR_INO ? "." : disk_name(fs, ino, buffer);
 	struct text *text = use_text(fs->logdir, ino);
 
 	if (!text)
-		return name ? stat_on_disk(fs, ino, name, out) : ENOENT;
+		return or_stale(name ? stat_on_disk(fs, ino, name, out) : ENOENT);
 	stat_text(fs, text, out);
 	drop_text(fs->logdir, text, 1);
 	return 0;
@@ -322,10 +298,11 @@ static int lookup_on_disk(struct fs *fs, const char *name, struct fuse_entry_par
 	uint32_t id;
 	int err = 0;
 
-	if (logdir_parse_segment(name, &id))
+	if (logname_parse_segment(name, &id))
 		entry.ino = SEGMENT_INO + id;
 	else
-		err = is_side_file(name) ? side_number(fs->logdir, name, &entry.ino) : ENOENT;
+		err = logname_is_side_file(name) ? side_number(fs->logdir, name, &entry.ino)
+						 : ENOENT;
 	if (!err)
 		err = stat_on_disk(fs, entry.ino, name, &entry.attr);
 	if (!err)
@@ -336,18 +313,22 @@ static int lookup_on_disk(struct fs *fs, const char *name, struct fuse_entry_par
 int logdir_lookup(struct fs *fs, fuse_ino_t parent, const char *name, struct fuse_entry_param *out)
 {
 	enum logtext which;
+	int err;
 
-	if (parent != LOGDIR_INO)
+	if (parent != LOGDIR_ID)
 		return ENOTDIR;
-	if (find_text(name, &which))
-		return lookup_text(fs, which, out);
-	return lookup_on_disk(fs, name, out);
+	err = find_text(name, &which) ? lookup_text(fs, which, out) : lookup_on_disk(fs, name, out);
+	if (err)
+		return err;
+	out->ino |= NODEID_FOREIGN;
+	out->generation = fs->ids.mount;
+	return 0;
 }
 
 /* Files of the log directory are not counted: their numbers tell all. */
-void logdir_forget(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
+void logdir_forget(struct fs *fs, fuse_ino_t id, uint64_t lookups)
 {
-	struct text *text = use_text(fs->logdir, ino);
+	struct text *text = use_text(fs->logdir, ino_of(id));
 
 	if (text)
 		drop_text(fs->logdir, text, lookups + 1);
@@ -376,7 +357,7 @@ static int open_on_disk(struct fs *fs, fuse_ino_t ino, int *out)
 	return 0;
 }
 
-int logdir_open(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi)
+int logdir_open(struct fs *fs, fuse_ino_t id, struct fuse_file_info *fi)
 {
 	struct open_file *handle;
 	int err = 0;
@@ -387,9 +368,9 @@ int logdir_open(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!handle)
 		return ENOMEM;
 	handle->fd = -1;
-	handle->text = use_text(fs->logdir, ino);
+	handle->text = use_text(fs->logdir, ino_of(id));
 	if (!handle->text)
-		err = open_on_disk(fs, ino, &handle->fd);
+		err = or_stale(open_on_disk(fs, ino_of(id), &handle->fd));
 	if (err) {
 		free(handle);
 		return err;
@@ -470,13 +451,13 @@ static int list_one(struct fs *fs, const char *name, struct listing *listing)
 	return listing_add(listing, name, entry.ino, S_IFREG);
 }
 
-int logdir_list(struct fs *fs, fuse_ino_t ino, struct listing *listing)
+int logdir_list(struct fs *fs, fuse_ino_t id, struct listing *listing)
 {
 	int fd, err = 0;
 	struct dirent *entry;
 	DIR *dir;
 
-	if (ino != LOGDIR_INO)
+	if (id != LOGDIR_ID)
 		return ENOTDIR;
 	/* A description of its own: the position in dir_fd is shared. */
 	fd = openat(fs->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

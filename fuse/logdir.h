@@ -2,7 +2,8 @@
  *
  * Everything under .log: the raw segments, the recovery report, statistics.
  * Read-only; its inodes are numbers of its own, not nodes of the tree.
- * Functions return 0 or a positive errno and never reply to a request.
+ * Functions take node ids, return 0 or a positive errno (ESTALE for an id that
+ * has no file any more) and never reply to a request.
  *
  * Nothing here may be cached by the kernel longer than a request: entries and
  * attributes are to be answered with timeouts of 0. Each lookup of a generated
@@ -20,13 +21,15 @@
 #include "listing.h"
 
 #define LOGDIR_NAME ".log"
-/* The directory's inode number; all that belongs to it lies at or above.
- * Nodes of the tree are user-space addresses, which lie below 2^47. */
+/* What stat(2) shows as the directory's inode number; all that belongs to it
+ * has a higher one. The node id has a bit more, which no node of the tree has.
+ * None of these numbers ever stands for another file in the same mount. */
 #define LOGDIR_INO ((fuse_ino_t)1 << 48)
+#define LOGDIR_ID  (LOGDIR_INO | NODEID_FOREIGN)
 
-static inline bool logdir_owns(fuse_ino_t ino)
+static inline bool logdir_owns(fuse_ino_t id)
 {
-	return ino >= LOGDIR_INO;
+	return id & NODEID_FOREIGN;
 }
 
 /* What .log remembers: the numbers it gave to side files, the texts that the
@@ -35,18 +38,15 @@ static inline bool logdir_owns(fuse_ino_t ino)
 struct logdir *logdir_new(void);
 void logdir_free(struct logdir *logdir);
 
-/* True for exactly eight decimal digits and ".dwal". */
-bool logdir_parse_segment(const char *name, uint32_t *id);
-
-/* name in directory parent (LOGDIR_INO); fills in ino and attr, and counts the
+/* name in directory parent (LOGDIR_ID); fills in ino and attr, and counts the
  * lookup until logdir_forget(). */
 int logdir_lookup(struct fs *fs, fuse_ino_t parent, const char *name, struct fuse_entry_param *out);
-void logdir_forget(struct fs *fs, fuse_ino_t ino, uint64_t lookups);
+void logdir_forget(struct fs *fs, fuse_ino_t id, uint64_t lookups);
 
-int logdir_getattr(struct fs *fs, fuse_ino_t ino, struct stat *out);
+int logdir_getattr(struct fs *fs, fuse_ino_t id, struct stat *out);
 
 /* Opens for reading: EROFS for anything else. Sets fi->fh, to be released. */
-int logdir_open(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi);
+int logdir_open(struct fs *fs, fuse_ino_t id, struct fuse_file_info *fi);
 
 /* Up to size bytes at offset into buffer; *got is less only at the end. */
 int logdir_read(struct fs *fs, struct fuse_file_info *fi, off_t offset, char *buffer, size_t size,
@@ -54,6 +54,6 @@ int logdir_read(struct fs *fs, struct fuse_file_info *fi, off_t offset, char *bu
 void logdir_release(struct fs *fs, struct fuse_file_info *fi);
 
 /* Adds the entries of the directory to listing ("." and ".." are there). */
-int logdir_list(struct fs *fs, fuse_ino_t ino, struct listing *listing);
+int logdir_list(struct fs *fs, fuse_ino_t id, struct listing *listing);
 
 #endif

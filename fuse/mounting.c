@@ -6,7 +6,7 @@
 #define FUSE_USE_VERSION 314
 #include "mounting.h"
 
-#include "logdir.h"
+#include "logname.h"
 #include "mounttable.h"
 
 #include <dirent.h>
@@ -207,7 +207,7 @@ static int check_is_log(const char *path)
 	while ((entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		segment |= logdir_parse_segment(entry->d_name, &id);
+		segment |= logname_parse_segment(entry->d_name, &id);
 		other |= !is_leftover(entry->d_name) &&
 			 !is_empty_lost_found(dirfd(dir), entry->d_name);
 	}

@@ -29,6 +29,8 @@ static void init(void *userdata, struct fuse_conn_info *conn)
 	/* Content changes through this mount only, so a changed time is no
 	 * reason to drop pages; and it is the kernel that clears suid bits. */
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV);
+	/* It would look up "." and ".." of nodes that it has forgotten. */
+	conn->want &= ~(unsigned)FUSE_CAP_EXPORT_SUPPORT;
 }
 
 /* Names that can change without the kernel's doing: those that a conflict gives
@@ -39,14 +41,28 @@ static double entry_seconds(const struct node *node)
 	return settled && !strchr(node->name, '\\') ? CACHE_FOREVER_SECONDS : 0;
 }
 
-void ops_fill_entry(const struct fs *fs, struct node *node, struct fuse_entry_param *out)
+int ops_find(struct fs *fs, fuse_ino_t ino, struct node **out)
 {
+	pthread_mutex_lock(&fs->lock);
+	*out = tree_node(fs, ino);
+	pthread_mutex_unlock(&fs->lock);
+	return *out ? 0 : ESTALE;
+}
+
+int ops_fill_entry(struct fs *fs, struct node *node, struct fuse_entry_param *out)
+{
+	int r = tree_give_id(fs, node);
+
+	if (r)
+		return r;
 	memset(out, 0, sizeof(*out));
 	out->ino = tree_id(fs, node);
+	out->generation = fs->ids.mount;
 	out->attr_timeout = ops_attr_seconds(fs, node);
 	out->entry_timeout = entry_seconds(node);
 	nodeattr_stat(fs, node, &out->attr);
 	node->lookups++;
+	return 0;
 }
 
 /* What the kernel was told of a directory before a name in it came or went can
@@ -80,10 +96,12 @@ void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
 	}
 	pthread_mutex_lock(&fs->lock);
 	node = tree_node(fs, ino);
-	tree_hold(node);
-	tree_forget(fs, node, lookups);
-	stage_forgotten(fs, node);
-	tree_drop(fs, node);
+	if (node) {
+		tree_hold(node);
+		tree_forget(fs, node, lookups);
+		stage_forgotten(fs, node);
+		tree_drop(fs, node);
+	}
 	pthread_mutex_unlock(&fs->lock);
 }
 
@@ -102,14 +120,19 @@ int ops_synced(struct fs *fs, int r)
 
 int ops_may_change(struct fs *fs, fuse_ino_t dir)
 {
-	bool has_place;
+	const struct node *node;
+	int r = 0;
 
 	if (logdir_owns(dir) || fs->opt.read_only)
 		return EROFS;
 	pthread_mutex_lock(&fs->lock);
-	has_place = node_has_place(fs, tree_node(fs, dir));
+	node = tree_node(fs, dir);
+	if (!node)
+		r = ESTALE;
+	else if (!node_has_place(fs, node))
+		r = ENOENT;
 	pthread_mutex_unlock(&fs->lock);
-	return has_place ? 0 : ENOENT;
+	return r;
 }
 
 static int rotate_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx, uint32_t *active)

@@ -26,8 +26,13 @@ static inline struct fs *req_fs(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-/* Fills in an entry reply for a child and counts the lookup. Wants fs->lock. */
-void ops_fill_entry(const struct fs *fs, struct node *node, struct fuse_entry_param *out);
+/* The node of an id. 0, or ESTALE: it is no more. Wants no lock; the node
+ * stays until the kernel gives its lookups back. */
+int ops_find(struct fs *fs, fuse_ino_t ino, struct node **out);
+
+/* Fills in an entry reply for a child and counts the lookup. 0 or ENOMEM.
+ * Wants fs->lock. */
+int ops_fill_entry(struct fs *fs, struct node *node, struct fuse_entry_param *out);
 
 /* For how long may these attributes be cached? Wants fs->lock. */
 double ops_attr_seconds(const struct fs *fs, const struct node *node);
@@ -43,7 +48,7 @@ void ops_reply_entry(fuse_req_t req, const struct fuse_entry_param *entry);
 int ops_synced(struct fs *fs, int r);
 
 /* May dir be changed? EROFS under .log or on a read-only mount, ENOENT when
- * dir itself was removed. Wants no lock. */
+ * dir itself was removed, ESTALE. Wants no lock. */
 int ops_may_change(struct fs *fs, fuse_ino_t dir);
 
 /* Is this .log, or in it? */

@@ -12,7 +12,8 @@
 static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name,
 		     struct fuse_entry_param *out)
 {
-	struct node *child;
+	struct node *dir, *child;
+	int r = ENOENT;
 
 	if (strlen(name) > NAME_MAX)
 		return ENAMETOOLONG;
@@ -20,15 +21,19 @@ static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name,
 		return logdir_lookup(fs, parent, name, out);
 	if (parent == FUSE_ROOT_ID && strcmp(name, LOGDIR_NAME) == 0) {
 		memset(out, 0, sizeof(*out));
-		out->ino = LOGDIR_INO;
-		return logdir_getattr(fs, LOGDIR_INO, &out->attr);
+		out->ino = LOGDIR_ID;
+		out->generation = fs->ids.mount;
+		return logdir_getattr(fs, LOGDIR_ID, &out->attr);
 	}
 	pthread_mutex_lock(&fs->lock);
-	child = tree_child(tree_node(fs, parent), name);
-	if (child)
-		ops_fill_entry(fs, child, out);
+	dir = tree_node(fs, parent);
+	child = dir ? tree_child(dir, name) : NULL;
+	if (!dir)
+		r = ESTALE;
+	else if (child)
+		r = ops_fill_entry(fs, child, out);
 	pthread_mutex_unlock(&fs->lock);
-	return child ? 0 : ENOENT;
+	return r;
 }
 
 void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -64,18 +69,22 @@ void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *for
 static int getattr_do(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi, struct stat *out,
 		      double *seconds)
 {
-	struct node *node;
+	const struct node *node;
+	int r = 0;
 
 	*seconds = 0;
 	if (logdir_owns(ino))
 		return logdir_getattr(fs, ino, out);
-	node = tree_node(fs, ino);
 	pthread_mutex_lock(&fs->lock);
-	bool stale = node->vanished && !node->stage;
-	nodeattr_stat(fs, node, out);
-	*seconds = ops_attr_seconds(fs, node);
+	node = tree_node(fs, ino);
+	if (!node || (node->vanished && !node->stage)) {
+		r = ESTALE;
+	} else {
+		nodeattr_stat(fs, node, out);
+		*seconds = ops_attr_seconds(fs, node);
+	}
 	pthread_mutex_unlock(&fs->lock);
-	return stale ? ESTALE : 0;
+	return r;
 }
 
 void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -172,7 +181,7 @@ static int setattr_do(struct fs *fs, fuse_ino_t ino, const struct stat *attr, in
 		      struct fuse_file_info *fi)
 {
 	struct handle *handle = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
-	struct node *node = tree_node(fs, ino);
+	struct node *node;
 	int others = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID |
 		     FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME |
 		     FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME;
@@ -180,9 +189,9 @@ static int setattr_do(struct fs *fs, fuse_ino_t ino, const struct stat *attr, in
 
 	if (logdir_owns(ino) || fs->opt.read_only)
 		return EROFS;
-	if (to_set & FUSE_SET_ATTR_SIZE) {
+	r = ops_find(fs, ino, &node);
+	if (!r && to_set & FUSE_SET_ATTR_SIZE)
 		r = node_is_dir(node) ? EISDIR : stage_truncate(fs, node, handle, attr->st_size);
-	}
 	/* Also when nothing is to be set, as by chown(-1, -1): that is a change. */
 	if (!r && (to_set & others || !(to_set & FUSE_SET_ATTR_SIZE)))
 		r = change_attributes(fs, node, attr, to_set);
@@ -200,12 +209,15 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		ops_getattr(req, ino, fi);
 }
 
-static int readlink_do(struct fs *fs, struct node *node, char target[PATH_MAX])
+static int readlink_do(struct fs *fs, fuse_ino_t ino, char target[PATH_MAX])
 {
 	struct handle *handle;
+	struct node *node;
 	size_t got = 0;
-	int r = stage_open(fs, node, false, STAGE_AS_IT_IS, &handle);
+	int r = ops_find(fs, ino, &node);
 
+	if (!r)
+		r = stage_open(fs, node, false, STAGE_AS_IT_IS, &handle);
 	if (r)
 		return r;
 	r = stage_read(fs, handle, target, PATH_MAX, 0, &got);
@@ -222,7 +234,7 @@ void ops_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct fs *fs = req_fs(req);
 	char target[PATH_MAX];
-	int r = readlink_do(fs, tree_node(fs, ino), target);
+	int r = readlink_do(fs, ino, target);
 
 	if (r)
 		fuse_reply_err(req, r);

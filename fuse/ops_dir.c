@@ -37,10 +37,13 @@ static int list_logdir(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 	return logdir_list(fs, ino, &dh->listing);
 }
 
-static int list_node(struct fs *fs, struct node *node, struct dir_handle *dh)
+static int list_node(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 {
-	int r = 0;
+	struct node *node;
+	int r = ops_find(fs, ino, &node);
 
+	if (r)
+		return r;
 	pthread_mutex_lock(&fs->lock);
 	dh->ino = node->ino;
 	dh->parent_ino = node->parent ? node->parent->ino : node->ino;
@@ -57,7 +60,7 @@ static int list_node(struct fs *fs, struct node *node, struct dir_handle *dh)
 static int snapshot(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 {
 	listing_clear(&dh->listing);
-	return logdir_owns(ino) ? list_logdir(fs, ino, dh) : list_node(fs, tree_node(fs, ino), dh);
+	return logdir_owns(ino) ? list_logdir(fs, ino, dh) : list_node(fs, ino, dh);
 }
 
 static void free_dir(struct fs *fs, struct dir_handle *dh)
@@ -80,9 +83,14 @@ void ops_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
 	struct dir_handle *dh = calloc(1, sizeof(*dh));
+	struct node *node;
+	int r = dh ? 0 : ENOMEM;
 
-	if (!dh) {
-		fuse_reply_err(req, ENOMEM);
+	if (!r && !logdir_owns(ino))
+		r = ops_find(fs, ino, &node);
+	if (r) {
+		free(dh);
+		fuse_reply_err(req, r);
 		return;
 	}
 	pthread_mutex_lock(&fs->lock);
@@ -135,19 +143,17 @@ static bool add_plain(fuse_req_t req, fuse_ino_t dir, struct page *page, const c
 static bool look_up(struct fs *fs, fuse_ino_t dir, const char *name, const struct stat *st,
 		    struct fuse_entry_param *out)
 {
-	struct node *child = NULL;
+	struct node *parent, *child;
 
 	if (logdir_owns(dir) || st->st_ino >= LOGDIR_INO || strcmp(name, ".") == 0 ||
 	    strcmp(name, "..") == 0)
 		return false;
 	pthread_mutex_lock(&fs->lock);
-	child = tree_child(tree_node(fs, dir), name);
-	if (child && child->ino == st->st_ino)
-		ops_fill_entry(fs, child, out);
-	else
-		child = NULL;
+	parent = tree_node(fs, dir);
+	child = parent ? tree_child(parent, name) : NULL;
+	bool found = child && child->ino == st->st_ino && ops_fill_entry(fs, child, out) == 0;
 	pthread_mutex_unlock(&fs->lock);
-	return child;
+	return found;
 }
 
 static bool add_plus(fuse_req_t req, fuse_ino_t dir, struct page *page, const char *name,

@@ -19,13 +19,16 @@ static int open_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx,
 	/* O_RDONLY with O_TRUNC truncates as well. */
 	bool truncates = fi->flags & O_TRUNC;
 	bool writable = (fi->flags & O_ACCMODE) != O_RDONLY || truncates;
-	struct node *node = tree_node(fs, ino);
 	struct handle *handle;
+	struct node *node;
 	int r;
 
 	if (writable && fs->opt.read_only)
 		return EROFS;
-	r = stage_open(fs, node, writable, truncates ? STAGE_TRUNCATED : STAGE_AS_IT_IS, &handle);
+	r = ops_find(fs, ino, &node);
+	if (!r)
+		r = stage_open(fs, node, writable, truncates ? STAGE_TRUNCATED : STAGE_AS_IT_IS,
+			       &handle);
 	if (r)
 		return r;
 	handle->read_before = fi->flags & O_NOATIME;

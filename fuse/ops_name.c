@@ -33,6 +33,8 @@ static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 	if (r)
 		return r;
 	r = nodeattr_set_owner(fs, dir, *out, mode, ctx->uid, ctx->gid);
+	if (!r)
+		r = tree_give_id(fs, *out); /* the reply must not fail once the log has it */
 	if (r)
 		tree_detach(fs, *out);
 	else
@@ -66,7 +68,7 @@ static int mkdir_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 		if (r)
 			tree_detach(fs, node);
 		else
-			ops_fill_entry(fs, node, out);
+			r = ops_fill_entry(fs, node, out);
 		pthread_mutex_unlock(&fs->lock);
 	}
 	pthread_mutex_unlock(&fs->write_lock);
@@ -131,7 +133,7 @@ static int mknod_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 	r = stage_publish_new(fs, node, content);
 	pthread_mutex_lock(&fs->lock);
 	if (!r)
-		ops_fill_entry(fs, node, out);
+		r = ops_fill_entry(fs, node, out);
 	tree_drop(fs, node);
 	pthread_mutex_unlock(&fs->lock);
 	return ops_synced(fs, r);
@@ -297,7 +299,7 @@ static int create_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t 
 	if (r)
 		tree_detach(fs, node);
 	else
-		ops_fill_entry(fs, node, out);
+		r = ops_fill_entry(fs, node, out);
 	tree_drop(fs, node);
 	pthread_mutex_unlock(&fs->lock);
 	return r;

@@ -127,6 +127,7 @@ static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_in
 		     const char *newname, unsigned int flags)
 {
 	struct renaming ren = {.name = newname};
+	struct node *from_dir;
 	int r = ops_may_change(fs, parent);
 
 	if (!r)
@@ -135,11 +136,14 @@ static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_in
 		r = EROFS;
 	if (!r && flags & ~(unsigned)RENAME_NOREPLACE)
 		r = EINVAL;
+	if (!r)
+		r = ops_find(fs, parent, &from_dir);
+	if (!r)
+		r = ops_find(fs, newparent, &ren.dir);
 	if (r)
 		return r;
-	ren.dir = tree_node(fs, newparent);
 	pthread_mutex_lock(&fs->write_lock);
-	r = rename_locked(fs, tree_node(fs, parent), name, &ren, flags);
+	r = rename_locked(fs, from_dir, name, &ren, flags);
 	pthread_mutex_unlock(&fs->write_lock);
 	free(ren.place);
 	return ops_synced(fs, r);

@@ -111,16 +111,18 @@ void ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct fs *fs = req_fs(req);
 	char buffer[DWAL_MAX_KEY];
+	struct node *node;
 	size_t len = 0;
 	int r;
 
 	if (logdir_owns(ino) || !has_prefix(name, USER_PREFIX))
 		r = has_prefix(name, USER_PREFIX) ? ENODATA : EOPNOTSUPP;
-	else if (has_prefix(name, VIRTUAL_PREFIX))
-		r = virtual_value(fs, tree_node(fs, ino), name + strlen(VIRTUAL_PREFIX), buffer,
-				  &len);
 	else
-		r = copy_value(fs, tree_node(fs, ino), name, buffer, &len);
+		r = ops_find(fs, ino, &node);
+	if (!r && has_prefix(name, VIRTUAL_PREFIX))
+		r = virtual_value(fs, node, name + strlen(VIRTUAL_PREFIX), buffer, &len);
+	else if (!r)
+		r = copy_value(fs, node, name, buffer, &len);
 	reply_bytes(req, r, buffer, len, size);
 }
 
@@ -143,14 +145,20 @@ void ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct fs *fs = req_fs(req);
 	char names[XATTR_TOTAL_BYTES]; /* the values are counted in that as well */
+	const struct node *node;
 	size_t len = 0;
+	int r = 0;
 
 	if (!logdir_owns(ino)) {
 		pthread_mutex_lock(&fs->lock);
-		len = list_names(nodeattr_xattrs(tree_node(fs, ino)), names);
+		node = tree_node(fs, ino);
+		if (node)
+			len = list_names(nodeattr_xattrs(node), names);
+		else
+			r = ESTALE;
 		pthread_mutex_unlock(&fs->lock);
 	}
-	reply_bytes(req, 0, names, len, size);
+	reply_bytes(req, r, names, len, size);
 }
 
 struct change {
@@ -218,11 +226,14 @@ static int change_locked(struct fs *fs, struct node *node, const struct change *
 static void change_xattr(fuse_req_t req, fuse_ino_t ino, const struct change *change)
 {
 	struct fs *fs = req_fs(req);
+	struct node *node;
 	int r = check_name(fs, ino, change->name);
 
+	if (!r)
+		r = ops_find(fs, ino, &node);
 	if (!r) {
 		pthread_mutex_lock(&fs->write_lock);
-		r = change_locked(fs, tree_node(fs, ino), change);
+		r = change_locked(fs, node, change);
 		pthread_mutex_unlock(&fs->write_lock);
 		r = ops_synced(fs, r);
 	}

@@ -241,8 +241,8 @@ void stage_drop_staging(struct fs *fs, struct stage *stage)
 	show(fs, stage, stage->base_mtime);
 	pthread_mutex_lock(&fs->lock);
 	node->cache_stale = true;
-	pthread_mutex_unlock(&fs->lock);
 	keeper_forget_attr(fs, node);
+	pthread_mutex_unlock(&fs->lock);
 }
 
 int stage_open(struct fs *fs, struct node *node, bool writable, enum stage_start start,

@@ -16,6 +16,10 @@
 
 int tree_init(struct fs *fs)
 {
+	int r = nodeid_init(&fs->ids);
+
+	if (r)
+		return -r;
 	fs->next_ino = 1;
 	fs->root = calloc(1, sizeof(*fs->root));
 	if (!fs->root)
@@ -26,8 +30,16 @@ int tree_init(struct fs *fs)
 	return 0;
 }
 
-static void free_node(struct node *node)
+static void end_id(struct fs *fs, struct node *node)
 {
+	if (node->slot != NODEID_NONE)
+		nodeid_give_back(&fs->ids, node->slot);
+	node->slot = NODEID_NONE;
+}
+
+static void free_node(struct fs *fs, struct node *node)
+{
+	end_id(fs, node);
 	nodeattr_free(node);
 	free(node->name);
 	free(node);
@@ -35,7 +47,8 @@ static void free_node(struct node *node)
 
 void tree_release(struct fs *fs)
 {
-	struct node *dir = fs->root, *next;
+	struct node *dir = fs->root, *lost;
+	uint32_t slot = NODEID_NONE;
 
 	while (dir) {
 		struct node *child = dir->children;
@@ -43,20 +56,39 @@ void tree_release(struct fs *fs)
 			dir = child;
 		} else if (child) {
 			HASH_DEL(dir->children, child);
-			free_node(child);
+			free_node(fs, child);
 		} else {
 			struct node *parent = dir->parent;
 			if (parent)
 				HASH_DEL(parent->children, dir);
-			free_node(dir);
+			free_node(fs, dir);
 			dir = parent;
 		}
 	}
 	fs->root = NULL;
-	HASH_ITER (hh, fs->lost, dir, next) {
-		HASH_DEL(fs->lost, dir);
-		free_node(dir);
-	}
+	/* What has lost its place is there only because the kernel knows it. */
+	while ((lost = nodeid_next(&fs->ids, &slot)))
+		free_node(fs, lost);
+	nodeid_release(&fs->ids);
+}
+
+int tree_give_id(struct fs *fs, struct node *node)
+{
+	if (node == fs->root || node->slot != NODEID_NONE)
+		return 0;
+	return nodeid_take(&fs->ids, node, &node->slot);
+}
+
+uint64_t tree_id(const struct fs *fs, const struct node *node)
+{
+	if (node == fs->root)
+		return TREE_ROOT_ID;
+	return node->slot != NODEID_NONE ? nodeid_of(&fs->ids, node->slot) : 0;
+}
+
+struct node *tree_node(const struct fs *fs, uint64_t id)
+{
+	return id == TREE_ROOT_ID ? fs->root : nodeid_find(&fs->ids, id);
 }
 
 struct node *tree_child(const struct node *dir, const char *name)
@@ -231,7 +263,7 @@ int tree_add(struct fs *fs, struct node *dir, char *name, mode_t type, struct no
 	node->type = type & S_IFMT;
 	node->mtime = fs_now();
 	if (!node->name || give_place(dir, node)) {
-		free_node(node);
+		free_node(fs, node);
 		return ENOMEM;
 	}
 	*out = node;
@@ -240,11 +272,8 @@ int tree_add(struct fs *fs, struct node *dir, char *name, mode_t type, struct no
 
 static void free_if_unused(struct fs *fs, struct node *node)
 {
-	if (node_has_place(fs, node) || node->holds || node->lookups)
-		return;
-	if (node->hh.tbl)
-		HASH_DEL(fs->lost, node);
-	free_node(node);
+	if (!node_has_place(fs, node) && !node->holds && !node->lookups)
+		free_node(fs, node);
 }
 
 /* The directory has lost its place in parent: the file that had to stand aside
@@ -277,29 +306,22 @@ static void leave_place(struct fs *fs, struct node *node)
 void tree_give_way(struct fs *fs, struct node *dir)
 {
 	take_place(dir);
-	HASH_ADD(hh, fs->lost, ino, sizeof(dir->ino), dir);
 	free_if_unused(fs, dir);
 }
 
 void tree_detach(struct fs *fs, struct node *node)
 {
 	leave_place(fs, node);
-	HASH_ADD(hh, fs->lost, ino, sizeof(node->ino), node);
 	free_if_unused(fs, node);
 }
 
 int tree_move(struct fs *fs, struct node *node, struct node *dir, char *name, bool value)
 {
-	int r;
-
 	leave_place(fs, node);
 	free(node->name);
 	node->name = name;
 	node->value = value;
-	r = give_place(dir, node);
-	if (r)
-		HASH_ADD(hh, fs->lost, ino, sizeof(node->ino), node);
-	return r;
+	return give_place(dir, node);
 }
 
 void tree_hold(struct node *node)
@@ -318,8 +340,10 @@ void tree_forget(struct fs *fs, struct node *node, uint64_t lookups)
 	if (node == fs->root)
 		return;
 	node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-	if (!node->lookups)
+	if (!node->lookups) {
+		end_id(fs, node);
 		node->cache_stale = false;
+	}
 	free_if_unused(fs, node);
 }
 

@@ -4,10 +4,10 @@
  * directory, by name, as the kernel sees them. Knows keys and names, neither
  * the log nor requests; never does I/O.
  *
- * A node's address is its inode number towards the kernel (the "node id");
- * node->ino is what stat(2) shows. A node lives while it has a place in the
- * tree, the kernel remembers it (lookup count) or somebody holds it. One that
- * lost its place (unlinked, replaced, removed) has no parent.
+ * While the kernel knows a node it calls it by a number of its own, the "node
+ * id" (nodeid.h); node->ino is what stat(2) shows. A node lives while it has a
+ * place in the tree, the kernel remembers it (lookup count) or somebody holds
+ * it. One that lost its place (unlinked, replaced, removed) has no parent.
  *
  * Every function wants fs->lock held unless it says otherwise.
  */
@@ -35,6 +35,7 @@ struct node {
 	uint32_t holds;        /* ours: open handles, running operations */
 	uint32_t subdirs;      /* directories among the children */
 	mode_t type;           /* S_IFMT bits; constant once the node is in use */
+	uint32_t slot;         /* of its node id, or NODEID_NONE */
 	bool published;        /* a file: the log has a live Put of its key */
 	bool value;            /* a file: stands aside for a directory of its name */
 	bool recorded;         /* has an attribute record in force */
@@ -65,16 +66,15 @@ static inline bool node_has_place(const struct fs *fs, const struct node *node)
 /* What the kernel calls the root: FUSE_ROOT_ID. */
 #define TREE_ROOT_ID 1
 
-/* A node's number towards the kernel, and back. Constant: no lock. */
-static inline uint64_t tree_id(const struct fs *fs, const struct node *node)
-{
-	return node == fs->root ? TREE_ROOT_ID : (uint64_t)(uintptr_t)node;
-}
+/* Gives a node its id, unless it has one, until the kernel forgets it. 0 or
+ * ENOMEM. */
+int tree_give_id(struct fs *fs, struct node *node);
 
-static inline struct node *tree_node(const struct fs *fs, uint64_t id)
-{
-	return id == TREE_ROOT_ID ? fs->root : (struct node *)(uintptr_t)id;
-}
+/* The id that a node has, or 0. */
+uint64_t tree_id(const struct fs *fs, const struct node *node);
+
+/* The node that has this id; NULL: none, and none will. */
+struct node *tree_node(const struct fs *fs, uint64_t id);
 
 struct node *tree_child(const struct node *dir, const char *name);
 

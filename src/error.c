@@ -10,7 +10,7 @@
 
 const char *dwal_version(void)
 {
-	return DWAL_VERSION_STRING;
+	return "0.1.0";
 }
 
 const char *dwal_strerror(int code)
