@@ -29,6 +29,9 @@ static void init(void *userdata, struct fuse_conn_info *conn)
 	/* Content changes through this mount only, so a changed time is no
 	 * reason to drop pages; and it is the kernel that clears suid bits. */
 	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV);
+	/* The kernel does not drop the pages that were read during an
+	 * asynchronous direct write: they would stay as they were. */
+	conn->want &= ~(unsigned)FUSE_CAP_ASYNC_DIO;
 	/* It would look up "." and ".." of nodes that it has forgotten. */
 	conn->want &= ~(unsigned)FUSE_CAP_EXPORT_SUPPORT;
 }

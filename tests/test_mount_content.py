@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
+import aio
 import mounting
 
 SECONDS = 20
@@ -300,3 +301,26 @@ def test_thousands_of_files_without_a_name_keep_their_places_not_their_bytes(mou
 def memory(m):
     with open(f"/proc/{m.pid}/status", encoding="ascii") as file:
         return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmRSS"))
+
+
+def directly(fd, memory, offset):
+    return os.pwritev(fd, [memory], offset)
+
+
+@pytest.mark.clause("S5e")
+@pytest.mark.parametrize("write", [directly, aio.pwrite], ids=["pwrite", "io_submit"])
+def test_what_was_read_during_a_direct_write_does_not_stay(gated, pool, write):
+    if write is aio.pwrite and not aio.is_known():
+        pytest.skip("numbers of io_submit(2) missing for this machine")
+    m, gates = gated()
+    path = m / "f"
+    path.write_bytes(b"o" * 16384)
+    with descriptor(path) as reader, descriptor(path, os.O_RDWR | os.O_DIRECT) as writer, \
+            mmap.mmap(-1, 8192) as memory:
+        memory.write(b"n" * 8192)
+        with gates.held("write"):
+            writing = pool.submit(write, writer, memory, 4096)
+            gates.wait("write")
+            os.pread(reader, 16384, 0)
+        assert writing.result(SECONDS) == 8192
+        assert os.pread(reader, 16384, 0) == b"o" * 4096 + b"n" * 8192 + b"o" * 4096
