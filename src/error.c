@@ -10,7 +10,7 @@
 
 const char *dwal_version(void)
 {
-	return "0.1.0";
+	return DWAL_VERSION_STRING;
 }
 
 const char *dwal_strerror(int code)

@@ -2,6 +2,7 @@
 """The order of the house: who may include whom, what every file opens with, which clause has which
 test, and that documents say what the programs do."""
 import ast
+import json
 import re
 import subprocess
 
@@ -199,8 +200,19 @@ def test_every_mark_has_a_clause():
 
 
 def test_version_is_the_same_everywhere(build, datawal):
-    version = re.search(r"^\s*version: '([^']+)'", (ROOT / "meson.build").read_text(), re.M)[1]
+    header = (ROOT / "src/include/datawal.h").read_text()
+    version = ".".join(re.findall(r"^#define DWAL_VERSION_[A-Z]+ (\d+)$", header, re.M))
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert version not in (ROOT / "meson.build").read_text()
+    # without the log that meson keeps of each call, as tests run beside each other
+    about = json.loads((build / "meson-info/intro-projectinfo.json").read_text())
+    assert about["version"] == version
     assert version in datawal("--version").stdout.decode()
     daemon = subprocess.run([paths.program("fuse/datawalfs"), "--version"], capture_output=True,
                             text=True, check=True, timeout=10)
     assert version in daemon.stdout
+
+
+def test_a_warning_is_an_error_in_contrib_check_only():
+    assert "werror" not in (ROOT / "meson.build").read_text()
+    assert "-Dwerror=true" in (ROOT / "contrib/check").read_text()

@@ -38,6 +38,18 @@ extern "C" {
 
 #define DWAL_PUBLIC __attribute__((visibility("default")))
 
+/* Of this header; that of the library which is loaded is dwal_version(). The
+ * build reads the three numbers here. */
+#define DWAL_VERSION_MAJOR 0
+#define DWAL_VERSION_MINOR 1
+#define DWAL_VERSION_PATCH 0
+
+#define DWAL_VERSION_TEXT_(number) #number
+#define DWAL_VERSION_TEXT(number)  DWAL_VERSION_TEXT_(number)
+#define DWAL_VERSION_STRING                   \
+	DWAL_VERSION_TEXT(DWAL_VERSION_MAJOR) \
+	"." DWAL_VERSION_TEXT(DWAL_VERSION_MINOR) "." DWAL_VERSION_TEXT(DWAL_VERSION_PATCH)
+
 /* ------------------------------------------------------------------------
  * Format and limits (corpus/FORMAT.md, wire version 1)
  */
