@@ -4,6 +4,7 @@
  * keep, commit, close.
  */
 #include "fs.h"
+#include "holder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,7 +95,12 @@ static int open_store(struct fs *fs, struct dwal_error *error)
 		.observe = observe,
 		.observe_ctx = &replay,
 	};
-	return dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
+	int r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
+
+	if (r == DWAL_ELOCKED)
+		holder_describe(fs->opt.log_dir, error->holder_pid, error->message,
+				sizeof(error->message));
+	return r;
 }
 
 static struct fs *new_fs(struct fs_options *options)

@@ -8,6 +8,7 @@
 
 #include "logname.h"
 #include "mounttable.h"
+#include "path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -62,40 +63,10 @@ static int clear_stale(const char *path)
 	return is_stale(path) ? -1 : 0;
 }
 
-/* realpath(3), also for a path whose last components are yet to be made. */
-static char *resolve(const char *path, bool may_be_absent)
-{
-	char *real = realpath(path, NULL), *copy, *slash, *parent, *base;
-	size_t len = strlen(path);
-
-	if (real || errno != ENOENT || !may_be_absent)
-		return real;
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	copy = strndup(path, len);
-	if (!copy)
-		return NULL;
-	slash = strrchr(copy, '/');
-	base = slash ? slash + 1 : copy;
-	if (*base == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) {
-		free(copy);
-		errno = ENOENT;
-		return NULL;
-	}
-	if (slash)
-		*slash = '\0';
-	parent = resolve(!slash ? "." : slash == copy ? "/" : copy, true);
-	if (parent && asprintf(&real, "%s/%s", strcmp(parent, "/") ? parent : "", base) < 0)
-		real = NULL;
-	free(parent);
-	free(copy);
-	return real;
-}
-
 /* Replaces *path by what it resolves to. */
 static int make_real(char **path, bool may_be_absent)
 {
-	char *real = resolve(*path, may_be_absent);
+	char *real = may_be_absent ? path_resolve(*path) : realpath(*path, NULL);
 
 	if (!real) {
 		complain("%s: %s", *path, strerror(errno));
@@ -104,15 +75,6 @@ static int make_real(char **path, bool may_be_absent)
 	free(*path);
 	*path = real;
 	return 0;
-}
-
-static bool is_within(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
 static bool is_same_directory(const char *a, const char *b)
@@ -127,9 +89,9 @@ static int check_apart(const char *dir, const char *mountpoint)
 {
 	if (strcmp(dir, mountpoint) == 0 || is_same_directory(dir, mountpoint))
 		complain("%s cannot be mounted on itself", dir);
-	else if (is_within(dir, mountpoint))
+	else if (path_is_within(dir, mountpoint))
 		complain("the log directory %s lies below the mountpoint %s", dir, mountpoint);
-	else if (is_within(mountpoint, dir))
+	else if (path_is_within(mountpoint, dir))
 		complain("the mountpoint %s lies below the log directory %s", mountpoint, dir);
 	else
 		return 0;

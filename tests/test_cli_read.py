@@ -375,7 +375,7 @@ def test_inspection_changes_nothing_and_works_beside_a_writer(datawal, log, word
                           stdout=subprocess.PIPE) as writer:
         assert writer.stdout.readline() == b"held\n"
         assert datawal(words[0], log, *words[1:]).stderr == b""
-        only_line(datawal("rotate", log, status=1))
+        only_line(datawal("rotate", log, "--wait", "0", status=1))
         writer.stdin.close()
     assert everything_about(log) == before
 

@@ -6,6 +6,7 @@ import re
 import resource
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -185,14 +186,59 @@ def test_sync_syncs_what_was_written(datawal, log, tmp_path):
 # --- what is refused ----------------------------------------------------------------
 
 @pytest.mark.parametrize("words", WRITES, ids=lambda w: w[0])
-def test_a_log_locked_by_another_writer_is_status_1_at_once(datawal, log, words):
+def test_a_log_locked_by_another_writer_is_refused_and_the_line_says_who(datawal, log, words):
     before = files_of(log)
     holder = locked(log)
-    line = only_line(datawal(words[0], log, *words[1:], input=b"raw", status=1, timeout=5))
-    assert str(log) in line
+    line = only_line(datawal(words[0], log, *words[1:], "--wait", "0", input=b"raw", status=1))
+    assert f"{log}: locked by another writer: pid {holder.pid} (" in line
     holder.communicate()
     assert files_of(log) == before
     datawal(words[0], log, *words[1:], input=b"raw")
+
+
+LOCK_TELLER = r"""
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int flock(int fd, int operation)
+{
+    int result = (int)syscall(SYS_flock, fd, operation);
+    if (result && errno == EWOULDBLOCK && write(atoi(getenv("TELL")), "w", 1) != 1)
+        abort();
+    return result;
+}
+"""
+
+
+@pytest.mark.parametrize("words", WRITES, ids=lambda w: w[0])
+def test_another_writer_is_waited_for(datawal, log, tmp_path, words):
+    (tmp_path / "tell.c").write_text(LOCK_TELLER)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "tell.so", tmp_path / "tell.c"],
+                   check=True, timeout=30)
+    holder = locked(log)
+    reading, writing = os.pipe()
+    waiting = subprocess.Popen(
+        [datawal.program, words[0], log, *words[1:], "--wait", "60"], stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, pass_fds=[writing],
+        env={**os.environ, "LD_PRELOAD": str(tmp_path / "tell.so"), "TELL": str(writing)})
+    os.close(writing)
+    assert os.read(reading, 1) == b"w"  # it has found the log locked
+    holder.communicate()
+    assert waiting.communicate(timeout=60)[1] == b"" and waiting.returncode == 0
+    os.close(reading)
+
+
+def test_it_waits_for_three_seconds_unless_told(datawal, log):
+    holder = locked(log)
+    start = time.monotonic()
+    only_line(datawal("delete", log, "--key", "k", "--wait", "0", status=1))
+    at_once = time.monotonic() - start
+    only_line(datawal("delete", log, "--key", "k", "--wait", "1", status=1))
+    assert time.monotonic() - start >= 1 > at_once
+    assert b"(3)" in datawal("put", "--help").stdout
+    holder.communicate()
 
 
 def test_a_disk_that_takes_no_more_leaves_the_log_as_it_was(datawal, log):

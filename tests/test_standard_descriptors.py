@@ -127,7 +127,7 @@ def test_a_mount_keeps_its_files_and_its_lock(datawal, mount_closed, tmp_path, c
     daemon = mount_closed(log, tmp_path / "place", closed, foreground)
     (tmp_path / "place/f").write_bytes(b"content")
     assert (tmp_path / "place/k").read_bytes() == b"value"
-    locked = datawal("put", log, "--key", "other", "--value", "1", status=1)
+    locked = datawal("put", log, "--key", "other", "--value", "1", "--wait", "0", status=1)
     assert b"locked" in locked.stderr
     for target in os.scandir(f"/proc/{daemon.pid}/fd") if daemon else []:
         if os.readlink(target).startswith((str(log), "/dev/fuse")):

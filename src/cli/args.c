@@ -13,6 +13,8 @@
 
 #include "cli.h"
 
+#define WAIT_DEFAULT 3 /* seconds; as lockwait= of a mount */
+#define WAIT_MOST    86400
 #define FIRST_OPTION 0x100 /* above every short option */
 
 static const struct {
@@ -37,6 +39,7 @@ static const struct {
 	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes on a terminal"},
 	[OPT_STRICT] = {"strict", NULL, "refuse a log with intact records behind a torn tail"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
+	[OPT_WAIT] = {"wait", "SECONDS", "for another writer to end (3); 0: not at all"},
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
 
@@ -237,6 +240,10 @@ static int take_option(struct args *args, enum cli_option option, const char *te
 		ret = parse_number(args, option, text, DWAL_MAX_SEGMENT_ID, &number);
 		args->from_segment = (uint32_t)number;
 		return ret;
+	case OPT_WAIT:
+		ret = parse_number(args, option, text, WAIT_MOST, &number);
+		args->wait_seconds = (uint32_t)number;
+		return ret;
 	case OPT_VALUE:
 		args->value = text;
 		break;
@@ -349,7 +356,7 @@ static int check_words(const struct args *args)
 
 int args_parse(struct args *args, int argc, char **argv, enum status *status)
 {
-	*args = (struct args){.limit = UINT64_MAX};
+	*args = (struct args){.limit = UINT64_MAX, .wait_seconds = WAIT_DEFAULT};
 	*status = WRONG_USE;
 	if (take_words(args, argc, argv))
 		return ARGS_STOP;

@@ -39,7 +39,8 @@ struct args {
 	bool no_truncate;
 	size_t cut; /* bytes of a field that are shown: all, but on a terminal */
 	enum bytes_form bytes;
-	uint64_t limit; /* records; UINT64_MAX unless given */
+	uint32_t wait_seconds; /* for the lock of another writer */
+	uint64_t limit;        /* records; UINT64_MAX unless given */
 	uint32_t from_segment;
 	uint64_t from_offset;
 	void *key; /* owned; NULL unless given */
@@ -81,6 +82,7 @@ enum cli_option {
 	OPT_NO_TRUNCATE,
 	OPT_RAW,
 	OPT_STRICT,
+	OPT_WAIT,
 };
 #define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
 #define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)
@@ -100,6 +102,14 @@ enum status cmd_append(const struct args *args);  /* write.c */
 enum status cmd_rotate(const struct args *args);  /* write.c */
 enum status cmd_export(const struct args *args);  /* derive.c */
 enum status cmd_compact(const struct args *args); /* derive.c */
+
+/* behind.c. The directory to read for DIR, which may be the mountpoint of a
+ * mount; the caller's, NULL when DIR is what is to be read itself. */
+char *log_behind(const char *dir);
+
+/* Complains and gives WRONG_USE when dir lies in a mount, where it would make
+ * a log inside a log. */
+enum status refuse_mount(const char *dir);
 
 /* common.c. One line on stderr, "datawal: " before it; bytes that would
  * break the line or the terminal are shown as '?'. */

@@ -142,8 +142,10 @@ static enum status compact_store(const struct args *args, dwal_kv *kv)
 enum status cmd_compact(const struct args *args)
 {
 	dwal_kv *kv;
-	enum status status = open_store(args, &kv);
+	enum status status = refuse_mount(args->operand[1]);
 
+	if (status == DONE)
+		status = open_store(args, &kv);
 	if (status != DONE)
 		return status;
 	status = compact_store(args, kv);

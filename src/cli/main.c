@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -12,35 +13,36 @@
 #include "descriptors.h"
 
 #define SHOW  (1u << OPT_BYTES | 1u << OPT_NO_TRUNCATE)
-#define WRITE (1u << OPT_SYNC | 1u << OPT_STRICT)
+#define LOCKS (1u << OPT_WAIT | 1u << OPT_STRICT) /* the others look behind a mount */
+#define WRITE (1u << OPT_SYNC | LOCKS)
 
 const struct command commands[] = {
-	{"scan", "DIR", "records in segment order",
+	{"scan", "DIR|MOUNT", "records in segment order",
 	 "A torn tail gives exit status 2, damage 3; what lies before is printed.\n"
 	 "\nExamples:\n"
 	 "  datawal scan log --limit 10\n"
 	 "  datawal scan log --from-segment 3 --from-offset 4096 --json\n",
 	 OPTS_ALL | SHOW | 1u << OPT_LIMIT | 1u << OPT_FROM_SEGMENT | 1u << OPT_FROM_OFFSET, 1, 1,
 	 cmd_scan},
-	{"get", "DIR --key T", "the live value of a key",
+	{"get", "DIR|MOUNT --key T", "the live value of a key",
 	 "Writes exactly the bytes of the value. On a terminal they are shown cut to 64 and\n"
 	 "with a newline, unless --raw. An absent key gives exit status 2.\n"
 	 "\nExamples:\n"
 	 "  v=$(datawal get log --key alpha)\n"
 	 "  datawal get log --key photo.jpg > photo.jpg\n",
 	 OPTS_ALL | OPTS_KEY | SHOW | 1u << OPT_RAW, 1, 1, cmd_get},
-	{"list", "DIR", "live keys with the sizes of their values, in byte order",
+	{"list", "DIR|MOUNT", "live keys with the sizes of their values, in byte order",
 	 "\nExamples:\n"
 	 "  datawal list log\n"
 	 "  datawal list log --json\n",
 	 OPTS_ALL | SHOW, 1, 1, cmd_list},
-	{"report", "DIR", "the recovery report, also of a damaged log",
+	{"report", "DIR|MOUNT", "the recovery report, also of a damaged log",
 	 "Exit status 2 for a torn tail, 3 for damage.\n"
 	 "\nExamples:\n"
 	 "  datawal report log\n"
 	 "  datawal report log --json\n",
 	 OPTS_ALL, 1, 1, cmd_report},
-	{"verify", "DIR", "re-read every frame of every segment with its CRC",
+	{"verify", "DIR|MOUNT", "re-read every frame of every segment with its CRC",
 	 "Goes on behind a damaged segment. Exit status 2 for a torn tail, 3 for damage.\n"
 	 "\nExamples:\n"
 	 "  datawal verify log && echo sound\n",
@@ -68,15 +70,15 @@ const struct command commands[] = {
 	 "MOUNT is the mountpoint of a live mount of yours: its daemon does it.\n"
 	 "\nExamples:\n"
 	 "  datawal rotate log\n",
-	 OPTS_ALL | 1u << OPT_STRICT, 1, 1, cmd_rotate},
-	{"export", "DIR OUT.jsonl", "live keys and values as JSONL ('-' for stdout)",
+	 OPTS_ALL | LOCKS, 1, 1, cmd_rotate},
+	{"export", "DIR|MOUNT OUT.jsonl", "live keys and values as JSONL ('-' for stdout)",
 	 "One line {\"key_b64\":\"...\",\"value_b64\":\"...\"} a key, in byte order of keys.\n"
 	 "OUT.jsonl is replaced as a whole or not at all.\n"
 	 "\nExamples:\n"
 	 "  datawal export log backup.jsonl\n"
 	 "  datawal export log - | gzip > backup.jsonl.gz\n",
 	 OPTS_ALL, 2, 2, cmd_export},
-	{"compact", "DIR OUT", "a fresh log with the live keys only; DIR is not changed",
+	{"compact", "DIR|MOUNT OUT", "a fresh log with the live keys only; DIR is not changed",
 	 "OUT must be absent or an empty directory; it appears complete or not at all.\n"
 	 "\nExamples:\n"
 	 "  datawal compact log log.new\n",
@@ -108,6 +110,20 @@ static enum status close_output(enum status status)
 	return status == HARD_ERROR ? HARD_ERROR : WRONG_USE;
 }
 
+static enum status run(struct args *args)
+{
+	char *behind = NULL;
+	enum status status;
+
+	if (!(args->command->options & LOCKS))
+		behind = log_behind(args->operand[0]);
+	if (behind)
+		args->operand[0] = behind;
+	status = args->command->run(args);
+	free(behind);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	static char output[1 << 16]; /* stdout's until the process ends */
@@ -120,7 +136,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGXFSZ, SIG_IGN); /* an error to be reported, as a full disk is */
 	raise_descriptor_limit();
 	if (args_parse(&args, argc, argv, &status) == ARGS_RUN)
-		status = args.command->run(&args);
+		status = run(&args);
 	args_release(&args);
 	return close_output(status);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "holder.h"
 
 struct input {
 	unsigned char *data;
@@ -94,15 +95,21 @@ static enum status read_payload(const struct args *args, struct input *in)
 
 static enum status open_log(const struct args *args, bool create, dwal_log **out)
 {
-	const struct dwal_options options = {.must_exist = !create, .strict = args->strict};
+	const struct dwal_options options = {.must_exist = !create,
+					     .strict = args->strict,
+					     .lock_wait_ms = args->wait_seconds * 1000};
 	const char *dir = args->operand[0];
 	struct dwal_error error = {0};
-	enum status status = check_log(dir, create);
+	enum status status = refuse_mount(dir);
 	int ret;
 
+	if (status == DONE)
+		status = check_log(dir, create);
 	if (status != DONE)
 		return status;
 	ret = dwal_log_open(dir, &options, out, &error);
+	if (ret == DWAL_ELOCKED)
+		holder_describe(dir, error.holder_pid, error.message, sizeof(error.message));
 	if (ret)
 		return fail(dir, ret, &error);
 	tell_repair(dir, dwal_log_report(*out));

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Must not know what the paths lead to.
+ */
+#include "path.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *path_resolve(const char *path)
+{
+	char *real = realpath(path, NULL), *copy, *slash, *parent, *base;
+	size_t len = strlen(path);
+
+	if (real || errno != ENOENT)
+		return real;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	copy = strndup(path, len);
+	if (!copy)
+		return NULL;
+	slash = strrchr(copy, '/');
+	base = slash ? slash + 1 : copy;
+	if (*base == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) {
+		free(copy);
+		errno = ENOENT;
+		return NULL;
+	}
+	if (slash)
+		*slash = '\0';
+	parent = path_resolve(!slash ? "." : slash == copy ? "/" : copy);
+	if (parent && asprintf(&real, "%s/%s", strcmp(parent, "/") ? parent : "", base) < 0)
+		real = NULL;
+	free(parent);
+	free(copy);
+	return real;
+}
+
+bool path_is_within(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	if (strcmp(dir, "/") == 0)
+		return true;
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}

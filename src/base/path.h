@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Paths without symbolic links.
+ */
+#ifndef BASE_PATH_H
+#define BASE_PATH_H
+
+#include <stdbool.h>
+
+/* realpath(3), also for a path whose last components are yet to be made. The
+ * caller's; NULL with errno when it cannot be told. */
+char *path_resolve(const char *path);
+
+/* Whether a resolved path is dir or lies below it. */
+bool path_is_within(const char *path, const char *dir);
+
+#endif
