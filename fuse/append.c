@@ -64,6 +64,14 @@ int append_write(struct append *a, struct fs *fs)
 	return 0;
 }
 
+bool append_put_off(struct fs *fs, int r)
+{
+	if (r != FS_PUT_OFF)
+		return false;
+	(void)append_sync(fs); /* a failure poisons the log: so the next try ends */
+	return true;
+}
+
 void append_release(struct append *a)
 {
 	while (a->attr_count)

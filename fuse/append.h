@@ -41,6 +41,11 @@ void append_delete(struct append *a, struct dwal_bytes key);
  * fs->write_lock. 0 or a positive errno. */
 int append_write(struct append *a, struct fs *fs);
 
+/* Behind an operation that had fs->write_lock and ended with r: true when it is
+ * to be done again from its start. It met the end of a segment, which has been
+ * synced by now. Wants no lock. */
+bool append_put_off(struct fs *fs, int r);
+
 /* Frees a list that is not to be written. */
 void append_release(struct append *a);
 

@@ -16,6 +16,8 @@ int errno_of(int code)
 	case DWAL_ELOCKED:
 	case DWAL_EUNSTABLE:
 		return EBUSY;
+	case DWAL_EUNSYNCED:
+		return FS_PUT_OFF;
 	case DWAL_EREADONLY:
 		return EROFS;
 	case DWAL_EKEYSIZE:

@@ -92,6 +92,7 @@ static int open_store(struct fs *fs, struct dwal_error *error)
 		.strict = fs->opt.strict,
 		.lock_wait_ms = fs->opt.lock_wait_ms,
 		.segment_size = fs->opt.segment_size,
+		.sync_apart = true,
 		.observe = observe,
 		.observe_ctx = &replay,
 	};
@@ -160,6 +161,15 @@ int fs_commit_all(struct fs *fs)
 	r = stage_commit_pending(fs, true);
 	synced = append_sync(fs);
 	return r ? r : synced;
+}
+
+int fs_refuses(const struct fs *fs)
+{
+	if (fs->opt.read_only)
+		return EROFS;
+	if (dwal_kv_is_poisoned(fs->kv))
+		return errno_of(DWAL_EPOISONED);
+	return dwal_kv_refusal(fs->kv) ? EROFS : 0;
 }
 
 void fs_stop(struct fs *fs)

@@ -9,7 +9,8 @@
  *                the change of the tree that belongs to it: a Put can never
  *                follow the tombstone of the name it was meant for. Held over
  *                the append (the log has one writer anyway), never over a
- *                sync.
+ *                sync but that of a failed write's cut back: an operation
+ *                that needs one gives the lock back, see append_put_off().
  *   stage->lock  the staged bytes of one file. Held over its commit.
  *   lock         the tree: names, lookup counts, handle counts, attributes,
  *                the list of stages. Never held over I/O.
@@ -19,6 +20,7 @@
 #ifndef FS_H
 #define FS_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -118,6 +120,10 @@ int fs_start(struct fs *fs, struct fuse_session *session);
  * stays staged and is tried again. */
 int fs_commit_all(struct fs *fs);
 
+/* Would a change of anything be written? 0, EROFS on a read-only mount, or the
+ * errno of a log that takes nothing any more. Wants no lock. */
+int fs_refuses(const struct fs *fs);
+
 /* Stops the background thread; call before the session is destroyed. */
 void fs_stop(struct fs *fs);
 
@@ -127,6 +133,10 @@ int fs_close(struct fs *fs);
 
 /* The errno (positive) for a return code of the library; 0 for 0. */
 int errno_of(int code);
+
+/* An append that must wait for a sync, which is not done under a lock: nothing
+ * has happened. Never answered to a program; see append_put_off(). */
+#define FS_PUT_OFF ERESTART
 
 /* Staged changes whose commit failed and is retried: path (as in the mount,
  * without a leading slash), errno. Called under lock: must not call back. */

@@ -126,7 +126,7 @@ int ops_may_change(struct fs *fs, fuse_ino_t dir)
 	const struct node *node;
 	int r = 0;
 
-	if (logdir_owns(dir) || fs->opt.read_only)
+	if (logdir_owns(dir))
 		return EROFS;
 	pthread_mutex_lock(&fs->lock);
 	node = tree_node(fs, dir);
@@ -135,7 +135,7 @@ int ops_may_change(struct fs *fs, fuse_ino_t dir)
 	else if (!node_has_place(fs, node))
 		r = ENOENT;
 	pthread_mutex_unlock(&fs->lock);
-	return r;
+	return r ? r : fs_refuses(fs);
 }
 
 static int rotate_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx, uint32_t *active)

@@ -47,8 +47,8 @@ void ops_reply_entry(fuse_req_t req, const struct fuse_entry_param *entry);
 /* Makes a rename, unlink ... durable where the mount is asked to. */
 int ops_synced(struct fs *fs, int r);
 
-/* May dir be changed? EROFS under .log or on a read-only mount, ENOENT when
- * dir itself was removed, ESTALE. Wants no lock. */
+/* May dir be changed? EROFS under .log, ENOENT when dir itself was removed,
+ * ESTALE, or what fs_refuses() says. Wants no lock. */
 int ops_may_change(struct fs *fs, fuse_ino_t dir);
 
 /* Is this .log, or in it? */

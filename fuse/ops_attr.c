@@ -185,16 +185,17 @@ static int setattr_do(struct fs *fs, fuse_ino_t ino, const struct stat *attr, in
 	int others = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID |
 		     FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME |
 		     FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME;
-	int r = 0;
+	int r = logdir_owns(ino) ? EROFS : fs_refuses(fs);
 
-	if (logdir_owns(ino) || fs->opt.read_only)
-		return EROFS;
-	r = ops_find(fs, ino, &node);
+	if (!r)
+		r = ops_find(fs, ino, &node);
 	if (!r && to_set & FUSE_SET_ATTR_SIZE)
 		r = node_is_dir(node) ? EISDIR : stage_truncate(fs, node, handle, attr->st_size);
 	/* Also when nothing is to be set, as by chown(-1, -1): that is a change. */
 	if (!r && (to_set & others || !(to_set & FUSE_SET_ATTR_SIZE)))
-		r = change_attributes(fs, node, attr, to_set);
+		do
+			r = change_attributes(fs, node, attr, to_set);
+		while (append_put_off(fs, r));
 	return ops_synced(fs, r);
 }
 

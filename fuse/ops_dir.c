@@ -228,5 +228,12 @@ void ops_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void ops_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
-	fuse_reply_err(req, logdir_owns(ino) || fs->opt.read_only ? 0 : append_sync(fs));
+	int r = 0;
+
+	if (!logdir_owns(ino) && !fs->opt.read_only) {
+		r = stage_commit_names(fs, tree_node(fs, ino));
+		if (!r)
+			r = append_sync(fs);
+	}
+	fuse_reply_err(req, r);
 }

@@ -23,9 +23,10 @@ static int open_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx,
 	struct node *node;
 	int r;
 
-	if (writable && fs->opt.read_only)
-		return EROFS;
-	r = ops_find(fs, ino, &node);
+	/* A log that takes nothing more says so where something is changed. */
+	r = truncates ? fs_refuses(fs) : writable && fs->opt.read_only ? EROFS : 0;
+	if (!r)
+		r = ops_find(fs, ino, &node);
 	if (!r)
 		r = stage_open(fs, node, writable, truncates ? STAGE_TRUNCATED : STAGE_AS_IT_IS,
 			       &handle);
@@ -85,9 +86,10 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, 
 	/* A page of a shared mapping goes where it belongs. */
 	bool append = (fi->flags & O_APPEND) && !fi->writepage;
 	size_t put = 0;
-	int r = logdir_owns(ino) ? EROFS
-				 : stage_write(req_fs(req), handle_of(fi), buffer, size, offset,
-					       append, &put);
+	int r = logdir_owns(ino) ? EROFS : fs_refuses(req_fs(req));
+
+	if (!r)
+		r = stage_write(req_fs(req), handle_of(fi), buffer, size, offset, append, &put);
 	if (r)
 		fuse_reply_err(req, r);
 	else
@@ -115,7 +117,9 @@ void ops_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_in
 void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
 		   struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, logdir_owns(ino) ? EROFS
-					     : stage_allocate(req_fs(req), handle_of(fi), mode,
-							      offset, length));
+	int r = logdir_owns(ino) ? EROFS : fs_refuses(req_fs(req));
+
+	if (!r)
+		r = stage_allocate(req_fs(req), handle_of(fi), mode, offset, length);
+	fuse_reply_err(req, r);
 }

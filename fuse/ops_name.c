@@ -19,7 +19,7 @@ static int add_named(struct fs *fs, struct node *dir, const char *name, mode_t m
 	return r;
 }
 
-/* A new node; its parent's time says so. Wants fs->lock. */
+/* A new node. Wants fs->lock. */
 static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
 		    const struct fuse_ctx *ctx, struct node **out)
 {
@@ -37,27 +37,27 @@ static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 		r = tree_give_id(fs, *out); /* the reply must not fail once the log has it */
 	if (r)
 		tree_detach(fs, *out);
-	else
-		nodeattr_touch(dir, (*out)->mtime);
 	return r;
 }
 
+/* What could not be made durable is there all the same, but the kernel does not
+ * learn of it. */
 static void reply_new(fuse_req_t req, int r, const struct fuse_entry_param *entry)
 {
+	if (r && entry->ino)
+		ops_forget_node(req_fs(req), entry->ino, 1);
 	if (r)
 		fuse_reply_err(req, r);
 	else
 		ops_reply_entry(req, entry);
 }
 
-static int mkdir_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
-		    const struct fuse_ctx *ctx, struct fuse_entry_param *out)
+static int mkdir_once(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
+		      const struct fuse_ctx *ctx, struct fuse_entry_param *out)
 {
 	struct node *node;
-	int r = ops_may_change(fs, parent);
+	int r;
 
-	if (r)
-		return r;
 	pthread_mutex_lock(&fs->write_lock);
 	pthread_mutex_lock(&fs->lock);
 	r = add_node(fs, parent, name, S_IFDIR | mode, ctx, &node);
@@ -65,19 +65,34 @@ static int mkdir_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 	if (!r) {
 		r = publish_attributes(fs, node);
 		pthread_mutex_lock(&fs->lock);
-		if (r)
+		if (r) {
 			tree_detach(fs, node);
-		else
+		} else {
+			nodeattr_touch(node->parent, node->mtime);
 			r = ops_fill_entry(fs, node, out);
+		}
 		pthread_mutex_unlock(&fs->lock);
 	}
 	pthread_mutex_unlock(&fs->write_lock);
+	return r;
+}
+
+static int mkdir_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
+		    const struct fuse_ctx *ctx, struct fuse_entry_param *out)
+{
+	int r = ops_may_change(fs, parent);
+
+	if (r)
+		return r;
+	do
+		r = mkdir_once(fs, parent, name, mode, ctx, out);
+	while (append_put_off(fs, r));
 	return ops_synced(fs, r);
 }
 
 void ops_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	struct fuse_entry_param entry;
+	struct fuse_entry_param entry = {0};
 	reply_new(req, mkdir_do(req_fs(req), parent, name, mode, fuse_req_ctx(req), &entry),
 		  &entry);
 }
@@ -115,6 +130,8 @@ static int new_file(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 		r = set_rdev(*out, rdev);
 		if (r)
 			give_back(fs, *out);
+		else
+			nodeattr_touch((*out)->parent, (*out)->mtime);
 	}
 	pthread_mutex_unlock(&fs->lock);
 	return r;
@@ -141,7 +158,7 @@ static int mknod_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 
 void ops_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	struct fuse_entry_param entry;
+	struct fuse_entry_param entry = {0};
 	reply_new(req,
 		  mknod_do(req_fs(req), parent, name, mode, rdev, (struct dwal_bytes){0},
 			   fuse_req_ctx(req), &entry),
@@ -150,7 +167,7 @@ void ops_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 void ops_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	struct fuse_entry_param entry;
+	struct fuse_entry_param entry = {0};
 	reply_new(req,
 		  mknod_do(req_fs(req), parent, name, S_IFLNK | 0777, 0,
 			   (struct dwal_bytes){target, strlen(target)}, fuse_req_ctx(req), &entry),
@@ -265,9 +282,11 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name,
 	int r = ops_may_change(fs, parent);
 
 	if (!r) {
-		pthread_mutex_lock(&fs->write_lock);
-		r = remove(fs, parent, name);
-		pthread_mutex_unlock(&fs->write_lock);
+		do {
+			pthread_mutex_lock(&fs->write_lock);
+			r = remove(fs, parent, name);
+			pthread_mutex_unlock(&fs->write_lock);
+		} while (append_put_off(fs, r));
 		r = ops_synced(fs, r);
 	}
 	fuse_reply_err(req, r);

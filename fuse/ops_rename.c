@@ -142,10 +142,13 @@ static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_in
 		r = ops_find(fs, newparent, &ren.dir);
 	if (r)
 		return r;
-	pthread_mutex_lock(&fs->write_lock);
-	r = rename_locked(fs, from_dir, name, &ren, flags);
-	pthread_mutex_unlock(&fs->write_lock);
-	free(ren.place);
+	do {
+		pthread_mutex_lock(&fs->write_lock);
+		r = rename_locked(fs, from_dir, name, &ren, flags);
+		pthread_mutex_unlock(&fs->write_lock);
+		free(ren.place);
+		ren.place = NULL;
+	} while (append_put_off(fs, r));
 	return ops_synced(fs, r);
 }
 

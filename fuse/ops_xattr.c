@@ -30,7 +30,7 @@ static int check_name(struct fs *fs, fuse_ino_t ino, const char *name)
 		return EPERM;
 	if (strcmp(name, USER_PREFIX) == 0)
 		return EINVAL;
-	return has_prefix(name, USER_PREFIX) ? 0 : EOPNOTSUPP;
+	return has_prefix(name, USER_PREFIX) ? fs_refuses(fs) : EOPNOTSUPP;
 }
 
 /* ----------------------------------------------------------- virtual ones */
@@ -232,9 +232,11 @@ static void change_xattr(fuse_req_t req, fuse_ino_t ino, const struct change *ch
 	if (!r)
 		r = ops_find(fs, ino, &node);
 	if (!r) {
-		pthread_mutex_lock(&fs->write_lock);
-		r = change_locked(fs, node, change);
-		pthread_mutex_unlock(&fs->write_lock);
+		do {
+			pthread_mutex_lock(&fs->write_lock);
+			r = change_locked(fs, node, change);
+			pthread_mutex_unlock(&fs->write_lock);
+		} while (append_put_off(fs, r));
 		r = ops_synced(fs, r);
 	}
 	fuse_reply_err(req, r);

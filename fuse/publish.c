@@ -199,22 +199,25 @@ int stage_commit(struct fs *fs, struct stage *stage)
 		published(fs, stage, key);
 		return 0;
 	}
+	if (r == FS_PUT_OFF)
+		return r; /* that is no failure */
 	if (!stage->retry)
 		fs->failed_commits++;
 	stage->retry = r;
 	return r;
 }
 
-/* Runs stage_commit() with its locks. */
-static int commit(struct fs *fs, struct stage *stage)
+int stage_publish(struct fs *fs, struct stage *stage)
 {
 	int r;
 
-	pthread_mutex_lock(&fs->write_lock);
-	pthread_mutex_lock(&stage->lock);
-	r = stage->failed ? stage->failed : stage_commit(fs, stage);
-	pthread_mutex_unlock(&stage->lock);
-	pthread_mutex_unlock(&fs->write_lock);
+	do {
+		pthread_mutex_lock(&fs->write_lock);
+		pthread_mutex_lock(&stage->lock);
+		r = stage->failed ? stage->failed : stage_commit(fs, stage);
+		pthread_mutex_unlock(&stage->lock);
+		pthread_mutex_unlock(&fs->write_lock);
+	} while (append_put_off(fs, r));
 	return r;
 }
 
@@ -235,10 +238,20 @@ static int give_up(struct fs *fs, struct stage *stage, int error)
 	stage->failed = error;
 	if (stage->dirty)
 		stage_drop_staging(fs, stage);
-	/* Attributes changed meanwhile are those of the old value. If they
-	 * cannot be written, the next change of them tries again. */
-	(void)publish_attributes(fs, stage->node);
 	return error;
+}
+
+/* Attributes changed in a staging that was given up are those of the old value.
+ * If they cannot be written, the next change of them tries again. */
+static void publish_left_over(struct fs *fs, struct node *node)
+{
+	int r;
+
+	do {
+		pthread_mutex_lock(&fs->write_lock);
+		r = publish_attributes(fs, node);
+		pthread_mutex_unlock(&fs->write_lock);
+	} while (append_put_off(fs, r));
 }
 
 static int flush_locked(struct fs *fs, struct handle *handle)
@@ -252,7 +265,7 @@ static int flush_locked(struct fs *fs, struct handle *handle)
 	if (stage->failed)
 		return give_up(fs, stage, stage->failed);
 	r = stage_commit(fs, stage);
-	return r && fresh ? give_up(fs, stage, r) : r;
+	return r && r != FS_PUT_OFF && fresh ? give_up(fs, stage, r) : r;
 }
 
 int stage_flush(struct fs *fs, struct handle *handle)
@@ -267,17 +280,21 @@ int stage_flush(struct fs *fs, struct handle *handle)
 	pthread_mutex_unlock(&handle->stage->lock);
 	if (!owes)
 		return 0;
-	pthread_mutex_lock(&fs->write_lock);
-	pthread_mutex_lock(&handle->stage->lock);
-	r = flush_locked(fs, handle);
-	pthread_mutex_unlock(&handle->stage->lock);
-	pthread_mutex_unlock(&fs->write_lock);
+	do {
+		pthread_mutex_lock(&fs->write_lock);
+		pthread_mutex_lock(&handle->stage->lock);
+		r = flush_locked(fs, handle);
+		pthread_mutex_unlock(&handle->stage->lock);
+		pthread_mutex_unlock(&fs->write_lock);
+	} while (append_put_off(fs, r));
+	if (r)
+		publish_left_over(fs, handle->node);
 	return !r && fs->opt.sync ? append_sync(fs) : r;
 }
 
 int stage_fsync(struct fs *fs, struct handle *handle)
 {
-	int r = commit(fs, handle->stage);
+	int r = stage_publish(fs, handle->stage);
 	return r ? r : append_sync(fs);
 }
 
@@ -308,20 +325,37 @@ static bool has_writers(struct fs *fs, const struct stage *stage)
 
 /* No descriptor is left that could publish by its close; unless the file was
  * opened again by now, and the change is the new descriptor's. */
-static void close_last_writer(struct fs *fs, struct stage *stage)
+static int close_last_writer(struct fs *fs, struct stage *stage)
 {
+	int r = 0;
+
 	pthread_mutex_lock(&fs->write_lock);
 	pthread_mutex_lock(&stage->lock);
 	if (!has_writers(fs, stage)) {
-		if (stage->failed)
-			(void)give_up(fs, stage, stage->failed); /* the program was told */
-		else
-			(void)stage_commit(fs, stage); /* noted in stage->retry */
-		stage->failed = 0;
-		remove_unpublished(fs, stage);
+		r = stage->failed ? give_up(fs, stage, stage->failed) : stage_commit(fs, stage);
+		if (r != FS_PUT_OFF) {
+			stage->failed = 0;
+			remove_unpublished(fs, stage);
+		}
 	}
 	pthread_mutex_unlock(&stage->lock);
 	pthread_mutex_unlock(&fs->write_lock);
+	return r;
+}
+
+/* Nobody waits for what comes of it: a program was told of a write that
+ * failed, and a commit that did is noted. */
+static void close_for_writing(struct fs *fs, struct stage *stage)
+{
+	int r;
+
+	do
+		r = close_last_writer(fs, stage);
+	while (append_put_off(fs, r));
+	if (r)
+		publish_left_over(fs, stage->node);
+	if (fs->opt.sync)
+		(void)append_sync(fs); /* a failure poisons the log */
 }
 
 void stage_close(struct fs *fs, struct handle *handle)
@@ -334,9 +368,7 @@ void stage_close(struct fs *fs, struct handle *handle)
 	last = handle->writable && --stage->writers == 0;
 	pthread_mutex_unlock(&fs->lock);
 	if (last)
-		close_last_writer(fs, stage);
-	if (last && fs->opt.sync)
-		(void)append_sync(fs); /* nobody to tell; a failure poisons the log */
+		close_for_writing(fs, stage);
 	stage_put(fs, stage);
 	free(handle);
 }
@@ -352,7 +384,7 @@ int stage_publish_new(struct fs *fs, struct node *node, struct dwal_bytes conten
 	if (content.len)
 		r = stage_write(fs, handle, content.data, content.len, 0, false, &put);
 	if (!r)
-		r = commit(fs, handle->stage);
+		r = stage_publish(fs, handle->stage);
 	if (r) {
 		pthread_mutex_lock(&handle->stage->lock);
 		handle->stage->failed = r; /* so that closing gives it up */
@@ -424,52 +456,4 @@ int stage_publish_as(struct fs *fs, struct node *node, const struct node *replac
 	pthread_mutex_unlock(&stage->lock);
 	stage_put(fs, stage);
 	return r;
-}
-
-/* ------------------------------------------------------------- all of them */
-
-/* Stages that owe a Put, each with a use of its own; NULL-terminated. */
-static struct stage **use_stages(struct fs *fs)
-{
-	struct stage *stage, **list;
-	size_t n = 0;
-
-	pthread_mutex_lock(&fs->lock);
-	DL_COUNT(fs->stages, stage, n);
-	list = calloc(n + 1, sizeof(struct stage *));
-	n = 0;
-	if (list) {
-		DL_FOREACH(fs->stages, stage)
-		{
-			stage->users++;
-			list[n++] = stage;
-		}
-	}
-	pthread_mutex_unlock(&fs->lock);
-	return list;
-}
-
-static int commit_if(struct fs *fs, struct stage *stage, bool all)
-{
-	bool wanted;
-
-	pthread_mutex_lock(&stage->lock);
-	wanted = stage->dirty && !stage->failed && (all || stage->retry);
-	pthread_mutex_unlock(&stage->lock);
-	return wanted ? commit(fs, stage) : 0;
-}
-
-int stage_commit_pending(struct fs *fs, bool all)
-{
-	struct stage **list = use_stages(fs);
-	int first = list ? 0 : ENOMEM;
-
-	for (size_t i = 0; list && list[i]; i++) {
-		int r = commit_if(fs, list[i], all);
-		if (!first)
-			first = r;
-		stage_put(fs, list[i]);
-	}
-	free(list);
-	return first;
 }

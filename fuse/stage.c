@@ -434,11 +434,13 @@ int stage_truncate(struct fs *fs, struct node *node, struct handle *handle, off_
 	r = stage_get(fs, node, false, &stage);
 	if (r)
 		return r;
-	pthread_mutex_lock(&fs->write_lock);
-	pthread_mutex_lock(&stage->lock);
-	r = truncate_by_path(fs, stage, (uint64_t)size);
-	pthread_mutex_unlock(&stage->lock);
-	pthread_mutex_unlock(&fs->write_lock);
+	do {
+		pthread_mutex_lock(&fs->write_lock);
+		pthread_mutex_lock(&stage->lock);
+		r = truncate_by_path(fs, stage, (uint64_t)size);
+		pthread_mutex_unlock(&stage->lock);
+		pthread_mutex_unlock(&fs->write_lock);
+	} while (append_put_off(fs, r));
 	stage_put(fs, stage);
 	return r;
 }

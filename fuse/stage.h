@@ -39,7 +39,8 @@ struct stage {
 	bool fresh;              /* the staging began with nothing of the old content */
 	bool any_close;          /* changed by path: any writer's close publishes */
 	int failed;              /* errno of the write that spoilt a fresh staging */
-	int retry;               /* errno of the commit that is to be tried again */
+	atomic_int retry;        /* errno of the commit that is to be tried again; may be
+				  * read without the lock */
 	uint64_t generation;     /* number of the staging */
 	struct timespec written; /* last write call */
 };
@@ -131,8 +132,15 @@ int publish_attributes(struct fs *fs, struct node *node);
 /* Takes the record of a directory back. Wants fs->write_lock. */
 int publish_dir_gone(struct fs *fs, struct node *dir);
 
+/* stage_commit() with its locks, again and again while it is put off. */
+int stage_publish(struct fs *fs, struct stage *stage);
+
 /* Tries again the commits that failed; with all, publishes every change. 0 or
  * the first errno. */
 int stage_commit_pending(struct fs *fs, bool all);
+
+/* fsync(2) of a directory: publishes the files in it that are empty and not in
+ * the log yet, and tries again the commits that failed. 0 or the first errno. */
+int stage_commit_names(struct fs *fs, const struct node *dir);
 
 #endif

@@ -6,9 +6,9 @@
  * A place is a file in the directory GATES: `open` and other requests, before
  * anything is done for them; `append`, before records are written; `appended`,
  * when the records are written and the key leads to them, and nobody else
- * knows. Whoever comes to a place whose file is there writes its name to the
+ * knows; `sync`, before a segment is synced. Whoever comes to a place whose file is there writes its name to the
  * fifo `events` and waits while the test holds a lock on the file. With a file
- * `full` there is no room for records.
+ * `full` there is no room for records; with `broken` no segment can be synced.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -52,10 +52,10 @@ static void pass(const char *place)
 	close(fd);
 }
 
-static int is_full(void)
+static int is_there(const char *name)
 {
 	const char *directory = getenv("GATES");
-	int fd = directory ? open_in(directory, "full", O_RDONLY) : -1;
+	int fd = directory ? open_in(directory, name, O_RDONLY) : -1;
 
 	return fd >= 0 && close(fd) == 0;
 }
@@ -70,12 +70,24 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t offset)
 	ssize_t (*write_all)(int, const struct iovec *, int, off64_t) = next("pwritev64");
 
 	pass("append");
-	if (is_full()) {
+	if (is_there("full")) {
 		errno = ENOSPC;
 		return -1;
 	}
 	has_appended = 1;
 	return write_all(fd, iov, n, offset);
+}
+
+int fdatasync(int fd)
+{
+	int (*sync)(int) = next("fdatasync");
+
+	pass("sync");
+	if (is_there("broken")) {
+		errno = EIO;
+		return -1;
+	}
+	return sync(fd);
 }
 
 /* The one that ends the change of the index is the first behind the write. */
