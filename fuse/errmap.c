@@ -30,6 +30,7 @@ int errno_of(int code)
 	case DWAL_EPOISONED:
 	case DWAL_EBEHIND:
 	case DWAL_ETARGET:
+	case DWAL_ENOTFILE:
 		return EIO;
 	}
 	return code < 0 && code > -4096 ? -code : EIO;

@@ -5,11 +5,16 @@
  */
 #include "atomic.h"
 
+#include "file.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+#define TEMP_PREFIX ".datawal-"
+#define TEMP_SUFFIX ".tmp"
 
 /* Opens the directory that path is in. *name points into path; a path that
  * cannot be a file's is -EISDIR. The descriptor or -errno. */
@@ -29,19 +34,61 @@ static int open_parent(const struct io *io, const char *path, const char **name)
 	return io_open_dir(io, AT_FDCWD, parent);
 }
 
+/* False when an atomic_sweep() has taken it for left over. Where a file system
+ * cannot lock, nothing is ever taken for that. */
+static bool lock_temp(const struct atomic_file *file)
+{
+	int rc = file->io->flock(file->io, file->fd, LOCK_EX | LOCK_NB);
+
+	return rc != -EWOULDBLOCK &&
+	       file_is_named(file->io, file->dirfd, file->temp, file->fd) != 0;
+}
+
 /* The process id keeps names apart without waiting, O_EXCL makes it sure. */
-static int create_temp(struct atomic_file *file)
+static int create_temp(struct atomic_file *file, mode_t mode)
 {
 	for (unsigned n = 0;; n++) {
-		snprintf(file->temp, sizeof(file->temp), ".datawal-%ld-%u.tmp", (long)getpid(), n);
-		file->fd = io_open(file->io, file->dirfd, file->temp, O_WRONLY | O_CREAT | O_EXCL,
-				   0666);
-		if (file->fd != -EEXIST)
-			return file->fd < 0 ? file->fd : 0;
+		snprintf(file->temp, sizeof(file->temp), TEMP_PREFIX "%ld-%u" TEMP_SUFFIX,
+			 (long)getpid(), n);
+		file->fd = io_open(file->io, file->dirfd, file->temp,
+				   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+		if (file->fd >= 0 && lock_temp(file))
+			return 0;
+		if (file->fd < 0 && file->fd != -EEXIST)
+			return file->fd;
+		(void)io_close(file->io, &file->fd); /* nothing was written */
 	}
 }
 
-int atomic_begin(const struct io *io, const char *path, struct atomic_file *out)
+static void remove_left_over(const struct atomic_file *file, const char *name)
+{
+	const struct io *io = file->io;
+	struct stat st;
+	int fd = file_open(io, file->dirfd, name, O_RDONLY, &st);
+
+	if (fd >= 0 && st.st_uid == geteuid() && io->flock(io, fd, LOCK_EX | LOCK_NB) == 0 &&
+	    file_is_named(io, file->dirfd, name, fd) == 1)
+		(void)io->unlinkat(io, file->dirfd, name, 0); /* the next one tries again */
+	(void)io_close(io, &fd);                              /* only looked at */
+}
+
+static int sweep_one(void *ctx, const char *name)
+{
+	const size_t len = strlen(name), prefix = strlen(TEMP_PREFIX), suffix = strlen(TEMP_SUFFIX);
+
+	if (len > prefix + suffix && strncmp(name, TEMP_PREFIX, prefix) == 0 &&
+	    strcmp(name + len - suffix, TEMP_SUFFIX) == 0)
+		remove_left_over(ctx, name);
+	return 0;
+}
+
+void atomic_sweep(const struct atomic_file *file)
+{
+	/* what cannot be listed is left as it is */
+	(void)file->io->list(file->io, file->dirfd, sweep_one, (void *)(uintptr_t)file);
+}
+
+int atomic_begin(const struct io *io, const char *path, mode_t mode, struct atomic_file *out)
 {
 	struct atomic_file file = {.io = io, .fd = -1};
 	int err;
@@ -49,7 +96,7 @@ int atomic_begin(const struct io *io, const char *path, struct atomic_file *out)
 	file.dirfd = open_parent(io, path, &file.name);
 	if (file.dirfd < 0)
 		return file.dirfd;
-	err = create_temp(&file);
+	err = create_temp(&file, mode);
 	if (err) {
 		(void)io_close(io, &file.dirfd); /* the first error is the one to tell */
 		return err;
@@ -77,15 +124,14 @@ int atomic_commit(struct atomic_file *file, bool replace)
 	int err = io->fsync(io, file->fd);
 
 	if (!err)
-		err = io_close(io, &file->fd);
-	if (!err)
 		err = replace ? io->renameat2(io, file->dirfd, file->temp, file->dirfd, file->name,
 					      0)
 			      : rename_to_new(file);
 	if (err)
 		return err;
 	file->temp[0] = 0;
-	return io->fsync(io, file->dirfd);
+	err = io_close(io, &file->fd); /* not before: open, it is not taken for left over */
+	return err ? err : io->fsync(io, file->dirfd);
 }
 
 void atomic_release(struct atomic_file *file)
@@ -100,7 +146,7 @@ void atomic_release(struct atomic_file *file)
 static int write_whole(const char *path, const void *data, size_t len, bool replace)
 {
 	struct atomic_file file;
-	int err = atomic_begin(&io_system, path, &file);
+	int err = atomic_begin(&io_system, path, 0666, &file);
 
 	if (err)
 		return err;

@@ -17,8 +17,13 @@ struct atomic_file {
 };
 
 /* Creates the temporary file beside path, which must stay as it is until the
- * release. 0 or -errno. */
-int atomic_begin(const struct io *io, const char *path, struct atomic_file *out);
+ * release, with that mode less umask. A flock says that it is in use. 0 or
+ * -errno. */
+int atomic_begin(const struct io *io, const char *path, mode_t mode, struct atomic_file *out);
+
+/* Removes the temporary files beside it that the same user's killed programs
+ * have left. What cannot be removed stays. */
+void atomic_sweep(const struct atomic_file *file);
 
 /* Syncs the content, gives the file its name and syncs the directory.
  * replace: whatever bears that name goes, a symbolic link itself and not what

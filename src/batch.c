@@ -104,6 +104,13 @@ int batch_encode(struct batch *batch, const struct dwal_op *ops, size_t n, uint6
 	return 0;
 }
 
+const unsigned char *batch_end(const struct batch *batch)
+{
+	const struct iovec *last = &batch->iov[batch->iov_count - 1];
+
+	return (const unsigned char *)last->iov_base + last->iov_len;
+}
+
 void batch_trim(struct batch *batch)
 {
 	if (batch->buffer_size > KEEP_BUFFER) {

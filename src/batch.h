@@ -24,6 +24,10 @@ struct batch {
  * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE or -ENOMEM. */
 int batch_encode(struct batch *batch, const struct dwal_op *ops, size_t n, uint64_t txid);
 
+/* Behind the last byte of what is to be written, which ends with a whole
+ * trailer in one piece. */
+const unsigned char *batch_end(const struct batch *batch);
+
 /* Gives back memory that only an unusually large batch needs. */
 void batch_trim(struct batch *batch);
 

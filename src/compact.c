@@ -4,6 +4,7 @@
  * target, and gets its own name once everything in it is durable, so that
  * bearing the name means being complete. Changes nothing in the source.
  */
+#include "file.h"
 #include "kv.h"
 #include "log.h"
 #include "util.h"
@@ -11,8 +12,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #define BATCH_RECORDS 256
+#define NAMES_MOST    1000
 #define BATCH_BYTES   (1u << 20) /* of frames; one larger record is a batch of its own */
 
 /* The directory being built. Held by a flock until it is released: whoever
@@ -24,9 +27,10 @@ struct target {
 	char *temp;        /* the same, with the temporary name */
 	const char *name;  /* the last component of each */
 	const char *temp_name;
-	mode_t mode; /* of the empty directory that is there already, or 0777 */
-	int parent;  /* descriptors; -1 while not open */
-	int dir;     /* the one named temp */
+	bool exists;           /* an empty directory is there already: */
+	struct file_like like; /* what it is like */
+	int parent;            /* descriptors; -1 while not open */
+	int dir;               /* the one named temp */
 };
 
 static int refuse(const struct target *target, const char *why, struct dwal_error *error)
@@ -55,8 +59,10 @@ static int check_empty(struct target *target, const struct stat *st, struct dwal
 	fd = io_open_dir(target->io, AT_FDCWD, target->given);
 	if (fd < 0)
 		return fail(target, fd, error);
+	target->exists = true;
+	target->like = file_like(st, fd);
+	target->like.mode = st->st_mode & 07777;
 	rc = target->io->list(target->io, fd, stop_at_any, NULL);
-	(void)io_close(target->io, &fd); /* only read from */
 	if (rc > 0)
 		return refuse(target, "is not empty", error);
 	return rc ? fail(target, rc, error) : 0;
@@ -105,98 +111,160 @@ static int resolve(struct target *target, const char *source, struct dwal_error 
 		return fail(target, -errno, error);
 	if (is_within(target->path, real_source))
 		return refuse(target, "is the log itself or inside it", error);
-	target->mode = exists ? st.st_mode & 0777 : 0777;
 	return exists ? check_empty(target, &st, error) : 0;
 }
 
 static int open_parent(struct target *target, struct dwal_error *error)
 {
 	char *slash = strrchr(target->path, '/');
-	int err = 0;
 
-	if (asprintf(&target->temp, "%.*s/.%s.dwal-compact", (int)(slash - target->path),
-		     target->path, slash + 1) < 0) {
-		target->temp = NULL;
-		return fail(target, -ENOMEM, error);
-	}
 	target->name = slash + 1;
-	target->temp_name = strrchr(target->temp, '/') + 1;
 	*slash = 0;
 	target->parent = io_open_dir(target->io, AT_FDCWD, *target->path ? target->path : "/");
 	*slash = '/';
-	if (target->parent < 0)
-		err = fail(target, target->parent, error);
-	return err;
+	return target->parent < 0 ? fail(target, target->parent, error) : 0;
+}
+
+/* The n-th name that a compaction to this target may be built under. */
+static int set_temp_name(struct target *target, unsigned n)
+{
+	int dir = (int)(target->name - target->path);
+	char count[16] = "";
+
+	if (n > 1)
+		(void)snprintf(count, sizeof(count), ".%u", n); /* fits */
+	free(target->temp);
+	target->temp_name = NULL;
+	if (asprintf(&target->temp, "%.*s.%s.dwal-compact%s", dir, target->path, target->name,
+		     count) < 0) {
+		target->temp = NULL;
+		return -ENOMEM;
+	}
+	target->temp_name = target->temp + dir;
+	return 0;
 }
 
 /* Only what a compaction makes: nobody else's file is removed. */
+static int is_made_by_one(void *ctx, const char *name)
+{
+	uint32_t id;
+
+	return strcmp(name, ".lock") == 0 || segment_parse_name(name, &id) ? 0 : -ENOTEMPTY;
+}
+
 static int remove_one(void *ctx, const char *name)
 {
 	struct target *target = ctx;
-	uint32_t id;
 
-	if (strcmp(name, ".lock") != 0 && !segment_parse_name(name, &id))
-		return -ENOTEMPTY;
 	return target->io->unlinkat(target->io, target->dir, name, 0);
 }
 
-/* Opens and locks the temporary directory. 1 when it was given another name,
- * or removed, before we had it. */
-static int open_temp(struct target *target)
+/* What stays is removed by the next compaction to this target. */
+static int remove_temp(struct target *target)
 {
 	const struct io *io = target->io;
-	struct stat opened, named;
+	int err = io->list(io, target->dir, is_made_by_one, NULL);
+
+	if (!err)
+		err = io->list(io, target->dir, remove_one, target);
+	return err ? err : io->unlinkat(io, target->parent, target->temp_name, AT_REMOVEDIR);
+}
+
+enum { AGAIN = 1, TAKEN = 2 };
+
+/* Opens and locks what bears the temporary name. 0; AGAIN when the name leads
+ * elsewhere meanwhile; TAKEN when it is not ours; -EWOULDBLOCK when a
+ * compaction of ours works on it; -errno. */
+static int open_temp(struct target *target, bool *locked)
+{
+	const struct io *io = target->io;
+	struct stat st;
 	int err;
 
 	target->dir = io_open(io, target->parent, target->temp_name,
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (target->dir < 0)
-		return target->dir == -ENOENT ? 1 : target->dir;
-	err = io->flock(io, target->dir, LOCK_EX | LOCK_NB);
+		return target->dir == -ENOENT ? AGAIN : target->dir;
+	err = io->fstat(io, target->dir, &st);
+	if (!err && st.st_uid != geteuid() && !(target->exists && st.st_uid == target->like.uid))
+		return TAKEN;
 	if (!err)
-		err = io->fstat(io, target->dir, &opened);
+		err = io->flock(io, target->dir, LOCK_EX | LOCK_NB);
+	*locked = !err;
+	if (err == -EWOULDBLOCK)
+		return err;
+	err = file_is_named(io, target->parent, target->temp_name, target->dir);
+	return err < 0 ? err : err ? 0 : AGAIN;
+}
+
+/* It was made just now: it must be empty, and it becomes like the target. */
+static int take_new(struct target *target)
+{
+	bool locked;
+	int err = open_temp(target, &locked);
+
+	if (err == -EWOULDBLOCK)
+		return AGAIN; /* taken for left over */
 	if (!err)
-		err = io->fstatat(io, target->parent, target->temp_name, &named,
-				  AT_SYMLINK_NOFOLLOW);
-	if (!err && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev)
-		return 0;
-	(void)io_close(io, &target->dir); /* nothing was written to it */
-	return err == -ENOENT || !err ? 1 : err;
+		err = target->io->list(target->io, target->dir, stop_at_any, NULL);
+	if (err == 1) /* not empty, or led elsewhere: it is somebody else's */
+		return TAKEN;
+	if (!err && target->exists)
+		err = file_make_like(target->io, target->dir, &target->like);
+	if (err < 0) /* what cannot be removed is found by the next compaction */
+		(void)target->io->unlinkat(target->io, target->parent, target->temp_name,
+					   AT_REMOVEDIR);
+	return err;
+}
+
+/* It was there: a compaction of ours that was killed has left it, or it stays. */
+static int remove_left_over(struct target *target)
+{
+	bool locked;
+	int err = open_temp(target, &locked);
+
+	if (err == -ENOTDIR || err == -ELOOP || err == -EACCES || err == -EPERM)
+		return TAKEN;
+	if (err)
+		return err;
+	if (!locked) /* it may be in use: that cannot be told */
+		return TAKEN;
+	err = remove_temp(target);
+	return err && err != -ENOENT ? TAKEN : AGAIN;
 }
 
 static int try_hold(struct target *target)
 {
 	const struct io *io = target->io;
-	int made = io->mkdirat(io, target->parent, target->temp_name, target->mode);
-	int err;
+	int err = io->mkdirat(io, target->parent, target->temp_name, 0700);
 
-	if (made && made != -EEXIST)
-		return made;
-	err = open_temp(target);
-	if (err < 0 && !made) /* what cannot be removed is found by the next compaction */
-		(void)io->unlinkat(io, target->parent, target->temp_name, AT_REMOVEDIR);
+	if (err && err != -EEXIST)
+		return err;
+	err = err ? remove_left_over(target) : take_new(target);
+	if (err)
+		(void)io_close(io, &target->dir); /* nothing was written to it */
 	return err;
 }
 
-/* Makes the temporary directory, or takes over and empties what a crash left
- * of one. */
+/* Makes the temporary directory, under a name that nobody else has. */
 static int hold(struct target *target, struct dwal_error *error)
 {
-	int err;
+	int err = TAKEN;
 
-	do
-		err = try_hold(target);
-	while (err == 1);
+	for (unsigned n = 1; err == TAKEN && n < NAMES_MOST; n++) {
+		err = set_temp_name(target, n);
+		while (!err || err == AGAIN) {
+			err = try_hold(target);
+			if (!err)
+				return 0;
+		}
+	}
+	target->temp_name = NULL; /* not ours */
 	if (err == -EWOULDBLOCK)
 		return error_set(error, DWAL_ELOCKED,
 				 "%s: another process is compacting to it; wait for its end",
 				 target->given);
-	if (!err)
-		err = target->io->list(target->io, target->dir, remove_one, target);
-	if (err == -ENOTEMPTY)
-		return error_set(error, err, "%s: not made by a compaction, but in its way",
-				 target->temp);
-	return err ? fail(target, err, error) : 0;
+	return fail(target, err == TAKEN ? -EEXIST : err, error);
 }
 
 struct batch {
@@ -272,11 +340,13 @@ static int build(dwal_kv *kv, struct target *target, struct dwal_compact_stats *
 {
 	const struct dwal_options options = {.io = target->io};
 	cleanup_free struct batch *batch = calloc(1, sizeof(*batch));
-	int err, closed;
+	int err, closed, dirfd = io_dup(target->dir);
 
-	if (!batch)
-		return fail(target, -ENOMEM, error);
-	err = dwal_log_open(target->temp, &options, &batch->log, error);
+	if (!batch || dirfd < 0) {
+		(void)io_close(target->io, &dirfd); /* nothing was done with it */
+		return fail(target, batch ? dirfd : -ENOMEM, error);
+	}
+	err = log_open_at(dirfd, target->temp, &options, &batch->log, error);
 	if (err)
 		return err;
 	err = copy_live(kv, target, batch, error);
@@ -309,12 +379,11 @@ static void release(struct target *target)
 {
 	const struct io *io = target->io;
 
-	/* what cannot be removed is removed by the next compaction to this target */
-	if (target->dir >= 0 && target->temp_name &&
-	    io->list(io, target->dir, remove_one, target) == 0)
-		(void)io->unlinkat(io, target->parent, target->temp_name, AT_REMOVEDIR);
+	if (target->dir >= 0 && target->temp_name)
+		(void)remove_temp(target);
 	(void)io_close(io, &target->dir);
 	(void)io_close(io, &target->parent); /* both synced, or of no more interest */
+	file_like_release(io, &target->like);
 	free(target->path);
 	free(target->temp);
 }
@@ -322,7 +391,8 @@ static void release(struct target *target)
 int dwal_kv_compact_to(dwal_kv *kv, const char *path, struct dwal_compact_stats *stats,
 		       struct dwal_error *error)
 {
-	struct target target = {.io = kv_io(kv), .given = path, .parent = -1, .dir = -1};
+	struct target target = {
+		.io = kv_io(kv), .given = path, .like.fd = -1, .parent = -1, .dir = -1};
 	struct dwal_compact_stats done;
 	int err = resolve(&target, kv_dir(kv), error);
 

@@ -42,6 +42,8 @@ const char *dwal_strerror(int code)
 		return "the segments kept changing while they were opened";
 	case DWAL_EUNSYNCED:
 		return "the full segment must be synced before the next one begins";
+	case DWAL_ENOTFILE:
+		return "not a regular file";
 	}
 	if (code < 0 && code >= -4095)
 		return strerror(-code);

@@ -5,6 +5,7 @@
  */
 #include "atomic.h"
 #include "base64.h"
+#include "file.h"
 #include "kv.h"
 #include "util.h"
 
@@ -114,16 +115,46 @@ int dwal_kv_export_jsonl_fd(dwal_kv *kv, int fd, struct dwal_error *error)
 	return export_to(kv, fd, "the descriptor", error);
 }
 
+/* A file that is replaced stays as readable as it was. A new one is as readable
+ * as the log. */
+static int find_like(dwal_kv *kv, const struct atomic_file *file, struct file_like *out)
+{
+	const struct io *io = file->io;
+	struct stat st;
+	int fd = file_open(io, file->dirfd, file->name, O_RDONLY, &st);
+
+	if (fd < 0 &&
+	    (fd == -ENOENT || io->fstatat(io, file->dirfd, file->name, &st, AT_SYMLINK_NOFOLLOW) ||
+	     !S_ISREG(st.st_mode)))
+		return kv_like(kv, out);
+	*out = file_like(&st, fd < 0 ? -1 : fd);
+	out->mode = st.st_mode & 0777;
+	return 0;
+}
+
+static int commit(dwal_kv *kv, struct atomic_file *file)
+{
+	struct file_like like;
+	int err = find_like(kv, file, &like);
+
+	if (err)
+		return err;
+	err = file_make_like(file->io, file->fd, &like);
+	file_like_release(file->io, &like);
+	return err ? err : atomic_commit(file, true);
+}
+
 int dwal_kv_export_jsonl(dwal_kv *kv, const char *path, struct dwal_error *error)
 {
 	struct atomic_file file;
-	int err = atomic_begin(kv_io(kv), path, &file);
+	int err = atomic_begin(kv_io(kv), path, 0600, &file);
 
 	if (err)
 		return output_failed(err, path, error);
+	atomic_sweep(&file);
 	err = export_to(kv, file.fd, path, error);
 	if (!err) {
-		err = atomic_commit(&file, true);
+		err = commit(kv, &file);
 		if (err)
 			(void)output_failed(err, path, error);
 	}

@@ -8,8 +8,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* A program without standard descriptors would get one of ours for them, and
@@ -138,6 +140,40 @@ static int sys_list(const struct io *io, int dirfd, io_name_fn each, void *ctx)
 	return rc;
 }
 
+static int sys_fchown(const struct io *io, int fd, uid_t uid, gid_t gid)
+{
+	return fchown(fd, uid, gid) ? -errno : 0;
+}
+
+static int sys_fchmod(const struct io *io, int fd, mode_t mode)
+{
+	return fchmod(fd, mode) ? -errno : 0;
+}
+
+static int copy_xattr(const char *name, int from, int to)
+{
+	cleanup_free void *value = malloc(XATTR_SIZE_MAX);
+	ssize_t size;
+	int rc;
+
+	if (!value)
+		return -ENOMEM;
+	size = fgetxattr(from, name, value, XATTR_SIZE_MAX);
+	if (size < 0 && errno != ENODATA)
+		return -errno;
+	rc = size < 0 ? fremovexattr(to, name) : fsetxattr(to, name, value, (size_t)size, 0);
+	return rc && !(size < 0 && errno == ENODATA) ? -errno : 0;
+}
+
+static int sys_copy_acl(const struct io *io, int from, int to)
+{
+	int rc = copy_xattr("system.posix_acl_access", from, to);
+
+	if (!rc)
+		rc = copy_xattr("system.posix_acl_default", from, to);
+	return rc == -EOPNOTSUPP ? 0 : rc;
+}
+
 const struct io io_system = {
 	.open = sys_open,
 	.close = sys_close,
@@ -155,6 +191,9 @@ const struct io io_system = {
 	.renameat2 = sys_renameat2,
 	.flock = sys_flock,
 	.list = sys_list,
+	.fchown = sys_fchown,
+	.fchmod = sys_fchmod,
+	.copy_acl = sys_copy_acl,
 };
 
 int io_open(const struct io *io, int dirfd, const char *name, int flags, mode_t mode)
@@ -170,6 +209,13 @@ int io_open(const struct io *io, int dirfd, const char *name, int flags, mode_t 
 int io_open_dir(const struct io *io, int dirfd, const char *name)
 {
 	return io_open(io, dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+}
+
+int io_dup(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	return copy < 0 ? -errno : copy;
 }
 
 int io_close(const struct io *io, int *fd)
@@ -287,7 +333,7 @@ int io_rename_noreplace(const struct io *io, int dirfd, const char *from, const 
 	return io->renameat2(io, dirfd, from, dirfd, to, 0);
 }
 
-int io_make_dirs(const struct io *io, const char *path)
+int io_make_dirs(const struct io *io, const char *path, mode_t mode)
 {
 	cleanup_free char *parent = NULL;
 	struct stat st;
@@ -300,10 +346,10 @@ int io_make_dirs(const struct io *io, const char *path)
 	parent = path_parent(path);
 	if (!parent)
 		return -ENOMEM;
-	rc = io_make_dirs(io, parent);
+	rc = io_make_dirs(io, parent, 0777);
 	if (rc)
 		return rc;
-	rc = io->mkdirat(io, AT_FDCWD, path, 0777);
+	rc = io->mkdirat(io, AT_FDCWD, path, mode);
 	if (rc && rc != -EEXIST)
 		return rc;
 	return io_sync_dir(io, AT_FDCWD, parent);

@@ -43,6 +43,11 @@ struct io {
 			 const char *to, unsigned int flags);
 	int (*flock)(const struct io *io, int fd, int operation);
 	int (*list)(const struct io *io, int dirfd, io_name_fn each, void *ctx);
+	int (*fchown)(const struct io *io, int fd, uid_t uid, gid_t gid);
+	int (*fchmod)(const struct io *io, int fd, mode_t mode);
+	/* The access lists of one to the other, also when it has none. 0 where
+	 * the file system knows no such lists. */
+	int (*copy_acl)(const struct io *io, int from, int to);
 };
 
 extern const struct io io_system;
@@ -50,6 +55,9 @@ extern const struct io io_system;
 /* Always adds O_CLOEXEC. The descriptor, or -errno. */
 int io_open(const struct io *io, int dirfd, const char *name, int flags, mode_t mode);
 int io_open_dir(const struct io *io, int dirfd, const char *name);
+
+/* Another descriptor of the same open file, with its locks. */
+int io_dup(int fd);
 
 /* Closes *fd unless it is negative, and makes it -1. */
 int io_close(const struct io *io, int *fd);
@@ -73,9 +81,9 @@ int io_sync_dir(const struct io *io, int dirfd, const char *name);
  * holds what keeps others from making that name. */
 int io_rename_noreplace(const struct io *io, int dirfd, const char *from, const char *to);
 
-/* Makes a directory and its missing parents, each synced into its own
- * parent. 0 also when it is there already. */
-int io_make_dirs(const struct io *io, const char *path);
+/* Makes a directory of that mode, and its missing parents (0777 less umask),
+ * each synced into its own parent. 0 also when it is there already. */
+int io_make_dirs(const struct io *io, const char *path, mode_t mode);
 
 /* Copies n bytes from one file, from offset on, to the start of another.
  * -EIO when the source is shorter. */

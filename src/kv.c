@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 struct fold {
 	struct keydir_loader loader;
@@ -318,6 +319,11 @@ int dwal_kv_sync(dwal_kv *kv)
 	return kv->log ? dwal_log_sync(kv->log) : DWAL_EREADONLY;
 }
 
+int dwal_kv_check(dwal_kv *kv)
+{
+	return kv->log ? dwal_log_check(kv->log) : DWAL_EREADONLY;
+}
+
 int dwal_kv_rotate(dwal_kv *kv)
 {
 	return kv->log ? dwal_log_rotate(kv->log) : DWAL_EREADONLY;
@@ -361,6 +367,26 @@ struct segment *kv_segment(dwal_kv *kv, uint32_t id)
 int kv_view(dwal_kv *kv, struct segment_view **out, size_t *n)
 {
 	return kv->log ? log_view(kv->log, out, n) : reader_view(kv->reader, out, n);
+}
+
+int kv_like(dwal_kv *kv, struct file_like *out)
+{
+	struct segment_view *views;
+	size_t n;
+	int err = kv_view(kv, &views, &n), fd = -1;
+
+	if (err)
+		return err;
+	*out = (struct file_like){.uid = geteuid(), .gid = getegid(), .mode = 0600, .fd = -1};
+	if (n) {
+		err = segment_dup(views[n - 1].segment, &fd);
+		if (!err)
+			err = file_like_fd(kv_io(kv), fd, out);
+		if (err)
+			(void)io_close(kv_io(kv), &fd); /* only looked at */
+	}
+	segment_views_free(views, n);
+	return err;
 }
 
 struct dwal_place kv_place(const struct keydir_value *value, size_t key_len)

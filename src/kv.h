@@ -31,6 +31,11 @@ const struct io *kv_io(const dwal_kv *kv);
 struct segment *kv_segment(dwal_kv *kv, uint32_t id);
 int kv_view(dwal_kv *kv, struct segment_view **out, size_t *n);
 
+/* What a file made from the store's content is to be like: the newest segment,
+ * or for a store without one nobody but the user. To be given back with
+ * file_like_release(). */
+int kv_like(dwal_kv *kv, struct file_like *out);
+
 /* The live Put of a key and a reference to the segment it stands in. 0 or
  * DWAL_ABSENT. */
 int kv_find(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *value,

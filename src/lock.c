@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The writer's lock: an exclusive flock on .lock, held by a descriptor. The
- * file's existence means nothing. Must not know what the lock protects.
+ * The writer's lock: an exclusive flock on .lock, then one on the directory,
+ * so that removing .lock lets nobody in. Held by descriptors; the file's
+ * existence means nothing. Must not know what the lock protects.
  */
 #include "lock.h"
 #include "util.h"
@@ -13,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_MS 10
+#define POLL_MS      10
+#define DIRECTORY_MS 1000 /* programs that tidy up lock directories for a moment */
 
 /* The pid that holds a flock on this file, by /proc/locks; 0 if that does not
  * tell. */
@@ -95,60 +97,99 @@ static int flock_until(const struct io *io, int fd, uint64_t deadline_ms)
 	}
 }
 
-static int open_file(const struct io *io, int dirfd, struct lock *out)
+static int open_file(const struct io *io, int dirfd, const struct file_like *like, struct lock *out)
 {
-	const int flags = O_RDWR | O_CREAT | O_NOFOLLOW;
+	struct stat st;
 
-	out->created = true;
-	out->fd = io_open(io, dirfd, LOCK_NAME, flags | O_EXCL, 0666);
-	if (out->fd == -EEXIST) {
+	do {
 		out->created = false;
-		out->fd = io_open(io, dirfd, LOCK_NAME, flags, 0666);
-	}
+		out->fd = file_open(io, dirfd, LOCK_NAME, O_RDWR, &st);
+		if (out->fd != -ENOENT)
+			break;
+		out->created = true;
+		out->fd = file_create(io, dirfd, LOCK_NAME, O_RDWR, like);
+	} while (out->fd == -EEXIST);
 	return out->fd < 0 ? out->fd : 0;
 }
 
-/* A refused open may have removed the file between our open and our flock:
- * then this is a lock on nothing. */
+/* A refused open, or whoever tidies up, may have removed the file between our
+ * open and our flock: then this is a lock on nothing. */
 static bool is_current(const struct io *io, int dirfd, int fd)
 {
-	struct stat ours, named;
-	int rc = io->fstatat(io, dirfd, LOCK_NAME, &named, AT_SYMLINK_NOFOLLOW);
-
-	if (!rc)
-		rc = io->fstat(io, fd, &ours);
-	if (rc) /* without an answer it is taken as good: trying again would not help */
-		return rc != -ENOENT;
-	return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+	/* without an answer it is taken as good: trying again would not help */
+	return file_is_named(io, dirfd, LOCK_NAME, fd) != 0;
 }
 
-int lock_acquire(const struct io *io, int dirfd, const char *dir, uint32_t wait_ms,
-		 struct lock *out, struct dwal_error *error)
+/* Opens and locks the file. On failure *out is closed, but for -EWOULDBLOCK:
+ * it then leads to the holder. */
+static int lock_file(const struct io *io, int dirfd, const struct file_like *like,
+		     uint64_t deadline_ms, struct lock *out)
 {
-	uint64_t deadline_ms = now_ms() + wait_ms;
-	struct lock lock;
 	int rc;
 
 	for (;;) {
-		rc = open_file(io, dirfd, &lock);
+		rc = open_file(io, dirfd, like, out);
 		if (rc)
-			return error_set(error, rc, "%s: cannot open " LOCK_NAME ": %s", dir,
-					 dwal_strerror(rc));
-		rc = flock_until(io, lock.fd, deadline_ms);
+			return rc;
+		rc = flock_until(io, out->fd, deadline_ms);
+		if (rc == -EWOULDBLOCK || (!rc && is_current(io, dirfd, out->fd)))
+			return rc;
+		(void)io_close(io, &out->fd); /* nothing was written */
 		if (rc)
-			break;
-		if (is_current(io, dirfd, lock.fd)) {
+			return rc;
+	}
+}
+
+/* 0 also where the file system has no locks on directories. */
+static int lock_directory(const struct io *io, int dirfd, uint64_t deadline_ms, struct lock *lock)
+{
+	int rc = flock_until(io, dirfd, deadline_ms);
+
+	lock->directory = !rc;
+	return rc == -EWOULDBLOCK ? rc : 0;
+}
+
+int lock_acquire(const struct io *io, int dirfd, const char *dir, uint32_t wait_ms,
+		 const struct file_like *like, struct lock *out, struct dwal_error *error)
+{
+	uint64_t now = now_ms();
+	struct lock lock;
+	int rc = lock_file(io, dirfd, like, now + wait_ms, &lock);
+
+	if (!rc) {
+		rc = lock_directory(io, dirfd,
+				    now + (wait_ms > DIRECTORY_MS ? wait_ms : DIRECTORY_MS), &lock);
+		if (!rc) {
 			*out = lock;
 			return 0;
 		}
-		(void)io_close(io, &lock.fd); /* nothing was written */
-	}
-	if (rc == -EWOULDBLOCK)
+		rc = refuse(io, dirfd, dir, error);
+		lock_remove_trace(io, dirfd, &lock);
+	} else if (rc == -EWOULDBLOCK) {
 		rc = refuse(io, lock.fd, dir, error);
-	else
-		error_set(error, rc, "%s: cannot lock " LOCK_NAME ": %s", dir, dwal_strerror(rc));
+	} else {
+		(void)error_set(error, rc, "%s/" LOCK_NAME ": cannot be locked: %s", dir,
+				dwal_strerror(rc));
+	}
 	(void)io_close(io, &lock.fd); /* nothing was written */
 	return rc;
+}
+
+int lock_renew(const struct io *io, int dirfd, const struct file_like *like, struct lock *lock)
+{
+	struct lock fresh = *lock;
+	int rc = file_is_named(io, dirfd, LOCK_NAME, lock->fd);
+
+	if (rc)
+		return rc > 0 ? 0 : rc;
+	rc = lock_file(io, dirfd, like, 0, &fresh);
+	if (rc) {
+		(void)io_close(io, &fresh.fd); /* nothing was written */
+		return rc == -EWOULDBLOCK ? DWAL_ELOCKED : rc;
+	}
+	(void)io_close(io, &lock->fd); /* a file without a name, or not ours */
+	*lock = fresh;
+	return 0;
 }
 
 void lock_remove_trace(const struct io *io, int dirfd, const struct lock *lock)

@@ -6,20 +6,29 @@
 #define DWAL_LOCK_H
 
 #include "datawal.h"
+#include "file.h"
 #include "io.h"
 
 #define LOCK_NAME ".lock"
 
 struct lock {
-	int fd;
-	bool created; /* by this lock_acquire(): there was no such file */
+	int fd;         /* of the lock's file */
+	bool created;   /* by this lock_acquire(): there was no such file */
+	bool directory; /* is locked as well: the file system can do that */
 };
 
-/* Takes the lock of the directory, waiting up to wait_ms for another holder.
- * 0, DWAL_ELOCKED (the message names the holder where the system tells), or
- * -errno. dir is for messages. */
+/* Takes the lock of the directory, waiting up to wait_ms for another holder:
+ * the file's, and the one of the directory itself at dirfd, which lasts until
+ * that and all copies of it are closed. A file that must be made is like that.
+ * 0, DWAL_ELOCKED (the message names the holder where the system tells),
+ * DWAL_ENOTFILE or -errno. dir is for messages. */
 int lock_acquire(const struct io *io, int dirfd, const char *dir, uint32_t wait_ms,
-		 struct lock *out, struct dwal_error *error);
+		 const struct file_like *like, struct lock *out, struct dwal_error *error);
+
+/* Makes and locks the file again, if its name is gone or leads to another one.
+ * Not waiting. 0; DWAL_ELOCKED, -errno: it is not ours, and no other writer is
+ * kept out unless the directory is locked. */
+int lock_renew(const struct io *io, int dirfd, const struct file_like *like, struct lock *lock);
 
 /* Removes the lock's file again if this holder made it, for an open that is
  * refused and shall leave no trace. The lock itself is still held. */

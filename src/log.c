@@ -32,6 +32,8 @@ int log_reserve_segment(dwal_log *log)
 
 void log_add_segment(dwal_log *log, struct segment *segment)
 {
+	if (!segment->is_sealed)
+		segment_keep_open(segment, &log->pool);
 	log->segments[log->count++] = segment;
 }
 
@@ -75,12 +77,16 @@ static void end_sync(dwal_log *log, uint64_t goal, const char *what, uint32_t se
 static int lead_sync(dwal_log *log)
 {
 	struct segment *active = segment_ref(log_active(log));
-	uint64_t goal = log->appended;
+	uint64_t goal = log->appended, end = active->end;
 	int rc;
 
 	log->syncing = true;
+	(void)segment_enter(active); /* cannot fail: it is open, and stays so until leave */
 	pthread_mutex_unlock(&log->state_lock);
 	rc = log->io->fdatasync(log->io, active->fd);
+	if (!rc)
+		rc = log_check(log, active, end);
+	segment_leave(active);
 	pthread_mutex_lock(&log->state_lock);
 	end_sync(log, goal, "syncing", active->id, rc);
 	(void)segment_unref(active); /* the log still holds it */
@@ -109,18 +115,58 @@ int dwal_log_sync(dwal_log *log)
 	return rc;
 }
 
+static void poison_unlocked(dwal_log *log, const char *what, uint32_t segment, int rc)
+{
+	pthread_mutex_lock(&log->state_lock);
+	poison(log, what, segment, rc);
+	pthread_mutex_unlock(&log->state_lock);
+}
+
+int dwal_log_check(dwal_log *log)
+{
+	struct segment *active;
+	uint64_t end;
+	int rc;
+
+	pthread_mutex_lock(&log->state_lock);
+	begin_sync(log);
+	active = segment_ref(log_active(log));
+	end = active->end;
+	(void)segment_enter(active); /* cannot fail, as in lead_sync() */
+	rc = atomic_load(&log->refusal);
+	pthread_mutex_unlock(&log->state_lock);
+	if (!rc)
+		rc = log_check(log, active, end);
+	segment_leave(active);
+	pthread_mutex_lock(&log->state_lock);
+	end_sync(log, 0, "checking", active->id, rc);
+	(void)segment_unref(active); /* the log still holds it */
+	pthread_mutex_unlock(&log->state_lock);
+	return rc;
+}
+
 static int create_next(dwal_log *log, uint32_t id, struct segment **out)
 {
+	struct file_like like;
 	struct segment *next;
-	int rc = segment_create(log->io, log->dirfd, id, &next);
+	int rc = file_like_fd(log->io, log_active(log)->fd, &like);
 
+	pthread_mutex_lock(&log->state_lock);
+	log->highest_made = id; /* before others can see it */
+	pthread_mutex_unlock(&log->state_lock);
+	if (!rc)
+		do
+			rc = segment_create(log->io, log->dirfd, id, &like, &next);
+		while (segment_pool_spare(&log->pool, rc));
+	if (rc == -EEXIST || rc == -ENOENT) { /* made by somebody, or the directory is gone */
+		poison_unlocked(log, "creating it", id, rc);
+		return DWAL_EPOISONED;
+	}
 	if (rc)
 		return rc;
 	rc = log->io->fsync(log->io, log->dirfd);
 	if (rc) {
-		pthread_mutex_lock(&log->state_lock);
-		poison(log, "syncing the directory after creating it", id, rc);
-		pthread_mutex_unlock(&log->state_lock);
+		poison_unlocked(log, "syncing the directory after creating it", id, rc);
 		(void)segment_unref(next); /* the sync has said it */
 		return rc;
 	}
@@ -148,8 +194,8 @@ static int finish_active(dwal_log *log)
 /* Under append_lock. DWAL_EUNSYNCED: after a sync, to be tried again. */
 static int rotate(dwal_log *log)
 {
-	uint32_t id = log_active(log)->id;
-	struct segment *next;
+	struct segment *last = log_active(log), *next;
+	uint32_t id = last->id;
 	int rc = atomic_load(&log->refusal);
 
 	if (rc)
@@ -169,6 +215,7 @@ static int rotate(dwal_log *log)
 	pthread_mutex_lock(&log->state_lock);
 	log_add_segment(log, next);
 	pthread_mutex_unlock(&log->state_lock);
+	segment_seal(last);
 	return 0;
 }
 
@@ -198,6 +245,7 @@ static void cut_back(dwal_log *log, struct segment *active)
 	if (!rc)
 		rc = log->io->fdatasync(log->io, active->fd);
 	pthread_mutex_lock(&log->state_lock);
+	log_end_append(log, NULL);
 	end_sync(log, log->appended, what, active->id, rc);
 	pthread_mutex_unlock(&log->state_lock);
 }
@@ -229,6 +277,7 @@ static void tell_places(const struct segment *segment, uint64_t txid, const stru
 /* Under append_lock. */
 static int append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwal_place *places)
 {
+	unsigned char last_bytes[DWAL_TRAILER_SIZE];
 	struct segment *active;
 	int rc = atomic_load(&log->refusal);
 
@@ -243,6 +292,8 @@ static int append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwa
 		return rc;
 
 	active = log_active(log);
+	log_begin_append(log);
+	memcpy(last_bytes, batch_end(&log->batch) - sizeof(last_bytes), sizeof(last_bytes));
 	rc = io_pwritev_full(log->io, active->fd, log->batch.iov, log->batch.iov_count,
 			     active->end);
 	if (rc) {
@@ -256,6 +307,7 @@ static int append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwa
 	active->end += log->batch.bytes;
 	active->records += n;
 	log->appended += log->batch.bytes;
+	log_end_append(log, last_bytes);
 	pthread_mutex_unlock(&log->state_lock);
 	return 0;
 }
@@ -381,6 +433,7 @@ int dwal_log_close(dwal_log *log)
 		first = first ? first : rc;
 	}
 	free(log->segments);
+	segment_pool_release(&log->pool);
 	rc = io_close(log->io, &log->dirfd);
 	first = first ? first : rc;
 	rc = lock_release(log->io, &log->lock); /* last: the next writer may start now */

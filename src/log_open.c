@@ -30,6 +30,7 @@ static dwal_log *new_log(const char *dir, const struct dwal_options *options)
 	}
 	log->io = options->io ? options->io : &io_system;
 	log->dirfd = log->lock.fd = -1;
+	segment_pool_init(&log->pool, log->io, -1);
 	log->segment_size = options->segment_size;
 	log->sync_apart = options->sync_apart;
 	pthread_mutex_init(&log->append_lock, NULL);
@@ -38,34 +39,45 @@ static dwal_log *new_log(const char *dir, const struct dwal_options *options)
 	return log;
 }
 
-/* Without must_exist it is made; with it, one that holds no log is left
- * without even a lock file. */
+/* Without must_exist it is made. */
 static int open_directory(dwal_log *log, bool must_exist, struct dwal_error *error)
 {
-	uint32_t *ids;
-	size_t n;
-	int rc = 0;
+	int rc = must_exist ? 0 : io_make_dirs(log->io, log->dir, 0700);
 
-	if (!must_exist)
-		rc = io_make_dirs(log->io, log->dir);
 	if (rc)
 		return explain(log, rc, "cannot create the directory", error);
 	log->dirfd = io_open_dir(log->io, AT_FDCWD, log->dir);
-	if (log->dirfd < 0)
-		return explain(log, log->dirfd, "cannot open the directory", error);
-	if (!must_exist)
-		return 0;
-	rc = segment_list(log->io, log->dirfd, &ids, &n);
+	return log->dirfd < 0 ? explain(log, log->dirfd, "cannot open the directory", error) : 0;
+}
+
+/* With must_exist a directory that holds no log is left without even a lock
+ * file. */
+static int lock_directory(dwal_log *log, const struct dwal_options *options,
+			  struct dwal_error *error)
+{
+	cleanup_free uint32_t *ids = NULL;
+	struct file_like like;
+	size_t n;
+	int rc = segment_list(log->io, log->dirfd, log->dir, &ids, &n, error);
+
 	if (rc)
-		return explain(log, rc, "cannot list the directory", error);
-	free(ids);
-	return n ? 0 : error_set(error, -ENOENT, "%s: not a log: no segment there", log->dir);
+		return rc;
+	if (!n && options->must_exist)
+		return error_set(error, -ENOENT, "%s: not a log: no segment there", log->dir);
+	rc = segment_like(log->io, log->dirfd, ids, n, &like);
+	if (rc)
+		return explain(log, rc, "cannot look at the newest segment", error);
+	rc = lock_acquire(log->io, log->dirfd, log->dir, options->lock_wait_ms, &like, &log->lock,
+			  error);
+	file_like_release(log->io, &like);
+	return rc;
 }
 
 /* The first segment of a new log. The writer that made the directory may have
  * died before its name was durable, so the parent is synced here as well. */
 static int create_first(dwal_log *log)
 {
+	struct file_like like;
 	struct segment *first;
 	int rc = io_sync_dir(log->io, log->dirfd, "..");
 
@@ -73,24 +85,30 @@ static int create_first(dwal_log *log)
 		return rc;
 	rc = log_reserve_segment(log);
 	if (!rc)
-		rc = segment_create(log->io, log->dirfd, 1, &first);
+		rc = segment_like(log->io, log->dirfd, NULL, 0, &like);
+	if (!rc)
+		rc = segment_create(log->io, log->dirfd, 1, &like, &first);
 	if (rc)
 		return rc;
 	log_add_segment(log, first);
 	return log->io->fsync(log->io, log->dirfd);
 }
 
-static int open_segments(dwal_log *log, const uint32_t *ids, size_t n)
+static int open_segments(dwal_log *log, const uint32_t *ids, size_t n, struct dwal_error *error)
 {
 	for (size_t i = 0; i < n; i++) {
+		bool last = i + 1 == n;
 		struct segment *segment;
-		int flags = i + 1 < n ? O_RDONLY : O_RDWR;
 		int rc = log_reserve_segment(log);
 
-		if (!rc)
-			rc = segment_open(log->io, log->dirfd, ids[i], flags, &segment);
+		if (!rc && last)
+			rc = segment_open(log->io, log->dirfd, ids[i], O_RDWR, &segment);
+		else if (!rc)
+			rc = segment_find_sealed(&log->pool, ids[i], &segment);
+		if (rc == DWAL_ENOTFILE)
+			return segment_not_a_file(log->dir, ids[i], error);
 		if (rc)
-			return rc;
+			return explain(log, rc, "cannot open the segments", error);
 		log_add_segment(log, segment);
 	}
 	return 0;
@@ -100,15 +118,15 @@ static int find_segments(dwal_log *log, bool must_exist, struct dwal_error *erro
 {
 	cleanup_free uint32_t *ids = NULL;
 	size_t n;
-	int rc = segment_list(log->io, log->dirfd, &ids, &n);
+	int rc = segment_list(log->io, log->dirfd, log->dir, &ids, &n, error);
 
 	if (rc)
-		return explain(log, rc, "cannot list the directory", error);
+		return rc;
 	if (n)
-		rc = open_segments(log, ids, n);
-	else
-		rc = must_exist ? -ENOENT : create_first(log);
-	return rc ? explain(log, rc, "cannot open the segments", error) : 0;
+		return open_segments(log, ids, n, error);
+	rc = must_exist ? -ENOENT : create_first(log);
+	return rc ? explain(log, rc, must_exist ? "no segment" : "cannot create a segment", error)
+		  : 0;
 }
 
 /* Makes what the cache shows of the active segment what the disk has: a
@@ -215,7 +233,10 @@ static int repair(dwal_log *log, struct dwal_error *error)
 	if (rc < 0)
 		return explain(log, rc, "cannot cut off the torn tail", error);
 	rc = report_side_files(&log->report, log->io, log->dirfd);
-	return rc ? explain(log, rc, "cannot list the directory", error) : 0;
+	if (rc)
+		return explain(log, rc, "cannot list the directory", error);
+	rc = log_begin_checks(log);
+	return rc ? explain(log, rc, "cannot read the active segment", error) : 0;
 }
 
 static int open_locked(dwal_log *log, const struct dwal_options *options, struct dwal_error *error)
@@ -234,6 +255,27 @@ static int open_locked(dwal_log *log, const struct dwal_options *options, struct
 	return rc ? rc : repair(log, error);
 }
 
+/* In the directory at log->dirfd. Takes the log over. */
+static int open_in_directory(dwal_log *log, const struct dwal_options *options, dwal_log **out,
+			     struct dwal_error *error)
+{
+	int rc;
+
+	log->pool.dirfd = log->dirfd;
+	rc = lock_directory(log, options, error);
+	if (!rc) {
+		rc = open_locked(log, options, error);
+		if (rc)
+			lock_remove_trace(log->io, log->dirfd, &log->lock);
+	}
+	if (rc) {
+		(void)dwal_log_close(log); /* the first error tells */
+		return rc;
+	}
+	*out = log;
+	return 0;
+}
+
 int dwal_log_open(const char *dir, const struct dwal_options *options, dwal_log **out,
 		  struct dwal_error *error)
 {
@@ -247,18 +289,22 @@ int dwal_log_open(const char *dir, const struct dwal_options *options, dwal_log 
 	if (!log)
 		return error_set(error, -ENOMEM, "%s: %s", dir, dwal_strerror(-ENOMEM));
 	rc = open_directory(log, options->must_exist, error);
-	if (!rc)
-		rc = lock_acquire(log->io, log->dirfd, dir, options->lock_wait_ms, &log->lock,
-				  error);
-	if (!rc) {
-		rc = open_locked(log, options, error);
-		if (rc)
-			lock_remove_trace(log->io, log->dirfd, &log->lock);
-	}
 	if (rc) {
 		(void)dwal_log_close(log); /* the first error tells */
 		return rc;
 	}
-	*out = log;
-	return 0;
+	return open_in_directory(log, options, out, error);
+}
+
+int log_open_at(int dirfd, const char *dir, const struct dwal_options *options, dwal_log **out,
+		struct dwal_error *error)
+{
+	dwal_log *log = new_log(dir, options);
+
+	if (!log) {
+		(void)io_close(options->io ? options->io : &io_system, &dirfd); /* nothing done */
+		return error_set(error, -ENOMEM, "%s: %s", dir, dwal_strerror(-ENOMEM));
+	}
+	log->dirfd = dirfd;
+	return open_in_directory(log, options, out, error);
 }

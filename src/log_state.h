@@ -13,12 +13,21 @@
 
 #include <pthread.h>
 
+/* The last bytes of an append, to see that they are still there. */
+struct log_mark {
+	uint32_t segment;
+	unsigned char bytes[4];
+	uint64_t end; /* the offset behind them */
+};
+#define LOG_MARKS 64
+
 struct dwal_log {
 	/* fixed once open */
 	const struct io *io;
 	char *dir;
 	int dirfd;
-	struct lock lock;
+	struct lock lock; /* whoever is syncing may renew it */
+	struct segment_pool pool;
 	uint64_t segment_size;
 	bool sync_apart;
 	struct report report;
@@ -41,9 +50,17 @@ struct dwal_log {
 				   * failure is told only to one of two */
 	pthread_cond_t sync_done; /* syncing has become false */
 
+	/* What log_check() needs to know, under state_lock. */
+	uint32_t highest_made;                 /* no higher id bears a file of ours */
+	uint64_t appends_begun, appends_ended; /* different while one is in flight */
+	struct log_mark marks[LOG_MARKS];      /* some appends since the last check, ascending */
+	size_t mark_count;
+	uint64_t mark_stride;   /* one mark in so many appends */
+	struct timespec listed; /* the directory's ctime, once listed; whoever is syncing */
+
 	/* 0, DWAL_EREADONLY or DWAL_EPOISONED; set once, after the text */
 	atomic_int refusal;
-	char refusal_text[512];
+	char refusal_text[640];
 };
 
 /* The segment that is appended to. Under either lock. */
@@ -56,5 +73,21 @@ static inline struct segment *log_active(const dwal_log *log)
  * one, taking over the reference. Under both locks, or while opening. */
 int log_reserve_segment(dwal_log *log);
 void log_add_segment(dwal_log *log, struct segment *segment);
+
+/* log_check.c. The active segment is now as it is to be: remembers it. 0 or
+ * -errno. */
+int log_begin_checks(dwal_log *log);
+
+/* Around an append, whatever becomes of it; end under state_lock.
+ * last_bytes: the last four that are now at the active segment's end; NULL if
+ * nothing was appended. */
+void log_begin_append(dwal_log *log);
+void log_end_append(dwal_log *log, const unsigned char *last_bytes);
+
+/* Whether the files are still ours: the directory, the segment, which was at
+ * least so many bytes long when its sync began, and the lock, which is taken
+ * again. By whoever is syncing, within segment_enter(), without a lock. 0 or
+ * DWAL_EPOISONED: the log is then. */
+int log_check(dwal_log *log, const struct segment *segment, uint64_t least);
 
 #endif

@@ -36,16 +36,28 @@ static void drop_segments(dwal_reader *reader)
 	reader->sizes = NULL;
 }
 
+/* An empty one needs no descriptor: nobody writes to it, but for the last. */
+static int open_one(dwal_reader *reader, uint32_t id, bool last, struct segment **out,
+		    struct dwal_error *error)
+{
+	int rc = segment_open(reader->io, reader->dirfd, id, O_RDONLY, out);
+
+	if (rc == DWAL_ENOTFILE)
+		return segment_not_a_file(reader->dir, id, error);
+	if (!rc && !last && !(*out)->end)
+		(void)io_close(reader->io, &(*out)->fd); /* only looked at */
+	return rc;
+}
+
 /* 0, -ENOENT when one of the names has gone meanwhile, -errno. */
-static int open_all(dwal_reader *reader, const uint32_t *ids, size_t n)
+static int open_all(dwal_reader *reader, const uint32_t *ids, size_t n, struct dwal_error *error)
 {
 	reader->segments = calloc(n ? n : 1, sizeof(struct segment *));
 	reader->sizes = calloc(n ? n : 1, sizeof(uint64_t));
 	if (!reader->segments || !reader->sizes)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		int rc = segment_open(reader->io, reader->dirfd, ids[i], O_RDONLY,
-				      &reader->segments[i]);
+		int rc = open_one(reader, ids[i], i + 1 == n, &reader->segments[i], error);
 
 		if (rc)
 			return rc;
@@ -55,55 +67,57 @@ static int open_all(dwal_reader *reader, const uint32_t *ids, size_t n)
 }
 
 /* Lists again: 1 if a name appeared or vanished. */
-static int names_changed(const dwal_reader *reader, const uint32_t *ids, size_t n)
+static int names_changed(const dwal_reader *reader, const uint32_t *ids, size_t n,
+			 struct dwal_error *error)
 {
 	cleanup_free uint32_t *again = NULL;
 	size_t count;
-	int rc = segment_list(reader->io, reader->dirfd, &again, &count);
+	int rc = segment_list(reader->io, reader->dirfd, reader->dir, &again, &count, error);
 
 	if (rc)
 		return rc;
 	return count != n || (n && memcmp(again, ids, n * sizeof(*ids)) != 0);
 }
 
-/* 1 if a name now leads to another file than the one that was opened. */
+/* 1 if a name now leads to another file than the one that was opened. An empty
+ * one is the same as any other empty one. */
 static int file_changed(const dwal_reader *reader, const struct segment *segment)
 {
-	struct stat opened, named;
+	struct stat named;
 	char name[SEGMENT_NAME_SIZE];
-	int rc = reader->io->fstat(reader->io, segment->fd, &opened);
+	int rc;
 
-	if (rc)
-		return rc;
 	segment_name(segment->id, name);
-	rc = reader->io->fstatat(reader->io, reader->dirfd, name, &named, 0);
+	rc = reader->io->fstatat(reader->io, reader->dirfd, name, &named, AT_SYMLINK_NOFOLLOW);
 	if (rc)
 		return rc == -ENOENT ? 1 : rc;
-	return opened.st_dev != named.st_dev || opened.st_ino != named.st_ino;
+	if (segment->fd < 0)
+		return named.st_size != 0;
+	return segment->dev != named.st_dev || segment->ino != named.st_ino;
 }
 
 /* List, open all, list again, then compare the identity of each: without any
  * of these steps a reader can see a state that never was. 1: try again. */
-static int open_once(dwal_reader *reader)
+static int open_once(dwal_reader *reader, struct dwal_error *error)
 {
 	cleanup_free uint32_t *ids = NULL;
 	size_t n;
-	int rc = segment_list(reader->io, reader->dirfd, &ids, &n);
+	int rc = segment_list(reader->io, reader->dirfd, reader->dir, &ids, &n, error);
 
 	if (!rc)
-		rc = open_all(reader, ids, n);
+		rc = open_all(reader, ids, n, error);
 	if (rc)
 		return rc == -ENOENT ? 1 : rc;
-	rc = names_changed(reader, ids, n);
+	rc = names_changed(reader, ids, n, error);
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = file_changed(reader, reader->segments[i]);
 	return rc;
 }
 
-static int open_stable(dwal_reader *reader)
+static int open_stable(dwal_reader *reader, struct dwal_error *error)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
-		int rc = open_once(reader);
+		int rc = open_once(reader, error);
 
 		if (rc <= 0)
 			return rc;
@@ -126,7 +140,7 @@ int reader_open(const struct io *io, const char *dir, dwal_reader **out, struct 
 		goto fail;
 	reader->dirfd = rc = io_open_dir(reader->io, AT_FDCWD, dir);
 	if (rc >= 0)
-		rc = open_stable(reader);
+		rc = open_stable(reader, error);
 	if (rc)
 		goto fail;
 	for (size_t i = 0; i < reader->count; i++)
@@ -135,6 +149,8 @@ int reader_open(const struct io *io, const char *dir, dwal_reader **out, struct 
 	return 0;
 fail:
 	dwal_reader_close(reader);
+	if (rc == DWAL_ENOTFILE)
+		return rc; /* the error says which */
 	return error_set(error, rc, "%s: cannot open the log for reading: %s", dir,
 			 dwal_strerror(rc));
 }

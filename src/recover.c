@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SIDE_TEMP "torn" TEMP_SUFFIX
+#define SIDE_TEMP_SIZE 32
 
 bool recover_is_torn_tail(bool active, enum dwal_frame_status reason)
 {
@@ -111,12 +111,33 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 	return damage.torn_tail ? 0 : recover_describe(recovery->dir, &damage, error);
 }
 
-/* A synced copy of the torn bytes under a temporary name. */
-static int copy_tail(const struct io *io, int dirfd, struct segment *segment, uint64_t bytes)
+/* A name that somebody else keeps is passed over. */
+static int create_temp(const struct io *io, int dirfd, const struct segment *segment,
+		       char temp[SIDE_TEMP_SIZE])
 {
-	int fd = io_open(io, dirfd, SIDE_TEMP, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+	struct file_like like;
+	int rc = file_like_fd(io, segment->fd, &like);
+
+	if (rc)
+		return rc;
+	rc = -EEXIST;
+	for (unsigned int n = 1; rc == -EEXIST && n; n++) {
+		(void)snprintf(temp, SIDE_TEMP_SIZE, "torn.%u" TEMP_SUFFIX, n); /* fits */
+		rc = file_create(io, dirfd, temp, O_WRONLY, &like);
+	}
+	return rc;
+}
+
+/* A synced copy of the torn bytes under a temporary name, "" if none was
+ * made. */
+static int copy_tail(const struct io *io, int dirfd, struct segment *segment, uint64_t bytes,
+		     char temp[SIDE_TEMP_SIZE])
+{
+	int fd = create_temp(io, dirfd, segment, temp);
 	int rc, close_rc;
 
+	if (fd < 0)
+		temp[0] = '\0';
 	if (fd < 0)
 		return fd;
 	rc = io_copy(io, segment->fd, segment->end, bytes, fd);
@@ -127,7 +148,8 @@ static int copy_tail(const struct io *io, int dirfd, struct segment *segment, ui
 }
 
 /* Gives the copy the first free name: NAME.torn-OFFSET, then .2, .3 ... */
-static int name_tail(const struct io *io, int dirfd, const struct segment *segment, char **out)
+static int name_tail(const struct io *io, int dirfd, const struct segment *segment,
+		     const char *temp, char **out)
 {
 	char name[SEGMENT_NAME_SIZE];
 	int rc = -EEXIST;
@@ -144,7 +166,7 @@ static int name_tail(const struct io *io, int dirfd, const struct segment *segme
 			side = NULL;
 			return -ENOMEM;
 		}
-		rc = io_rename_noreplace(io, dirfd, SIDE_TEMP, side);
+		rc = io_rename_noreplace(io, dirfd, temp, side);
 		if (!rc)
 			*out = steal_pointer(&side);
 	}
@@ -154,12 +176,13 @@ static int name_tail(const struct io *io, int dirfd, const struct segment *segme
 static int save_tail(const struct io *io, int dirfd, struct segment *segment, uint64_t bytes,
 		     char **side_file)
 {
-	int rc = copy_tail(io, dirfd, segment, bytes);
+	char temp[SIDE_TEMP_SIZE];
+	int rc = copy_tail(io, dirfd, segment, bytes, temp);
 
 	if (!rc)
-		rc = name_tail(io, dirfd, segment, side_file);
-	if (rc)
-		(void)io->unlinkat(io, dirfd, SIDE_TEMP, 0); /* else the next open does */
+		rc = name_tail(io, dirfd, segment, temp, side_file);
+	if (rc && temp[0])
+		(void)io->unlinkat(io, dirfd, temp, 0); /* else the next open does */
 	return rc ? rc : io->fsync(io, dirfd);
 }
 

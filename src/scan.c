@@ -64,8 +64,7 @@ static int look(struct segment_scan *scan, size_t need, const unsigned char **p,
 		if (rc)
 			return rc;
 		n = scan->window_size < left ? scan->window_size : (size_t)left;
-		rc = io_pread_full(scan->segment->io, scan->segment->fd, scan->window, n,
-				   scan->offset, &scan->window_len);
+		rc = segment_pread(scan->segment, scan->window, n, scan->offset, &scan->window_len);
 		if (rc)
 			return rc;
 		scan->window_start = scan->offset;

@@ -67,6 +67,8 @@ bool segment_is_side_file(const char *name)
 struct id_list {
 	const struct io *io;
 	int dirfd;
+	const char *dir;
+	struct dwal_error *error;
 	uint32_t *ids;
 	size_t n, room;
 };
@@ -80,11 +82,13 @@ static int add_id(void *ctx, const char *name)
 
 	if (!segment_parse_name(name, &id))
 		return 0;
-	rc = list->io->fstatat(list->io, list->dirfd, name, &st, 0);
-	if (rc == -ENOENT || (rc == 0 && !S_ISREG(st.st_mode)))
+	rc = list->io->fstatat(list->io, list->dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+	if (rc == -ENOENT)
 		return 0;
 	if (rc)
 		return rc;
+	if (!S_ISREG(st.st_mode))
+		return segment_not_a_file(list->dir, id, list->error);
 	if (list->n == list->room) {
 		size_t room = list->room ? 2 * list->room : 16;
 		uint32_t *ids = reallocarray(list->ids, room, sizeof(*ids));
@@ -105,14 +109,30 @@ static int compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int segment_list(const struct io *io, int dirfd, uint32_t **ids, size_t *n)
+int segment_not_a_file(const char *dir, uint32_t id, struct dwal_error *error)
 {
-	struct id_list list = {.io = io, .dirfd = dirfd};
+	char name[SEGMENT_NAME_SIZE];
+
+	segment_name(id, name);
+	return error_set_at(error, DWAL_ENOTFILE, id, 0, DWAL_FRAME_OK,
+			    "%.200s/%s: a segment's name, but not a regular file: its records "
+			    "would be missing; nothing was changed; put the segment back in its "
+			    "place, or take the name away",
+			    dir, name);
+}
+
+int segment_list(const struct io *io, int dirfd, const char *dir, uint32_t **ids, size_t *n,
+		 struct dwal_error *error)
+{
+	struct id_list list = {.io = io, .dirfd = dirfd, .dir = dir, .error = error};
 	int rc = io->list(io, dirfd, add_id, &list);
 
 	if (rc) {
 		free(list.ids);
-		return rc;
+		return rc == DWAL_ENOTFILE
+			       ? rc
+			       : error_set(error, rc, "%s: cannot list the directory: %s", dir,
+					   dwal_strerror(rc));
 	}
 	if (list.n)
 		qsort(list.ids, list.n, sizeof(*list.ids), compare_ids);
@@ -121,38 +141,81 @@ int segment_list(const struct io *io, int dirfd, uint32_t **ids, size_t *n)
 	return 0;
 }
 
-static int open_named(const struct io *io, int dirfd, const char *name, uint32_t id, int flags,
-		      struct segment **out)
+int segment_like(const struct io *io, int dirfd, const uint32_t *ids, size_t n,
+		 struct file_like *out)
+{
+	char name[SEGMENT_NAME_SIZE];
+	struct stat st;
+	int fd = -1, rc;
+
+	if (!n) {
+		rc = io->fstat(io, dirfd, &st);
+	} else {
+		segment_name(ids[n - 1], name);
+		fd = rc = file_open(io, dirfd, name, O_RDONLY, &st);
+	}
+	if (rc < 0)
+		return rc;
+	*out = file_like(&st, fd);
+	return 0;
+}
+
+struct segment *segment_new(const struct io *io, uint32_t id)
 {
 	struct segment *segment = calloc(1, sizeof(*segment));
-	struct stat st;
-	int rc;
 
 	if (!segment)
-		return -ENOMEM;
+		return NULL;
 	segment->io = io;
 	segment->id = id;
+	segment->fd = -1;
 	atomic_init(&segment->refs, 1);
-	segment->fd = rc = io_open(io, dirfd, name, flags, 0666);
-	if (rc >= 0)
-		rc = io->fstat(io, segment->fd, &st);
-	if (!rc && !S_ISREG(st.st_mode))
+	return segment;
+}
+
+/* A segment for what an open or create of its file gave. */
+static int opened(const struct io *io, uint32_t id, int fd, struct segment **out)
+{
+	struct segment *segment;
+	struct stat st;
+	int rc = fd < 0 ? fd : io->fstat(io, fd, &st);
+
+	if (rc >= 0 && !S_ISREG(st.st_mode))
 		rc = -EINVAL;
-	if (rc < 0) {
-		(void)segment_unref(segment); /* the first error tells */
-		return rc;
+	segment = rc < 0 ? NULL : segment_new(io, id);
+	if (!segment) {
+		(void)io_close(io, &fd); /* the first error tells */
+		return rc < 0 ? rc : -ENOMEM;
 	}
+	segment->fd = fd;
+	segment->dev = st.st_dev;
+	segment->ino = st.st_ino;
 	segment->end = (uint64_t)st.st_size;
 	*out = segment;
 	return 0;
 }
 
-static int open_file(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out)
+int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out)
 {
 	char name[SEGMENT_NAME_SIZE];
+	struct stat st;
 
 	segment_name(id, name);
-	return open_named(io, dirfd, name, id, flags, out);
+	return opened(io, id, file_open(io, dirfd, name, flags, &st), out);
+}
+
+int segment_create(const struct io *io, int dirfd, uint32_t id, const struct file_like *like,
+		   struct segment **out)
+{
+	char name[SEGMENT_NAME_SIZE];
+	int rc, fd;
+
+	segment_name(id, name);
+	fd = file_create(io, dirfd, name, O_RDWR, like);
+	rc = opened(io, id, fd, out);
+	if (rc && fd >= 0)
+		(void)io->unlinkat(io, dirfd, name, 0); /* the first error tells */
+	return rc;
 }
 
 int segment_open_file(const struct io *io, const char *path, struct segment **out)
@@ -161,17 +224,7 @@ int segment_open_file(const struct io *io, const char *path, struct segment **ou
 	uint32_t id = 0;
 
 	(void)parse_stem(slash ? slash + 1 : path, &id); /* 0 is fine */
-	return open_named(io, AT_FDCWD, path, id, O_RDONLY | O_NONBLOCK, out);
-}
-
-int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out)
-{
-	return open_file(io, dirfd, id, flags, out);
-}
-
-int segment_create(const struct io *io, int dirfd, uint32_t id, struct segment **out)
-{
-	return open_file(io, dirfd, id, O_RDWR | O_CREAT | O_EXCL, out);
+	return opened(io, id, io_open(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0), out);
 }
 
 struct segment *segment_ref(struct segment *segment)
@@ -186,6 +239,7 @@ int segment_unref(struct segment *segment)
 
 	if (!segment || atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
 		return 0;
+	segment_forget(segment);
 	rc = io_close(segment->io, &segment->fd);
 	free(segment);
 	return rc;
@@ -200,10 +254,39 @@ void segment_views_free(struct segment_view *views, size_t n)
 	free(views);
 }
 
+int segment_pread(struct segment *segment, void *buffer, size_t n, uint64_t offset, size_t *got)
+{
+	int rc = segment_enter(segment);
+
+	if (rc)
+		return rc;
+	*got = 0;
+	if (segment->fd >= 0)
+		rc = io_pread_full(segment->io, segment->fd, buffer, n, offset, got);
+	segment_leave(segment);
+	return rc;
+}
+
+int segment_dup(struct segment *segment, int *fd)
+{
+	int copy, rc = segment_enter(segment);
+
+	if (rc)
+		return rc;
+	if (segment->fd < 0)
+		rc = DWAL_ABSENT;
+	else if ((copy = io_dup(segment->fd)) < 0)
+		rc = copy;
+	else
+		*fd = copy;
+	segment_leave(segment);
+	return rc;
+}
+
 int segment_read(struct segment *segment, uint64_t offset, void *buffer, size_t len)
 {
 	size_t got;
-	int rc = io_pread_full(segment->io, segment->fd, buffer, len, offset, &got);
+	int rc = segment_pread(segment, buffer, len, offset, &got);
 
 	if (rc)
 		return rc;
@@ -215,7 +298,7 @@ int segment_read_frame(struct segment *segment, uint64_t offset, uint32_t length
 {
 	struct dwal_record record;
 	size_t got;
-	int rc = io_pread_full(segment->io, segment->fd, buffer, length, offset, &got);
+	int rc = segment_pread(segment, buffer, length, offset, &got);
 
 	if (rc)
 		return rc;
@@ -256,7 +339,7 @@ int segment_check(struct segment *segment, uint64_t offset, uint64_t limit, void
 	size_t want = left < sizeof(header) ? (size_t)left : sizeof(header), got;
 	struct dwal_record record;
 	uint32_t crc;
-	int rc = io_pread_full(segment->io, segment->fd, header, want, offset, &got);
+	int rc = segment_pread(segment, header, want, offset, &got);
 
 	if (rc)
 		return rc;

@@ -8,8 +8,10 @@
 #define DWAL_SEGMENT_H
 
 #include "datawal.h"
+#include "file.h"
 #include "io.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define SEGMENT_NAME_SIZE 16 /* "00000001.dwal" and its NUL, with room */
@@ -29,9 +31,19 @@ bool segment_parse_name(const char *name, uint32_t *id);
 bool segment_is_side_file(const char *name);
 bool segment_is_temp_file(const char *name);
 
-/* The ids of the segments in a directory (regular files only), ascending,
- * newly allocated. */
-int segment_list(const struct io *io, int dirfd, uint32_t **ids, size_t *n);
+/* The ids of the segments in a directory, ascending, newly allocated. One that
+ * is no regular file is DWAL_ENOTFILE: passed over, its keys would vanish.
+ * dir is for messages. */
+int segment_list(const struct io *io, int dirfd, const char *dir, uint32_t **ids, size_t *n,
+		 struct dwal_error *error);
+
+/* Says which segment is DWAL_ENOTFILE; returns that. */
+int segment_not_a_file(const char *dir, uint32_t id, struct dwal_error *error);
+
+/* What a new file in the directory is to be like: the newest of the n segments,
+ * or without one the directory. To be given back with file_like_release(). */
+int segment_like(const struct io *io, int dirfd, const uint32_t *ids, size_t n,
+		 struct file_like *out);
 
 /* An open segment file, shared by counting references: whoever holds one may
  * read at any time from any thread, also once the log has moved on or a
@@ -39,13 +51,60 @@ int segment_list(const struct io *io, int dirfd, uint32_t **ids, size_t *n);
 struct segment {
 	const struct io *io;
 	uint32_t id;
-	int fd;
+	int fd; /* where it has a pool, to be used between segment_enter() and segment_leave() */
 	atomic_uint refs;
+	dev_t dev; /* the file's identity */
+	ino_t ino;
+
+	/* A writer's, segment_pool.c; the pool is NULL where fd stays open. */
+	struct segment_pool *pool;
+	struct segment *prev, *next; /* the open ones; protected by the pool's lock, as all that */
+	unsigned readers;            /* enter() without leave() */
+	bool is_sealed;
+	uint64_t sealed_size;
 
 	/* Owned by the log (under its state lock) or the reader: */
 	uint64_t end;     /* behind the last whole record; file size until scanned */
 	uint64_t records; /* whole records before end */
 };
+
+#define SEGMENTS_OPEN 128 /* sealed ones of a log at most, unless more are being read */
+
+struct segment_pool {
+	const struct io *io;
+	int dirfd; /* borrowed */
+	pthread_mutex_t lock;
+	struct segment *open; /* sealed and open, last read first (DL list) */
+	unsigned count;       /* of those */
+};
+
+/* Outlives its segments. */
+void segment_pool_init(struct segment_pool *pool, const struct io *io, int dirfd);
+void segment_pool_release(struct segment_pool *pool);
+
+/* Gives back a descriptor that is not in use, if rc says that there is none
+ * left. False: it says something else, or all are in use. */
+bool segment_pool_spare(struct segment_pool *pool, int rc);
+
+/* A sealed segment, which is not opened until it is read; then it must be the
+ * file that it is now. DWAL_ENOTFILE, -errno. */
+int segment_find_sealed(struct segment_pool *pool, uint32_t id, struct segment **out);
+
+/* Makes an open segment one of the pool's that stays open until it is sealed:
+ * nothing is appended to it any more. */
+void segment_keep_open(struct segment *segment, struct segment_pool *pool);
+void segment_seal(struct segment *segment);
+
+/* Between the two fd is open, unless the segment is empty. 0 or -errno: -EIO
+ * where the name does not lead any more to the file that was sealed. */
+int segment_enter(struct segment *segment);
+void segment_leave(struct segment *segment);
+
+/* For segment.c alone: the last reference is gone. */
+void segment_forget(struct segment *segment);
+
+/* One reference, no file. NULL: out of memory. */
+struct segment *segment_new(const struct io *io, uint32_t id);
 
 /* flags: O_RDONLY or O_RDWR. end is the file's size now. One reference. */
 int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out);
@@ -56,13 +115,21 @@ int segment_open_file(const struct io *io, const char *path, struct segment **ou
 
 /* A new, empty file; -EEXIST when the name is taken. Neither the file nor the
  * directory is synced. */
-int segment_create(const struct io *io, int dirfd, uint32_t id, struct segment **out);
+int segment_create(const struct io *io, int dirfd, uint32_t id, const struct file_like *like,
+		   struct segment **out);
 
 struct segment *segment_ref(struct segment *segment);
 
 /* Gives a reference back; the last one closes the file. Takes NULL. The
  * -errno of that close, or 0. */
 int segment_unref(struct segment *segment);
+
+/* Another descriptor of its file, for the caller; DWAL_ABSENT for a reader's
+ * empty one, which has none. As segment_enter(). */
+int segment_dup(struct segment *segment, int *fd);
+
+/* Reads n bytes, or what there is before the end of the file. */
+int segment_pread(struct segment *segment, void *buffer, size_t n, uint64_t offset, size_t *got);
 
 /* Reads exactly len bytes. 0, -errno, or 1 when the file ends before. */
 int segment_read(struct segment *segment, uint64_t offset, void *buffer, size_t len);

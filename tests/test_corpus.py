@@ -266,15 +266,22 @@ def test_the_limits_themselves_are_accepted(tmp_path, datawal):
     assert report["damage"][0]["reason"] == REASONS["truncated"]
 
 
-@pytest.mark.clause("C1")
+ODD = {"a fifo": os.mkfifo, "a directory": os.mkdir,
+       "a link": lambda path: path.symlink_to(path.with_name("00000001.dwal"))}
+
+
+@pytest.mark.clause("C1a")
 @pytest.mark.deadline(20)
-def test_what_is_no_regular_file_is_no_segment(tmp_path, datawal):
+@pytest.mark.parametrize("odd", ODD)
+def test_a_segments_name_that_is_no_regular_file_is_an_error_that_names_it(odd, tmp_path, datawal):
     directory = make(tmp_path / "log", FIXTURES["valid_log"])
-    os.mkfifo(directory / "00000002.dwal")
-    (directory / "00000003.dwal").mkdir()
-    assert len(datawal.scan(directory)) == 3
-    datawal.put(directory, "a", "1")
-    assert [r.segment for r in datawal.scan(directory)] == [1, 1, 1, 1]
+    ODD[odd](directory / "00000002.dwal")
+    before = sorted(p.name for p in directory.iterdir())
+    for command in ("scan", "report", "verify", "list", ("put", "--key", "a", "--value", "1")):
+        command, *rest = (command,) if isinstance(command, str) else command
+        done = datawal(command, directory, *rest, status=3)
+        assert b"00000002.dwal" in done.stderr and done.stderr.count(b"\n") == 1
+    assert sorted(p.name for p in directory.iterdir()) == before
 
 
 # --- writing -----------------------------------------------------------------

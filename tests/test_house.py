@@ -25,22 +25,23 @@ crc32c:
 base64:
 io:
 keydir:
-lock: io
-atomic: io
+file: io
+lock: file io
+atomic: file io
 frame: crc32c
 batch: frame
-segment: frame io
+segment: frame file io
 scan: segment frame
 report: segment io
-recover: report scan segment io
+recover: report scan segment file io
 iter: recover scan segment
-log: recover iter batch lock report scan segment frame io
+log: recover iter batch lock report scan segment frame file io
 reader: recover iter report scan segment io
 kv: log reader keydir report segment
 value: kv segment frame
 cursor: kv keydir
-compact: kv log atomic segment frame io
-export: kv atomic base64
+compact: kv log file segment frame io
+export: kv file atomic base64
 """
 MAY_INCLUDE = {row.split(":")[0]: set(row.split(":")[1].split())
                for row in MODULES.strip().splitlines()}

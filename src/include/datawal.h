@@ -147,6 +147,7 @@ enum {
 				    * must be synced before the next one begins: call
 				    * dwal_log_sync() or dwal_kv_sync(), without a lock that others
 				    * need for appending, then try again */
+	DWAL_ENOTFILE = -5012,     /* what bears a file's name in the log is no regular file */
 };
 
 /* One line about a return code, without details. Static for our own codes
@@ -326,6 +327,13 @@ DWAL_PUBLIC int dwal_log_append_raw(dwal_log *log, const void *payload, size_t l
  * share one fdatasync. A failure poisons the log. */
 DWAL_PUBLIC int dwal_log_sync(dwal_log *log);
 
+/* Looks whether the files are still this writer's own, as each sync does:
+ * the directory is there, the active segment's name leads to its file, which
+ * nobody has cut or written to, and no segment was added. Otherwise the log is
+ * poisoned. A .lock that is gone or was replaced is made and locked again.
+ * For programs that seldom sync. 0, DWAL_EPOISONED or DWAL_EREADONLY. */
+DWAL_PUBLIC int dwal_log_check(dwal_log *log);
+
 /* Seals the active segment (synced) and starts the next one (its name
  * durable). Appends go on during the sync. Errors: DWAL_ESEGMENTS, -errno; after a failed sync the
  * log is poisoned, otherwise unchanged. */
@@ -481,6 +489,7 @@ DWAL_PUBLIC void dwal_cursor_close(dwal_cursor *cursor);
 /* As the functions of the log. On a read_only store sync and rotate are
  * DWAL_EREADONLY and refusal says so. */
 DWAL_PUBLIC int dwal_kv_sync(dwal_kv *kv);
+DWAL_PUBLIC int dwal_kv_check(dwal_kv *kv);
 DWAL_PUBLIC int dwal_kv_rotate(dwal_kv *kv);
 DWAL_PUBLIC uint32_t dwal_kv_active_segment(dwal_kv *kv); /* 0 when read_only */
 DWAL_PUBLIC bool dwal_kv_is_poisoned(dwal_kv *kv);

@@ -18,10 +18,15 @@
 struct fault_io {
 	struct io io; /* first: a struct io * is cast back */
 	pthread_mutex_t lock;
-	unsigned calls;        /* that change or sync something, so far */
-	unsigned fail_at;      /* the call of this number fails; 0: none */
-	int fail_with;         /* with this -errno */
-	bool dead;             /* every call from fail_at on fails */
+	unsigned calls;      /* that change or sync something, so far */
+	unsigned fail_at;    /* the call of this number fails; 0: none */
+	int fail_with;       /* with this -errno */
+	bool dead;           /* every call from fail_at on fails */
+	unsigned every;      /* calls of any kind, reads too */
+	unsigned fail_every; /* the one of this number fails; 0: none */
+	unsigned interrupt;  /* each so manieth call that may be interrupted is; 0: none */
+	unsigned interruptible;
+	size_t short_read;     /* read no more than so many bytes a call; 0: all */
 	size_t short_write;    /* write no more than so many bytes a call; 0: all */
 	bool no_sync;          /* do not really sync: for speed */
 	const char *fail_name; /* fail only calls on names that contain this */
@@ -50,9 +55,10 @@ static inline void fault_note(struct fault_io *fault, const char *what, const ch
 /* Counts a call: 0, or the error it is to fail with. */
 static inline int fault_enter(struct fault_io *fault, const char *what, const char *name)
 {
-	int rc = 0;
+	int rc;
 
 	pthread_mutex_lock(&fault->lock);
+	rc = ++fault->every == fault->fail_every ? fault->fail_with : 0;
 	fault->calls++;
 	fault_note(fault, what, name);
 	if (fault->fail_at &&
@@ -64,13 +70,37 @@ static inline int fault_enter(struct fault_io *fault, const char *what, const ch
 	return rc;
 }
 
+/* The same for a call that only looks: it is not in the trace, nor among calls. */
+static inline int fault_look(struct fault_io *fault)
+{
+	int rc;
+
+	pthread_mutex_lock(&fault->lock);
+	rc = ++fault->every == fault->fail_every ? fault->fail_with : 0;
+	pthread_mutex_unlock(&fault->lock);
+	return rc;
+}
+
+static inline bool fault_interrupts(struct fault_io *fault)
+{
+	bool now;
+
+	pthread_mutex_lock(&fault->lock);
+	now = fault->interrupt && ++fault->interruptible % fault->interrupt == 0;
+	pthread_mutex_unlock(&fault->lock);
+	return now;
+}
+
 static inline int fault_open(const struct io *io, int dirfd, const char *name, int flags,
 			     mode_t mode)
 {
 	struct fault_io *fault = fault_of(io);
 	const char *shown = flags & O_DIRECTORY && name[0] != '.' ? "dir" : name;
-	int rc = fault_enter(fault, flags & O_CREAT ? "create" : "open", shown);
+	int rc;
 
+	if (fault_interrupts(fault))
+		return -EINTR;
+	rc = fault_enter(fault, flags & O_CREAT ? "create" : "open", shown);
 	if (!rc)
 		rc = io_system.open(&io_system, dirfd, name, flags, mode);
 	if (rc >= 0) {
@@ -94,16 +124,26 @@ static inline int fault_close(const struct io *io, int fd)
 
 static inline ssize_t fault_pread(const struct io *io, int fd, void *buffer, size_t n, off_t offset)
 {
-	return io_system.pread(&io_system, fd, buffer, n, offset);
+	struct fault_io *fault = fault_of(io);
+	int rc = fault_look(fault);
+
+	if (fault_interrupts(fault))
+		return -EINTR;
+	if (fault->short_read && n > fault->short_read)
+		n = fault->short_read;
+	return rc ? rc : io_system.pread(&io_system, fd, buffer, n, offset);
 }
 
 static inline ssize_t fault_pwritev(const struct io *io, int fd, const struct iovec *iov, int n,
 				    off_t offset)
 {
 	struct fault_io *fault = fault_of(io);
-	int rc = fault_enter(fault, "write", fault->names[fd]);
 	struct iovec first = iov[0];
+	int rc;
 
+	if (fault_interrupts(fault))
+		return -EINTR;
+	rc = fault_enter(fault, "write", fault->names[fd]);
 	if (rc && !fault->dead)
 		return rc;
 	if (!rc && !fault->short_write)
@@ -122,8 +162,11 @@ static inline ssize_t fault_pwritev(const struct io *io, int fd, const struct io
 static inline ssize_t fault_write(const struct io *io, int fd, const void *data, size_t n)
 {
 	struct fault_io *fault = fault_of(io);
-	int rc = fault_enter(fault, "write", fault->names[fd]);
+	int rc;
 
+	if (fault_interrupts(fault))
+		return -EINTR;
+	rc = fault_enter(fault, "write", fault->names[fd]);
 	return rc ? rc : io_system.write(&io_system, fd, data, n);
 }
 
@@ -170,13 +213,17 @@ static inline int fault_fadvise(const struct io *io, int fd, off_t offset, off_t
 
 static inline int fault_fstat(const struct io *io, int fd, struct stat *st)
 {
-	return io_system.fstat(&io_system, fd, st);
+	int rc = fault_look(fault_of(io));
+
+	return rc ? rc : io_system.fstat(&io_system, fd, st);
 }
 
 static inline int fault_fstatat(const struct io *io, int dirfd, const char *name, struct stat *st,
 				int flags)
 {
-	return io_system.fstatat(&io_system, dirfd, name, st, flags);
+	int rc = fault_look(fault_of(io));
+
+	return rc ? rc : io_system.fstatat(&io_system, dirfd, name, st, flags);
 }
 
 static inline int fault_mkdirat(const struct io *io, int dirfd, const char *name, mode_t mode)
@@ -203,8 +250,11 @@ static inline int fault_renameat2(const struct io *io, int from_dirfd, const cha
 
 static inline int fault_flock(const struct io *io, int fd, int operation)
 {
-	int rc = fault_enter(fault_of(io), "flock", fault_of(io)->names[fd]);
+	int rc;
 
+	if (fault_interrupts(fault_of(io)))
+		return -EINTR;
+	rc = fault_enter(fault_of(io), "flock", fault_of(io)->names[fd]);
 	return rc ? rc : io_system.flock(&io_system, fd, operation);
 }
 
@@ -213,6 +263,27 @@ static inline int fault_list(const struct io *io, int dirfd, io_name_fn each, vo
 	int rc = fault_enter(fault_of(io), "list", "dir");
 
 	return rc ? rc : io_system.list(&io_system, dirfd, each, ctx);
+}
+
+static inline int fault_fchown(const struct io *io, int fd, uid_t uid, gid_t gid)
+{
+	int rc = fault_enter(fault_of(io), "fchown", fault_of(io)->names[fd]);
+
+	return rc ? rc : io_system.fchown(&io_system, fd, uid, gid);
+}
+
+static inline int fault_fchmod(const struct io *io, int fd, mode_t mode)
+{
+	int rc = fault_enter(fault_of(io), "fchmod", fault_of(io)->names[fd]);
+
+	return rc ? rc : io_system.fchmod(&io_system, fd, mode);
+}
+
+static inline int fault_copy_acl(const struct io *io, int from, int to)
+{
+	int rc = fault_enter(fault_of(io), "acl", fault_of(io)->names[to]);
+
+	return rc ? rc : io_system.copy_acl(&io_system, from, to);
 }
 
 static inline void fault_init(struct fault_io *fault)
@@ -237,6 +308,9 @@ static inline void fault_init(struct fault_io *fault)
 		.renameat2 = fault_renameat2,
 		.flock = fault_flock,
 		.list = fault_list,
+		.fchown = fault_fchown,
+		.fchmod = fault_fchmod,
+		.copy_acl = fault_copy_acl,
 	};
 }
 

@@ -182,14 +182,14 @@ static void commit_syncs_the_file_then_renames_then_syncs_the_directory(void)
 	recorder.io.renameat2 = record_rename;
 	for (int replace = 0; replace < 2; replace++) {
 		memset(recorder.calls, 0, sizeof(recorder.calls));
-		CHECK_INT(atomic_begin(&recorder.io, in_dir("a"), &file), 0);
+		CHECK_INT(atomic_begin(&recorder.io, in_dir("a"), 0666, &file), 0);
 		recorder.dirfd = file.dirfd;
 		CHECK_INT(atomic_commit(&file, replace), 0);
 		CHECK(strcmp(recorder.calls, "FRD") == 0);
 		atomic_release(&file);
 	}
 	recorder.fail_file_sync = true;
-	CHECK_INT(atomic_begin(&recorder.io, in_dir("b"), &file), 0);
+	CHECK_INT(atomic_begin(&recorder.io, in_dir("b"), 0666, &file), 0);
 	CHECK_INT(atomic_commit(&file, true), -EIO);
 	atomic_release(&file);
 	CHECK_INT(count_names(), 1);

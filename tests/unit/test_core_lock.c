@@ -3,8 +3,10 @@
  * The writer's lock.
  */
 #include "core.h"
+#include "fault_io.h"
 
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 static struct unit_dir dir;
@@ -131,7 +133,82 @@ static void no_descriptor_of_ours_is_a_standard_one(void)
 	unit_dir_remove(&dir);
 }
 
+static void removing_the_lock_file_lets_no_second_writer_in(void)
+{
+	struct dwal_error error;
+	dwal_log *log, *second;
+
+	dir = unit_dir_make();
+	log = core_open(dir.path, NULL);
+	CHECK(unlink(core_path(dir.path, ".lock")) == 0);
+	CHECK_INT(dwal_log_open(dir.path, NULL, &second, &error), DWAL_ELOCKED);
+	CHECK_INT(error.holder_pid, getpid());
+	CHECK(!core_exists(dir.path, ".lock")); /* it has left nothing */
+	CHECK_INT(core_append(log, 1, 100), 0);
+	CHECK_INT(dwal_log_sync(log), 0);
+	CHECK_INT(dwal_log_close(log), 0);
+	CHECK_INT(dwal_log_close(core_open(dir.path, NULL)), 0);
+	unit_dir_remove(&dir);
+}
+
+static void *tidy_up(void *arg)
+{
+	int *fd = arg;
+
+	usleep(300000);
+	close(*fd);
+	return NULL;
+}
+
+/* systemd-tmpfiles, for one. */
+static void a_program_that_locks_the_directory_for_a_moment_is_waited_for(void)
+{
+	pthread_t thread;
+	int fd;
+
+	dir = unit_dir_make();
+	fd = open(dir.path, O_RDONLY | O_DIRECTORY);
+	CHECK(fd >= 0 && flock(fd, LOCK_EX) == 0);
+	CHECK(pthread_create(&thread, NULL, tidy_up, &fd) == 0);
+	CHECK_INT(dwal_log_close(core_open(dir.path, NULL)), 0);
+	pthread_join(thread, NULL);
+	unit_dir_remove(&dir);
+}
+
+static struct fault_io fault;
+static unsigned replaced;
+
+/* Between our open of .lock and our flock another one takes its place. */
+static int replacing_flock(const struct io *io, int fd, int operation)
+{
+	if (replaced++ == 0) {
+		CHECK(unlink(core_path(dir.path, ".lock")) == 0);
+		core_write(dir.path, ".lock", "", 0);
+	}
+	return io_system.flock(&io_system, fd, operation);
+}
+
+static void the_file_that_is_locked_is_the_one_that_bears_the_name(void)
+{
+	dwal_log *log;
+	int fd;
+
+	dir = unit_dir_make();
+	fault_init(&fault);
+	fault.io.flock = replacing_flock;
+	log = core_open(dir.path, &(struct dwal_options){.io = &fault.io});
+	CHECK(replaced >= 2);
+	fd = open(core_path(dir.path, ".lock"), O_RDONLY);
+	CHECK(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0);
+	close(fd);
+	CHECK_INT(dwal_log_close(log), 0);
+	unit_dir_remove(&dir);
+}
+
 UNIT_MAIN(UNIT(a_second_writer_is_told_who_holds_the_lock),
+	  UNIT(removing_the_lock_file_lets_no_second_writer_in),
+	  UNIT(a_program_that_locks_the_directory_for_a_moment_is_waited_for),
+	  UNIT(the_file_that_is_locked_is_the_one_that_bears_the_name),
 	  UNIT(a_writer_waits_for_the_lock_as_long_as_it_is_told),
 	  UNIT(the_lock_is_not_inherited_by_a_program),
 	  UNIT(no_descriptor_of_ours_is_a_standard_one))

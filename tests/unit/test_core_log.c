@@ -174,8 +174,9 @@ static void rotation_syncs_the_old_segment_and_then_the_new_name(void)
 	CHECK_INT(core_append(log, 1, 100), 0);
 	fault.trace[0] = '\0';
 	CHECK_INT(dwal_log_rotate(log), 0);
-	CHECK(strcmp(fault.trace, "fdatasync 00000001.dwal\ncreate 00000002.dwal\nfsync dir\n") ==
-	      0);
+	CHECK(strcmp(fault.trace, "fdatasync 00000001.dwal\nlist dir\n" /* still ours? */
+				  "create 00000002.dwal\nacl 00000002.dwal\n"
+				  "fchmod 00000002.dwal\nfsync dir\n") == 0);
 	CHECK_INT(core_append(log, 2, 100), 0);
 	CHECK_INT(dwal_log_sync(log), 0);
 	CHECK(strstr(fault.trace, "write 00000002.dwal\nfdatasync 00000002.dwal\n"));
@@ -313,13 +314,15 @@ static void a_failed_cut_back_poisons(void)
 
 static void a_rotation_that_cannot_create_changes_nothing_and_a_failed_sync_poisons(void)
 {
-	for (unsigned k = 1; k <= 3; k++) { /* sync, create, sync of the directory */
+	/* sync, listing, create, access list, mode, sync of the directory */
+	for (unsigned k = 1; k <= 6; k++) {
 		dwal_log *log = begin(0);
 
 		CHECK_INT(core_append(log, 1, 100), 0);
 		fault.fail_at = fault.calls + k;
-		CHECK_INT(dwal_log_rotate(log), -EIO);
-		if (k == 2) {
+		CHECK_INT(dwal_log_rotate(log), k == 2 ? DWAL_EPOISONED : -EIO);
+		if (k >= 3 && k <= 5) {
+			CHECK(!core_exists(dir.path, "00000002.dwal"));
 			CHECK(!dwal_log_refusal(log));
 			CHECK_INT(core_append(log, 2, 100), 0);
 			CHECK_INT(dwal_log_rotate(log), 0);

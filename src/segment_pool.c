@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Descriptors of a writer's segments: the active one's stays open, a sealed
+ * one's only while it is among those last read. Must not know what is read.
+ */
+#include "segment.h"
+#include "util.h"
+
+#include <errno.h>
+#include <utlist.h>
+
+void segment_pool_init(struct segment_pool *pool, const struct io *io, int dirfd)
+{
+	*pool = (struct segment_pool){.io = io, .dirfd = dirfd};
+	pthread_mutex_init(&pool->lock, NULL);
+}
+
+void segment_pool_release(struct segment_pool *pool)
+{
+	pthread_mutex_destroy(&pool->lock);
+}
+
+/* Under the pool's lock. */
+static void take_out(struct segment_pool *pool, struct segment *segment)
+{
+	DL_DELETE(pool->open, segment);
+	pool->count--;
+}
+
+static void put_in(struct segment_pool *pool, struct segment *segment)
+{
+	DL_PREPEND(pool->open, segment);
+	pool->count++;
+}
+
+/* Takes the descriptor of the one that was not read for longest: -1 if all are
+ * being read. Under the pool's lock. */
+static int take_idle(struct segment_pool *pool)
+{
+	struct segment *segment = pool->open ? pool->open->prev : NULL;
+	int fd;
+
+	while (segment && segment->readers)
+		segment = segment == pool->open ? NULL : segment->prev;
+	if (!segment)
+		return -1;
+	take_out(pool, segment);
+	fd = segment->fd;
+	segment->fd = -1;
+	return fd;
+}
+
+bool segment_pool_spare(struct segment_pool *pool, int rc)
+{
+	int fd;
+
+	if (rc != -EMFILE && rc != -ENFILE)
+		return false;
+	pthread_mutex_lock(&pool->lock);
+	fd = take_idle(pool);
+	pthread_mutex_unlock(&pool->lock);
+	if (fd < 0)
+		return false;
+	(void)io_close(pool->io, &fd); /* only read; what was written is synced */
+	return true;
+}
+
+/* The file that the segment was sealed as: nobody writes to that. */
+static int open_again(struct segment *segment)
+{
+	struct segment_pool *pool = segment->pool;
+	char name[SEGMENT_NAME_SIZE];
+	struct stat st;
+	int fd;
+
+	segment_name(segment->id, name);
+	do
+		fd = file_open(pool->io, pool->dirfd, name, O_RDONLY, &st);
+	while (segment_pool_spare(pool, fd));
+	if (fd == -ENOENT || fd == DWAL_ENOTFILE)
+		return -EIO; /* not a missing key */
+	if (fd >= 0 && (st.st_dev != segment->dev || st.st_ino != segment->ino ||
+			(uint64_t)st.st_size != segment->sealed_size)) {
+		(void)io_close(pool->io, &fd); /* not ours */
+		return -EIO;
+	}
+	return fd;
+}
+
+/* True, and counted as being read, if it is open. */
+static bool enter_open(struct segment *segment)
+{
+	struct segment_pool *pool = segment->pool;
+	bool is_open;
+
+	pthread_mutex_lock(&pool->lock);
+	is_open = segment->fd >= 0;
+	if (is_open)
+		segment->readers++;
+	if (is_open && segment->is_sealed) {
+		take_out(pool, segment);
+		put_in(pool, segment); /* in front */
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return is_open;
+}
+
+int segment_enter(struct segment *segment)
+{
+	struct segment_pool *pool = segment->pool;
+	int fd;
+
+	if (!pool || enter_open(segment))
+		return 0;
+	fd = open_again(segment);
+	if (fd < 0)
+		return fd;
+	pthread_mutex_lock(&pool->lock);
+	segment->readers++;
+	if (segment->fd < 0) {
+		segment->fd = fd;
+		put_in(pool, segment);
+		fd = -1;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	(void)io_close(pool->io, &fd); /* somebody else was faster */
+	return 0;
+}
+
+void segment_leave(struct segment *segment)
+{
+	struct segment_pool *pool = segment->pool;
+	int fd = -1;
+
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	segment->readers--;
+	if (pool->count > SEGMENTS_OPEN)
+		fd = take_idle(pool);
+	pthread_mutex_unlock(&pool->lock);
+	(void)io_close(pool->io, &fd); /* only read; what was written is synced */
+}
+
+void segment_keep_open(struct segment *segment, struct segment_pool *pool)
+{
+	segment->pool = pool;
+	segment->readers = 1; /* until it is sealed */
+}
+
+void segment_seal(struct segment *segment)
+{
+	struct segment_pool *pool = segment->pool;
+	int fd = -1;
+
+	pthread_mutex_lock(&pool->lock);
+	segment->is_sealed = true;
+	segment->sealed_size = segment->end;
+	put_in(pool, segment);
+	if (!segment->end && segment->readers == 1) {
+		take_out(pool, segment);
+		fd = segment->fd;
+		segment->fd = -1;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	(void)io_close(pool->io, &fd); /* empty */
+	segment_leave(segment);
+}
+
+int segment_find_sealed(struct segment_pool *pool, uint32_t id, struct segment **out)
+{
+	struct segment *segment = segment_new(pool->io, id);
+	char name[SEGMENT_NAME_SIZE];
+	struct stat st;
+	int rc;
+
+	if (!segment)
+		return -ENOMEM;
+	segment_name(id, name);
+	rc = pool->io->fstatat(pool->io, pool->dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+	if (!rc && !S_ISREG(st.st_mode))
+		rc = DWAL_ENOTFILE;
+	if (rc) {
+		(void)segment_unref(segment); /* nothing is open */
+		return rc;
+	}
+	segment->pool = pool;
+	segment->is_sealed = true;
+	segment->dev = st.st_dev;
+	segment->ino = st.st_ino;
+	segment->end = segment->sealed_size = (uint64_t)st.st_size;
+	*out = segment;
+	return 0;
+}
+
+void segment_forget(struct segment *segment)
+{
+	struct segment_pool *pool = segment->pool;
+
+	if (!pool || !segment->is_sealed)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	if (segment->fd >= 0)
+		take_out(pool, segment);
+	pthread_mutex_unlock(&pool->lock);
+}
