@@ -38,6 +38,11 @@ static mode_t default_mode(const struct fs *fs, mode_t type)
 	return (S_ISDIR(type) ? 0755 : 0644) & ~fs->opt.umask;
 }
 
+static bool is_device(mode_t type)
+{
+	return S_ISCHR(type) || S_ISBLK(type);
+}
+
 void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *out)
 {
 	static const struct attr none;
@@ -49,7 +54,7 @@ void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *ou
 		node->type | (a->present & ATTR_HAS_MODE ? a->mode : default_mode(fs, node->type));
 	out->st_uid = a->present & ATTR_HAS_UID ? a->uid : fs->opt.uid;
 	out->st_gid = a->present & ATTR_HAS_GID ? a->gid : fs->opt.gid;
-	out->st_rdev = a->present & ATTR_HAS_RDEV ? a->rdev : 0;
+	out->st_rdev = a->present & ATTR_HAS_RDEV && is_device(node->type) ? a->rdev : 0;
 	out->st_nlink = !node_has_place(fs, node) ? 0 : node_is_dir(node) ? 2 + node->subdirs : 1;
 	out->st_nlink += node == fs->root && fs->opt.showlog; /* .log is in it as well */
 	out->st_size = (off_t)node->size;
@@ -228,7 +233,8 @@ struct attr nodeattr_snapshot(struct fs *fs, const struct node *node)
 	if (attr.mtime.tv_nsec && attr.mtime.tv_sec == now.tv_sec)
 		fs->fraction_second = now.tv_sec;
 	attr.present |= ATTR_HAS_MTIME;
-	if (attr.type == ATTR_CHAR || attr.type == ATTR_BLOCK)
+	attr.present &= ~(unsigned)ATTR_HAS_RDEV;
+	if (is_device(node->type))
 		attr.present |= ATTR_HAS_RDEV;
 	return attr;
 }
@@ -261,6 +267,24 @@ bool nodeattr_needs_record(const struct fs *fs, const struct node *node, int64_t
 	       (!fs->opt.noclock && clock != node->mtime.tv_sec);
 }
 
+static bool value_fits(const struct node *node, enum attr_type type)
+{
+	if (type == ATTR_SYMLINK)
+		return node->can_be_target;
+	return type == ATTR_FILE || type == ATTR_DIR || !node->size;
+}
+
+void nodeattr_settle_type(struct node *node)
+{
+	bool fits;
+
+	if (!node->extra || node->extra->attr.type == ATTR_NONE)
+		return;
+	fits = value_fits(node, node->extra->attr.type);
+	node->type = fits ? file_type(node->extra->attr.type) : S_IFREG;
+	node->extra->owed = !fits; /* what is written to such a file is a file's */
+}
+
 int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xattrs)
 {
 	struct extra *extra = nodeattr_extra(node);
@@ -271,7 +295,7 @@ int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xatt
 	}
 	xattr_free(extra->xattrs);
 	*extra = (struct extra){.attr = *attr, .xattrs = xattrs};
-	node->type = file_type(attr->type);
+	nodeattr_settle_type(node);
 	node->recorded = true;
 	if (attr->present & ATTR_HAS_MTIME)
 		node->mtime = attr->mtime;

@@ -14,7 +14,7 @@
 
 /* What a node has beyond the defaults; most nodes have none. */
 struct extra {
-	struct attr attr; /* the fields that are present; type is not used */
+	struct attr attr; /* the fields that are present; type as replayed, or ATTR_NONE */
 	struct xattr *xattrs;
 	bool owed; /* changed since the log was last told */
 };
@@ -78,6 +78,10 @@ void nodeattr_told(struct node *node, bool recorded);
 /* Would a Put under another key, with this clock in force, need a record
  * beside it to keep what the node has? */
 bool nodeattr_needs_record(const struct fs *fs, const struct node *node, int64_t clock);
+
+/* While the log is replayed: the type that the attributes tell, or a regular
+ * file where the value cannot be that of such a node. */
+void nodeattr_settle_type(struct node *node);
 
 /* A record of the log says this: a full snapshot. xattrs are taken over. 0 or
  * ENOMEM. */

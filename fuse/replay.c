@@ -5,6 +5,7 @@
  * ATTRIBUTES.md. Nothing here is reached once the mount serves requests.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,6 +148,13 @@ static int end_wait(struct fs *fs, struct dwal_bytes key, struct node *node)
 	return -r;
 }
 
+/* A target is a path: of the CLI's or somebody else's making it can be any
+ * bytes. */
+static bool can_be_target(struct dwal_bytes value)
+{
+	return value.len > 0 && value.len < PATH_MAX && !memchr(value.data, 0, value.len);
+}
+
 static int replay_put(struct fs *fs, const struct dwal_record *record, int64_t time)
 {
 	struct name_part part;
@@ -165,6 +173,8 @@ static int replay_put(struct fs *fs, const struct dwal_record *record, int64_t t
 	}
 	node->published = true;
 	node->size = record->payload.len;
+	node->can_be_target = can_be_target(record->payload);
+	nodeattr_settle_type(node);
 	nodeattr_put(node, (struct timespec){.tv_sec = time});
 	return end_wait(fs, record->key, node);
 }

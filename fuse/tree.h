@@ -38,6 +38,7 @@ struct node {
 	uint32_t slot;         /* of its node id, or NODEID_NONE */
 	bool published;        /* a file: the log has a live Put of its key */
 	bool value;            /* a file: stands aside for a directory of its name */
+	bool can_be_target;    /* a file, as replayed: its value could be a link's */
 	bool recorded;         /* has an attribute record in force */
 	bool cache_stale;      /* a staging was dropped: no page is kept from open to open */
 	bool vanished;         /* lost its place behind the kernel's back: ESTALE */
