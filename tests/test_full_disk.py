@@ -64,9 +64,9 @@ def test_an_overwrite_that_does_not_fit_fails_and_keeps_the_old_value(datawal, f
 
 
 @pytest.mark.clause("S4b")
-@pytest.mark.parametrize("command", ["cp /etc/services f", "dd if=/etc/services of=f status=none",
-                                     "cat /etc/services | tee f", "sort -o f /etc/services",
-                                     "install -m 644 /etc/services f", "mv {host}/big f"])
+@pytest.mark.parametrize("command", ["cp /etc/login.defs f", "dd if=/etc/login.defs of=f status=none",
+                                     "cat /etc/login.defs | tee f", "sort -o f /etc/login.defs",
+                                     "install -m 644 /etc/login.defs f", "mv {host}/big f"])
 def test_programs_see_the_full_disk_and_the_old_value_stays(full, command, host_dir):
     (host_dir / "big").write_bytes(b"y" * 50_000)
     full.fill()

@@ -311,7 +311,7 @@ def test_auto_unmount_takes_the_mount_away_when_the_daemon_dies(open_dir):
     """By root: fusermount3 3.14 may not look at what another user has mounted."""
     place = mounted_by_root(open_dir, "auto_unmount")
     pid, = daemons_of(place)
-    privileged.as_root("kill", "-9", pid)
+    privileged.as_root("sh", "-c", f"kill -9 {pid}")
     mounting.wait_for(lambda: mounting.mounted(place) is None, "the mount's end")
 
 

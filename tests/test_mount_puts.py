@@ -66,7 +66,7 @@ def by_writev(path):
 
 
 def by_sendfile(path):
-    with open("/etc/services", "rb") as source, open(path, "wb") as file:
+    with open("/etc/login.defs", "rb") as source, open(path, "wb") as file:
         os.sendfile(file.fileno(), source.fileno(), 0, 1000)
 
 
@@ -116,11 +116,11 @@ def by_command(command):
 WAYS = [by_pwrite, by_append, by_trunc, by_ftruncate, by_writev, by_sendfile, by_copy_file_range,
         by_dup_in_a_child, by_python_text,
         by_command("echo x > f"), by_command("echo x >> f"), by_command("printf '' > f; true"),
-        by_command("cp /etc/services f"), by_command("dd if=/etc/services of=f bs=100 status=none"),
-        by_command("dd if=/etc/services of=f bs=512 conv=notrunc,fsync status=none"),
+        by_command("cp /etc/login.defs f"), by_command("dd if=/etc/login.defs of=f bs=100 status=none"),
+        by_command("dd if=/etc/login.defs of=f bs=512 conv=notrunc,fsync status=none"),
         by_command("echo x | tee f"), by_command("echo x | tee -a f"),
-        by_command("truncate -s 3000 f"), by_command("cat /etc/services /etc/hosts > f"),
-        by_command("sort -o f /etc/services"), by_command("{ echo a; echo b; } > f"),
+        by_command("truncate -s 3000 f"), by_command("cat /etc/login.defs /etc/passwd > f"),
+        by_command("sort -o f /etc/login.defs"), by_command("{ echo a; echo b; } > f"),
         by_command("fallocate -l 8192 f")]
 
 
