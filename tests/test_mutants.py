@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The patches in tests/mutants still apply, and name clauses and tests that there are. That each
-test catches its mutant is seen by tests/mutants/run, which takes minutes."""
+"""The patches in tests/mutants still apply, and name clauses and tests that there are; and each test
+catches its mutant, which takes minutes: only with -m mutant, or by tests/mutants/run."""
+import fcntl
 import importlib.machinery
 import importlib.util
 import os
@@ -61,3 +62,26 @@ def test_the_tests_named_are_there():
                           cwd=paths.ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def bench(request, tmp_path_factory):
+    """A copy of the tree of this process's own. The first of pytest's processes builds it."""
+    base = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        base = base.parent
+    first = RUNNER.Bench(base / "mutants", sys.executable)
+    with open(base / "mutants.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not first.build.exists():
+            first.make()
+    mine = first.copy(tmp_path_factory.mktemp("mutants") / "copy")
+    yield mine
+    shutil.rmtree(mine.scratch)
+
+
+@pytest.mark.mutant
+@pytest.mark.deadline(600)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=name_of)
+def test_the_mutant_is_caught(bench, mutant):
+    assert bench.try_mutant(mutant) == "caught"
