@@ -14,6 +14,7 @@ import deadline
 import gates
 import mounting
 import paths
+import privileged
 import twin_script
 
 
@@ -22,6 +23,24 @@ def pytest_configure():
     job ignores some of these signals; programs that are tested must not."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """How contrib/check hands out the tests to several processes."""
+    from scheduling import FewAtATime  # for which there must be xdist
+    return FewAtATime(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what this user may not do, and has what takes long begin early."""
+    privileged.mark_mutants(items)
+    if os.getuid():
+        for item in items:
+            if item.get_closest_marker("root"):
+                item.add_marker(pytest.mark.skip(reason=privileged.MISSING))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: bool(item.get_closest_marker("slow")), reverse=True)
 
 
 @pytest.fixture(scope="session")
@@ -133,11 +152,29 @@ def pytest_runtest_teardown(item):
     yield from bounded(item)
 
 
+def may_skip(report):
+    """With DATAWAL_NO_SKIP no test may, but for want of root where DATAWAL_WITHOUT_ROOT says so."""
+    if not os.environ.get("DATAWAL_NO_SKIP") or hasattr(report, "wasxfail"):
+        return True
+    return bool(os.environ.get("DATAWAL_WITHOUT_ROOT")) and wants_root(report)
+
+
+def wants_root(report):
+    return isinstance(report.longrepr, tuple) and privileged.MISSING in report.longrepr[2]
+
+
+def pytest_terminal_summary(terminalreporter):
+    number = sum(wants_root(report) for report in terminalreporter.stats.get("skipped", ()))
+    if number:
+        terminalreporter.write_line(f"{number} tests need root, or sudo that asks for no password, "
+                                    "and were not run")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and os.environ.get("DATAWAL_NO_SKIP") and not hasattr(report, "wasxfail"):
+    if report.skipped and not may_skip(report):
         report.outcome = "failed"
         report.longrepr = f"skipped, which contrib/check does not allow: {report.longrepr[2]}"
     if report.failed:

@@ -34,6 +34,7 @@ def fails_with(number, call, *args, **more):
     assert caught.value.errno == number
 
 
+@pytest.mark.root
 @pytest.mark.clause("S15b")
 @pytest.mark.parametrize("name", ["f", "d", "empty"])
 def test_mode_owner_and_times_survive_a_remount(mount, name):
@@ -164,6 +165,7 @@ def test_a_new_file_has_the_mode_asked_for_less_the_umask(mount):
         m.remount()
 
 
+@pytest.mark.root
 @pytest.mark.clause("S15d")
 def test_a_set_gid_directory_gives_its_group(mount):
     m = mount()
@@ -231,6 +233,7 @@ def test_virtual_attributes_tell_where_the_value_is(datawal, logdir, mount):
     fails_with(errno.EPERM, os.setxattr, m / "d/f", "user.datawal.key", b"x")
 
 
+@pytest.mark.root
 @pytest.mark.clause("S9b")
 def test_links_fifos_sockets_and_devices_survive_a_remount(mount):
     m = mount()
@@ -264,6 +267,7 @@ def test_a_file_that_replaces_a_link_is_a_file(mount):
     assert stat.S_ISREG(os.lstat(m / "link").st_mode) and (m / "link").read_bytes() == b"value"
 
 
+@pytest.mark.root
 @pytest.mark.clause("S15f", "S23")
 def test_users_are_kept_apart(mount):
     m = mount(None, "allow_other")

@@ -40,6 +40,7 @@ def test_files_and_directories_belong_to_the_mounting_user(datawal, logdir, moun
     assert file.st_nlink == 1
 
 
+@pytest.mark.root
 @pytest.mark.clause("S15a")
 def test_owner_and_umask_can_be_given_at_the_mount(datawal, logdir, mount):
     datawal.put(logdir, "d/f", b"value")

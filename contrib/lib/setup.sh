@@ -51,16 +51,16 @@ install_packages() {
 		"$@" >&2
 }
 
-# python_with_pytest: prints one; the python3 that comes first need not be Debian's
+# python_with_pytest: prints one that has pytest-xdist too; the python3 that comes first need not be Debian's
 python_with_pytest() {
 	local python
 	for python in python3 /usr/bin/python3; do
-		if "$python" -c 'import pytest' 2>/dev/null; then
+		if "$python" -c 'import pytest, xdist' 2>/dev/null; then
 			printf '%s\n' "$python"
 			return 0
 		fi
 	done
-	die "no python3 with pytest found"
+	die "no python3 with pytest and pytest-xdist found"
 }
 
 # need_fuse: /dev/fuse is there and this user may open it

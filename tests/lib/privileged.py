@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What needs root: as root itself, or by sudo where it asks for no password."""
+"""What needs root: as root itself, or by sudo where it asks for no password.
+
+A test whose own process must be root's carries the mark root; contrib/check runs it with sudo."""
 import os
 import shutil
 import subprocess
 from contextlib import contextmanager
 
 import pytest
+
+
+MISSING = "needs root"
 
 
 def prefix():
@@ -16,11 +21,22 @@ def prefix():
         done = subprocess.run(["sudo", "-n", "true"], capture_output=True, timeout=20, check=False)
         if done.returncode == 0:
             return ["sudo", "-n"]
-    pytest.skip("root missing, and no sudo without a password")
+    pytest.skip(MISSING)
 
 
 def as_root(*command):
     subprocess.run([*prefix(), *map(str, command)], check=True, capture_output=True, timeout=60)
+
+
+def mark_mutants(items):
+    """A mutant that is caught by a test of root's is one of root's too."""
+    of_root = tuple(item.nodeid for item in items if item.get_closest_marker("root"))
+    for item in items:
+        if item.get_closest_marker("mutant"):
+            tests = [test.removeprefix("tests/") for test in item.callspec.params["mutant"].tests]
+            if any(nodeid == test or nodeid.startswith(test + "[")
+                   for nodeid in of_root for test in tests):
+                item.add_marker(pytest.mark.root)
 
 
 @contextmanager
