@@ -54,7 +54,7 @@ struct fs_options {
 	uint64_t segment_size;   /* bytes */
 	bool noatime;            /* reading changes no access time */
 	uint64_t rename_limit;   /* bytes that one rename of a directory may write */
-	uint64_t stage_limit;    /* bytes of staged content, mount-wide */
+	uint64_t stage_limit;    /* bytes of content that is not in the log, mount-wide */
 	uid_t uid;               /* owner of everything unless told otherwise */
 	gid_t gid;
 	mode_t umask;
@@ -98,7 +98,8 @@ struct fs {
 	struct stage *stages;    /* all of them (DL list), protected by lock */
 	struct handle *handles;  /* open files (DL list), protected by lock */
 	struct dir_handle *dirs; /* open directories (DL list), protected by lock */
-	atomic_uint_fast64_t staged_bytes;
+	atomic_uint_fast64_t staged_bytes;   /* in memory and not in the log: at most the limit */
+	atomic_uint_fast64_t clean_bytes;    /* in memory and in the log */
 	atomic_uint_fast64_t failed_commits; /* since mount, not counting retries that worked */
 
 	struct keeper *keeper; /* background thread: commit= and cache invalidation */

@@ -403,7 +403,7 @@ void print_help(void)
 	      "  commit=SECONDS      otherwise sync by itself this often (5)\n"
 	      "  segment_size=BYTES  begin a new segment file at this size (64M)\n"
 	      "  lockwait=SECONDS    wait for another writer to end (3); 0 fails at once\n"
-	      "  staging=BYTES       most memory for bytes written and not yet closed (1G)\n"
+	      "  staging=BYTES       most memory for bytes written and not in the log (1G)\n"
 	      "  renamelimit=BYTES   larger directories are not renamed but copied by mv (256M)\n"
 	      "  setid, devices      set-id bits and device nodes of the log count (neither\n"
 	      "                      does, whatever suid and dev say); by root only\n"

@@ -26,7 +26,9 @@ static void published(struct fs *fs, struct stage *stage, struct dwal_bytes key)
 	struct node *node = stage->node;
 	dwal_value *base = NULL;
 
-	if (!dwal_kv_value(fs->kv, key.data, key.len, &base)) {
+	/* Without memory for it: what is loaded is the content; what is not is
+	 * that of the old record as well (rename). */
+	if (!dwal_kv_value(fs->kv, key.data, key.len, &base) || stage->loaded) {
 		dwal_value_close(stage->base);
 		stage->base = base;
 	}
@@ -35,6 +37,7 @@ static void published(struct fs *fs, struct stage *stage, struct dwal_bytes key)
 	stage->any_close = false;
 	stage->retry = 0;
 	stage->generation++;
+	stage_settle(fs, stage);
 	pthread_mutex_lock(&fs->lock);
 	/* At the next mount the directory has the time, in seconds, of this Put;
 	 * mounting must not change what it shows. */
@@ -415,7 +418,8 @@ static int append_carried(struct append *append, struct fs *fs, const struct nod
 }
 
 static int write_rename(struct fs *fs, struct stage *stage, const struct node *replaced,
-			struct dwal_bytes new_key, struct dwal_bytes old_key)
+			struct dwal_bytes content, struct dwal_bytes new_key,
+			struct dwal_bytes old_key)
 {
 	struct node *node = stage->node;
 	struct append append = {0};
@@ -427,7 +431,7 @@ static int write_rename(struct fs *fs, struct stage *stage, const struct node *r
 	mtime = stage->dirty ? stage->written : node->mtime;
 	was_published = node->published;
 	pthread_mutex_unlock(&fs->lock);
-	append_put(&append, fs, new_key, staged(stage), mtime);
+	append_put(&append, fs, new_key, content, mtime);
 	r = append_carried(&append, fs, node, replaced, new_key, &carried);
 	if (r)
 		return r; /* nothing to release: it was the only one that could fail */
@@ -436,6 +440,24 @@ static int write_rename(struct fs *fs, struct stage *stage, const struct node *r
 	r = append_write(&append, fs);
 	if (!r)
 		told(fs, node, carried);
+	return r;
+}
+
+/* What is not in memory is read for this one write, and not kept. */
+static int rename_content(struct fs *fs, struct stage *stage, const struct node *replaced,
+			  struct dwal_bytes new_key, struct dwal_bytes old_key)
+{
+	void *buffer;
+	int r;
+
+	if (stage->loaded)
+		return write_rename(fs, stage, replaced, staged(stage), new_key, old_key);
+	buffer = malloc(stage->size + 1); /* never of no size */
+	r = buffer ? stage_read_base(stage, buffer, stage->size) : ENOMEM;
+	if (!r)
+		r = write_rename(fs, stage, replaced, (struct dwal_bytes){buffer, stage->size},
+				 new_key, old_key);
+	free(buffer);
 	return r;
 }
 
@@ -448,9 +470,9 @@ int stage_publish_as(struct fs *fs, struct node *node, const struct node *replac
 	if (r)
 		return r;
 	pthread_mutex_lock(&stage->lock);
-	r = stage->failed ? stage->failed : stage_load(fs, stage);
+	r = stage->failed;
 	if (!r)
-		r = write_rename(fs, stage, replaced, new_key, old_key);
+		r = rename_content(fs, stage, replaced, new_key, old_key);
 	if (!r)
 		published(fs, stage, new_key);
 	pthread_mutex_unlock(&stage->lock);

@@ -21,8 +21,7 @@ static void free_stage(struct fs *fs, struct stage *stage)
 	DL_DELETE(fs->stages, stage);
 	stage->node->stage = NULL;
 	dwal_value_close(stage->base);
-	fs->staged_bytes -= stage->capacity;
-	free(stage->data);
+	stage_memory_release(fs, stage);
 	pthread_mutex_destroy(&stage->lock);
 	tree_drop(fs, stage->node);
 	free(stage);
@@ -141,63 +140,6 @@ void stage_free_all(struct fs *fs)
 	pthread_mutex_unlock(&fs->lock);
 }
 
-/* ---------------------------------------------------------------- memory */
-
-/* Room for need bytes in all: powers of two, so that a growing file is copied
- * a bounded number of times (and large blocks are remapped, not copied). */
-static int reserve(struct fs *fs, struct stage *stage, size_t need)
-{
-	size_t capacity = stage->capacity ? stage->capacity : 4096;
-	size_t more;
-	void *larger;
-
-	if (need <= stage->capacity)
-		return 0;
-	while (capacity < need)
-		capacity *= 2;
-	more = capacity - stage->capacity;
-	if (atomic_fetch_add(&fs->staged_bytes, more) + more > fs->opt.stage_limit) {
-		fs->staged_bytes -= more;
-		return ENOSPC;
-	}
-	larger = realloc(stage->data, capacity);
-	if (!larger) {
-		fs->staged_bytes -= more;
-		return ENOSPC;
-	}
-	stage->data = larger;
-	stage->capacity = capacity;
-	return 0;
-}
-
-static void release_memory(struct fs *fs, struct stage *stage)
-{
-	fs->staged_bytes -= stage->capacity;
-	free(stage->data);
-	stage->data = NULL;
-	stage->capacity = 0;
-	stage->loaded = false;
-}
-
-int stage_load(struct fs *fs, struct stage *stage)
-{
-	size_t got = 0;
-	int r;
-
-	if (stage->loaded)
-		return 0;
-	r = reserve(fs, stage, stage->size);
-	if (!r && stage->base)
-		r = errno_of(dwal_value_read(stage->base, 0, stage->data, stage->size, &got, NULL));
-	if (!r && got != stage->size)
-		r = EIO;
-	if (r)
-		release_memory(fs, stage);
-	else
-		stage->loaded = true;
-	return r;
-}
-
 /* ------------------------------------------------------------- stagings */
 
 /* Lets stat(2) see the stage's size and time. */
@@ -218,10 +160,17 @@ static void changed(struct fs *fs, struct stage *stage, struct handle *handle)
 	show(fs, stage, stage->written);
 }
 
-static void start_fresh(struct fs *fs, struct stage *stage)
+/* Needs no memory: cannot fail. */
+static void make_empty(struct fs *fs, struct stage *stage)
 {
+	stage_memory_release(fs, stage);
 	stage->size = 0;
 	stage->loaded = true;
+}
+
+static void start_fresh(struct fs *fs, struct stage *stage)
+{
+	make_empty(fs, stage);
 	stage->fresh = true;
 	stage->failed = 0;
 	changed(fs, stage, NULL);
@@ -231,7 +180,11 @@ void stage_drop_staging(struct fs *fs, struct stage *stage)
 {
 	struct node *node = stage->node;
 
-	release_memory(fs, stage);
+	pthread_mutex_lock(&fs->lock);
+	if (!stage->base && node->parent) /* the last Put had no memory for it */
+		(void)open_base(fs, node, &stage->base);
+	pthread_mutex_unlock(&fs->lock);
+	stage_memory_release(fs, stage);
 	stage->dirty = false;
 	stage->fresh = false;
 	stage->any_close = false;
@@ -313,6 +266,13 @@ int stage_read(struct fs *fs, struct handle *handle, void *buffer, size_t n, off
 	return r;
 }
 
+/* Zeros from the end to there. */
+static void fill_up(struct stage *stage, size_t end)
+{
+	if (end > stage->size)
+		memset(stage->data + stage->size, 0, end - stage->size);
+}
+
 /* The content gets this size; bytes that are new are zero. Beyond the largest
  * value: EFBIG. */
 static int resize(struct fs *fs, struct stage *stage, uint64_t size)
@@ -321,17 +281,15 @@ static int resize(struct fs *fs, struct stage *stage, uint64_t size)
 
 	if (size > DWAL_MAX_PAYLOAD)
 		return EFBIG;
-	if (!size && !stage->dirty)
-		stage->fresh = true; /* begins with nothing, as with O_TRUNC */
-	if (!size)
-		stage->loaded = true; /* nothing of the old content is needed */
-	r = stage_load(fs, stage);
-	if (!r)
-		r = reserve(fs, stage, size);
+	if (!size) {
+		make_empty(fs, stage);
+		stage->fresh |= !stage->dirty; /* begins with nothing, as with O_TRUNC */
+		return 0;
+	}
+	r = stage_prepare(fs, stage, size < stage->size ? size : stage->size, size);
 	if (r)
 		return r;
-	if (size > stage->size)
-		memset(stage->data + stage->size, 0, size - stage->size);
+	fill_up(stage, size);
 	stage->size = size;
 	return 0;
 }
@@ -348,14 +306,11 @@ static int write_bytes(struct fs *fs, struct stage *stage, const void *buffer, s
 		       uint64_t offset)
 {
 	uint64_t end = offset + n;
-	int r = stage_load(fs, stage);
+	int r = stage_prepare(fs, stage, stage->size, end);
 
-	if (!r && offset > stage->size)
-		r = resize(fs, stage, offset);
-	if (!r)
-		r = reserve(fs, stage, end);
 	if (r)
 		return r;
+	fill_up(stage, offset);
 	memcpy(stage->data + offset, buffer, n);
 	if (end > stage->size)
 		stage->size = end;
@@ -459,19 +414,23 @@ int stage_allocate(struct fs *fs, struct handle *handle, int mode, off_t offset,
 {
 	struct stage *stage = handle->stage;
 	uint64_t end = (uint64_t)offset + (uint64_t)length;
-	bool keep_size = mode & FALLOC_FL_KEEP_SIZE;
-	int r = 0;
+	bool grows = !(mode & FALLOC_FL_KEEP_SIZE);
+	int r;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return EOPNOTSUPP;
 	if (end > DWAL_MAX_PAYLOAD && !(mode & FALLOC_FL_PUNCH_HOLE))
 		return EFBIG;
 	pthread_mutex_lock(&stage->lock);
-	r = stage->failed ? stage->failed : stage_load(fs, stage);
+	r = stage->failed;
+	if (!r)
+		r = spoil(stage, stage_prepare(fs, stage, stage->size, grows ? end : 0));
 	if (!r && mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		clear_range(stage, (uint64_t)offset, end);
-	if (!r && !keep_size && end > stage->size)
-		r = spoil(stage, resize(fs, stage, end));
+	if (!r && grows && end > stage->size) {
+		fill_up(stage, end);
+		stage->size = end;
+	}
 	if (!r)
 		changed(fs, stage, handle);
 	pthread_mutex_unlock(&stage->lock);

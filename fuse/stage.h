@@ -34,6 +34,9 @@ struct stage {
 	struct timespec base_mtime;
 	unsigned char *data; /* the content, once loaded */
 	size_t size, capacity;
+	size_t touched;          /* of the capacity: bytes that ever held something */
+	size_t counted;          /* in fs->staged_bytes */
+	atomic_size_t clean;     /* in fs->clean_bytes: may be dropped */
 	bool loaded;             /* data holds the content, else base does */
 	atomic_bool dirty;       /* not what the log has; implies loaded */
 	bool fresh;              /* the staging began with nothing of the old content */
@@ -108,8 +111,22 @@ int stage_commit(struct fs *fs, struct stage *stage);
 /* Goes back to the published content. */
 void stage_drop_staging(struct fs *fs, struct stage *stage);
 
-/* Takes the content into memory. Wants stage->lock only. */
-int stage_load(struct fs *fs, struct stage *stage);
+/* The memory of a stage (stage_memory.c); these want stage->lock only. */
+
+/* Before the content changes: has its first bytes (keep) in memory, and room
+ * for so many in all (need), counted as not in the log. 0; ENOSPC beyond the
+ * limit, or why the log could not be read: then all is as it was. */
+int stage_prepare(struct fs *fs, struct stage *stage, size_t keep, size_t need);
+
+/* Counts what the stage holds as what it is now: when it is no longer dirty,
+ * its bytes may be dropped. */
+void stage_settle(struct fs *fs, struct stage *stage);
+
+/* Frees the bytes: the content is what the log has. */
+void stage_memory_release(struct fs *fs, struct stage *stage);
+
+/* The first n bytes of what the log has. */
+int stage_read_base(const struct stage *stage, void *buffer, size_t n);
 
 /* A stage for node, made when it has none; to be put. With have_write_lock
  * the caller holds fs->write_lock. */
