@@ -13,8 +13,9 @@ import mounting
 import privileged
 
 INSPECTIONS = [["scan"], ["scan", "--json"], ["get", "--key", "f"], ["list"], ["verify"],
-               ["report", "--json"], ["export", "-"]]
-WRITES = [["put", "--key", "k", "--value", "v"], ["delete", "--key", "k"], ["append", "-"]]
+               ["dump"], ["check"], ["report", "--json"], ["export", "-"]]
+WRITES = [["put", "--key", "k", "--value", "v"], ["delete", "--key", "k"], ["append", "-"],
+          ["load", "-"]]
 
 
 def only_line(done):

@@ -25,9 +25,11 @@ OFFSET = sum(SIZES[:DAMAGED - 1])
 BYTES = sum(SIZES[DAMAGED - 1:])
 BEHIND = "17 intact records (txids 13 to 30)"
 
-LOOKS = {"scan": 2, "report": 2, "verify": 2, "get": 0, "list": 0, "export": 0, "compact": 0}
+LOOKS = {"scan": 2, "report": 2, "verify": 2, "check": 2, "dump": 0, "get": 0, "list": 0,
+         "export": 0, "compact": 0}
 WRITES = {"put": ["--key", "new", "--value", "v"], "delete": ["--key", "k1"], "append": ["-"],
-          "rotate": []}
+          "rotate": [], "load": ["-"]}
+INPUT = b'{"key_b64":"YQ==","value_b64":"MQ=="}\n'
 
 
 def write(directory, files):
@@ -83,31 +85,31 @@ def test_a_look_tells_of_intact_records_and_changes_nothing(datawal, holed, tmp_
 @pytest.mark.parametrize("command", WRITES)
 def test_a_writer_tells_what_it_cut_off_and_where_it_is(datawal, holed, command):
     before = (holed / "00000001.dwal").read_bytes()
-    line = only_line(datawal(command, holed, *WRITES[command], input=b"raw"))
+    line = only_line(datawal(command, holed, *WRITES[command], input=INPUT))
     side = f"00000001.dwal.torn-{OFFSET}"
     assert f"segment 1, offset {OFFSET}: CRC mismatch" in line and BEHIND in line
     assert "not known to have been synced" in line and f"are in {side}" in line
     assert "no crash" not in line
     assert (holed / side).read_bytes() == before[OFFSET:]
-    assert datawal(command, holed, *WRITES[command], input=b"raw").stderr == b""
+    assert datawal(command, holed, *WRITES[command], input=INPUT).stderr == b""
 
 
 @pytest.mark.clause("C11")
 @pytest.mark.parametrize("command", WRITES)
 def test_strict_refuses_what_a_power_cut_or_damage_may_have_left(datawal, holed, command):
     before = segments_of(holed)
-    line = only_line(datawal(command, holed, *WRITES[command], "--strict", input=b"raw", status=2))
+    line = only_line(datawal(command, holed, *WRITES[command], "--strict", input=INPUT, status=2))
     assert BEHIND in line and "strict" in line and "power cut or damage" in line
     assert "no crash" not in line
     assert segments_of(holed) == before
     datawal("put", holed, "--key", "new", "--value", "v")
-    assert datawal(command, holed, *WRITES[command], "--strict", input=b"raw").stderr == b""
+    assert datawal(command, holed, *WRITES[command], "--strict", input=INPUT).stderr == b""
 
 
 @pytest.mark.clause("C11")
 @pytest.mark.parametrize("command", WRITES)
 def test_strict_takes_a_torn_tail_with_nothing_behind_it(datawal, torn, command):
-    line = only_line(datawal(command, torn, *WRITES[command], "--strict", input=b"raw"))
+    line = only_line(datawal(command, torn, *WRITES[command], "--strict", input=INPUT))
     assert "torn tail" in line and "intact" not in line
 
 
@@ -288,7 +290,7 @@ GAPS = [(remove_the_middle, 3, (3, 1, 7, 3), "between txid 3 (segment 1) and txi
 @pytest.mark.parametrize("hole, missing, gap, text", GAPS, ids=[row[0].__name__ for row in GAPS])
 def test_missing_txids_are_counted_and_the_first_gap_named(datawal, logdir, hole, missing, gap, text):
     hole(three_segments(logdir))
-    for command in ("report", "verify"):
+    for command in ("report", "verify", "check"):
         done = datawal(command, logdir)
         assert done.stderr == b""
         assert re.search(rf"^txids missing +{missing}, the first {re.escape(text)}$",
@@ -298,6 +300,7 @@ def test_missing_txids_are_counted_and_the_first_gap_named(datawal, logdir, hole
         assert tuple(said["first_gap"].values()) == gap
         assert list(said["first_gap"]) == ["after_txid", "after_segment", "before_txid",
                                            "before_segment"]
+    assert f"sound, {missing} txids missing\n" in datawal("check", logdir).stdout.decode()
 
 
 @pytest.mark.clause("S18d")

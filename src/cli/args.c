@@ -37,6 +37,7 @@ static const struct {
 	[OPT_BYTES] = {"bytes", "FORM",
 		       "auto (text as it is, other bytes as b64:...), raw, base64 or hex"},
 	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes on a terminal"},
+	[OPT_ALL] = {"all", NULL, "go on behind damage, with what is intact there"},
 	[OPT_STRICT] = {"strict", NULL, "refuse a log with intact records behind a torn tail"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
 	[OPT_WAIT] = {"wait", "SECONDS", "for another writer to end (3); 0: not at all"},
@@ -135,62 +136,6 @@ static int parse_form(struct args *args, const char *text)
 	return misused(args, "--bytes takes auto, raw, base64 or hex, not '%s'", text);
 }
 
-static int digit_value(const char *digits, char c)
-{
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-/* Decodes into out, which has room for half of text. */
-static bool decode_hex(const char *text, unsigned char *out, size_t *len)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	size_t n = strlen(text);
-
-	for (size_t i = 0; i < n; i++) {
-		int v = digit_value(digits, text[i]);
-
-		if (v < 0)
-			return false;
-		out[i / 2] = (unsigned char)(i % 2 ? out[i / 2] << 4 | (v & 15) : v & 15);
-	}
-	*len = n / 2;
-	return n % 2 == 0;
-}
-
-/* Decodes into out, which has room for all of text. Standard and padded; the
- * bits that padding leaves over must be 0, so that one key has one text. */
-static bool decode_base64(const char *text, unsigned char *out, size_t *len)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t n = strlen(text), pad = 0, made = 0;
-	uint32_t bits = 0;
-
-	if (n % 4)
-		return false;
-	while (pad < 2 && pad < n && text[n - 1 - pad] == '=')
-		pad++;
-	for (size_t i = 0; i < n; i++) {
-		int v = i < n - pad ? digit_value(digits, text[i]) : 0;
-
-		if (v < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)v;
-		if (i % 4 != 3)
-			continue;
-		out[made++] = (unsigned char)(bits >> 16);
-		out[made++] = (unsigned char)(bits >> 8);
-		out[made++] = (unsigned char)bits;
-	}
-	for (size_t i = 0; i < pad; i++)
-		if (out[--made])
-			return false;
-	*len = made;
-	return true;
-}
-
 static int parse_key(struct args *args, enum cli_option option, const char *text)
 {
 	bool good = true;
@@ -204,9 +149,9 @@ static int parse_key(struct args *args, enum cli_option option, const char *text
 		return -ENOMEM;
 	}
 	if (option == OPT_KEY_BASE64)
-		good = decode_base64(text, args->key, &args->key_len);
+		good = decode_base64(text, args->key_len, args->key, &args->key_len);
 	else if (option == OPT_KEY_HEX)
-		good = decode_hex(text, args->key, &args->key_len);
+		good = decode_hex(text, args->key_len, args->key, &args->key_len);
 	else
 		memcpy(args->key, text, args->key_len);
 	if (!good)
@@ -258,6 +203,9 @@ static int take_option(struct args *args, enum cli_option option, const char *te
 		break;
 	case OPT_SYNC:
 		args->sync = true;
+		break;
+	case OPT_ALL:
+		args->all = true;
 		break;
 	case OPT_STRICT:
 		args->strict = true;
@@ -339,7 +287,8 @@ static int check_words(const struct args *args)
 			return misused(args, "--%s is not an option of this command",
 				       option_table[i].name);
 	if (args->operands < c->min_operands)
-		return misused(args, "%s is missing", args->operands ? "OUT" : "DIR");
+		return misused(args, "%s is missing",
+			       args->operands ? strchr(c->usage, ' ') + 1 : "DIR");
 	if (!args->operand[0][0])
 		return misused(args, "DIR is empty");
 	if (c->options & OPTS_KEY && !args->key)

@@ -36,6 +36,7 @@ struct args {
 	bool raw;
 	bool sync;
 	bool strict;
+	bool all;
 	bool no_truncate;
 	size_t cut; /* bytes of a field that are shown: all, but on a terminal */
 	enum bytes_form bytes;
@@ -83,6 +84,7 @@ enum cli_option {
 	OPT_RAW,
 	OPT_STRICT,
 	OPT_WAIT,
+	OPT_ALL,
 };
 #define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
 #define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)
@@ -96,6 +98,9 @@ enum status cmd_get(const struct args *args);     /* read.c */
 enum status cmd_list(const struct args *args);    /* read.c */
 enum status cmd_report(const struct args *args);  /* report.c */
 enum status cmd_verify(const struct args *args);  /* verify.c */
+enum status cmd_dump(const struct args *args);    /* dump.c */
+enum status cmd_check(const struct args *args);   /* check.c */
+enum status cmd_load(const struct args *args);    /* load.c */
 enum status cmd_put(const struct args *args);     /* write.c */
 enum status cmd_delete(const struct args *args);  /* write.c */
 enum status cmd_append(const struct args *args);  /* write.c */
@@ -126,6 +131,31 @@ enum status check_log(const char *dir, bool may_create);
 
 /* Opens the store of args' DIR for reading, or complains. */
 enum status open_store(const struct args *args, dwal_kv **out);
+
+/* write.c. Opens the log of args' DIR for writing, says what that repaired,
+ * or complains. */
+enum status open_log(const struct args *args, bool create, dwal_log **out);
+/* Why the log took no record, or did not keep it; the exit status. */
+enum status write_refused(const struct args *args, dwal_log *log, int code);
+/* Gives back status, or what closing gives. */
+enum status close_log(const struct args *args, dwal_log *log, enum status status);
+
+/* progress.c. A bar on standard error, when that is a terminal. */
+struct progress {
+	bool shown;
+	uint64_t last_ms;
+};
+void progress_begin(struct progress *p);
+bool progress_due(struct progress *p); /* ten times a second */
+void progress_show(const struct progress *p, uint64_t done, uint64_t total); /* bytes */
+void progress_end(const struct progress *p); /* erases it; also before a line */
+
+/* decode.c. n characters into out, which may be where they stand and has room
+ * for half (hex), or all (base64) of them. False: not such a text. Base64 is
+ * standard and padded, and the bits that padding leaves over must be 0, so
+ * that one key has one text. */
+bool decode_hex(const char *text, size_t n, unsigned char *out, size_t *len);
+bool decode_base64(const char *text, size_t n, unsigned char *out, size_t *len);
 
 /* print.c; whether writing to stdout failed is asked once, at the end.
  *
@@ -167,6 +197,8 @@ int walk_open(struct walk *walk, const char *dir, uint32_t segment, uint64_t off
 /* As dwal_iter_next(). After DWAL_ECORRUPT the walk can go on with the
  * segment that follows. */
 int walk_next(struct walk *walk, struct dwal_record *record, struct dwal_error *error);
+/* The same, but with what is intact behind the damage in its segment first. */
+int walk_pass_damage(struct walk *walk, uint32_t segment);
 int walk_past_damage(struct walk *walk, uint32_t segment, struct dwal_error *error);
 void walk_close(struct walk *walk);
 /* After DWAL_END or DWAL_ECORRUPT: the damage that the walk stands at. 0,
@@ -192,6 +224,7 @@ struct verification {
 };
 /* Says each damage. Not DONE: the log could not be read, which was said. */
 enum status verify_log(const char *dir, struct verification *v);
+void print_verification(const struct verification *v);
 void json_verification(const struct verification *v);
 
 /* tell.c. One line about a damage that nobody touched; the exit status. */

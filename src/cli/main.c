@@ -47,6 +47,20 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  datawal verify log && echo sound\n",
 	 OPTS_ALL, 1, 1, cmd_verify},
+	{"dump", "DIR|MOUNT|SEGMENT-FILE",
+	 "the headers of frames, also of a single or damaged file",
+	 "Ends at the first damage, which is told and gives exit status 3, a torn tail 0.\n"
+	 "With --all it goes on with the intact records behind it, which are not part of\n"
+	 "the log, and then with the next segment. A side file is read in the same way.\n"
+	 "\nExamples:\n"
+	 "  datawal dump log\n"
+	 "  datawal dump log/00000001.dwal.torn-4985 --all\n",
+	 OPTS_ALL | 1u << OPT_ALL | 1u << OPT_LIMIT, 1, 1, cmd_dump},
+	{"check", "DIR|MOUNT", "verify, the live values, what a mount would do, and a verdict",
+	 "Exit status 0 when the log is sound, 2 for a torn tail, 3 for damage.\n"
+	 "\nExamples:\n"
+	 "  datawal check log\n",
+	 OPTS_ALL, 1, 1, cmd_check},
 	{"put", "DIR --key T --value T|--file F|-", "write a value under a key",
 	 "Prints nothing unless asked with --json. DIR is created when absent. The value is\n"
 	 "at most 64 MiB, the key 64 KiB.\n"
@@ -78,6 +92,14 @@ const struct command commands[] = {
 	 "  datawal export log backup.jsonl\n"
 	 "  datawal export log - | gzip > backup.jsonl.gz\n",
 	 OPTS_ALL, 2, 2, cmd_export},
+	{"load", "DIR FILE.jsonl", "put every line of an export ('-' for stdin)",
+	 "A file is checked first: one with a bad line puts nothing. From a pipe each line\n"
+	 "is put as it comes; a bad one ends it, and the keys before it stay. DIR is created\n"
+	 "when absent. Prints nothing unless asked with --json.\n"
+	 "\nExamples:\n"
+	 "  datawal load log backup.jsonl\n"
+	 "  zcat backup.jsonl.gz | datawal load log -\n",
+	 OPTS_ALL | WRITE, 2, 2, cmd_load},
 	{"compact", "DIR|MOUNT OUT", "a fresh log with the live keys only; DIR is not changed",
 	 "OUT must be absent or an empty directory; it appears complete or not at all.\n"
 	 "\nExamples:\n"

@@ -4,70 +4,36 @@
  * nothing.
  */
 #include <inttypes.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cli.h"
 
-#define BAR_WIDTH       40
-#define BAR_INTERVAL_MS 100
-
-/* A bar on stderr, when that is a terminal. */
-struct progress {
-	bool shown;
+/* How far the walk is in all segments together. */
+struct extent {
 	uint64_t total; /* bytes in all segments */
 	uint64_t below; /* bytes in the segments below this one */
 	uint32_t segment;
-	uint64_t last_ms;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Sizes are those of the walk's latest look. */
-static void measure(struct progress *p, dwal_reader *reader, uint32_t segment)
+static void measure(struct extent *extent, const struct walk *walk)
 {
-	p->total = p->below = 0;
-	p->segment = segment;
-	for (size_t i = 0; i < dwal_reader_segment_count(reader); i++) {
-		struct dwal_segment_info info = dwal_reader_segment(reader, i);
+	extent->total = extent->below = 0;
+	extent->segment = walk->segment;
+	for (size_t i = 0; i < dwal_reader_segment_count(walk->reader); i++) {
+		struct dwal_segment_info info = dwal_reader_segment(walk->reader, i);
 
-		p->total += info.size;
-		p->below += info.id < segment ? info.size : 0;
+		extent->total += info.size;
+		extent->below += info.id < walk->segment ? info.size : 0;
 	}
 }
 
-static void draw(struct progress *p, const struct walk *walk)
+static void draw(struct progress *p, struct extent *extent, const struct walk *walk)
 {
-	static const char bar[BAR_WIDTH + 1] = "########################################";
-	uint64_t now, done;
-	int filled;
-
-	if (!p->shown)
+	if (!progress_due(p))
 		return;
-	if (!p->total || p->segment != walk->segment)
-		measure(p, walk->reader, walk->segment);
-	now = now_ms();
-	if (now - p->last_ms < BAR_INTERVAL_MS || !p->total)
-		return;
-	p->last_ms = now;
-	done = p->below + walk->offset;
-	if (done > p->total)
-		done = p->total;
-	filled = (int)((double)done / (double)p->total * BAR_WIDTH);
-	fprintf(stderr, "\r[%-*.*s] %" PRIu64 " of %" PRIu64 " MiB", BAR_WIDTH, filled, bar,
-		done >> 20, p->total >> 20);
-}
-
-static void erase(const struct progress *p)
-{
-	if (p->shown)
-		fputs("\r\033[K", stderr);
+	if (!extent->total || extent->segment != walk->segment)
+		measure(extent, walk);
+	progress_show(p, extent->below + walk->offset, extent->total);
 }
 
 static void count_frame(struct verification *v, const struct walk *walk,
@@ -107,6 +73,7 @@ static int count_damage(struct verification *v, struct walk *walk)
 static int check_frames(struct walk *walk, struct verification *v, struct progress *p,
 			struct dwal_error *error)
 {
+	struct extent extent = {0};
 	struct dwal_record record;
 	int ret;
 
@@ -114,12 +81,12 @@ static int check_frames(struct walk *walk, struct verification *v, struct progre
 		ret = walk_next(walk, &record, error);
 		if (!ret) {
 			count_frame(v, walk, &record);
-			draw(p, walk);
+			draw(p, &extent, walk);
 			continue;
 		}
 		if (ret != DWAL_END && ret != DWAL_ECORRUPT)
 			return ret;
-		erase(p);
+		progress_end(p);
 		if (ret == DWAL_END)
 			return count_damage(v, walk);
 		ret = count_damage(v, walk);
@@ -132,28 +99,23 @@ static int check_frames(struct walk *walk, struct verification *v, struct progre
 
 enum status verify_log(const char *dir, struct verification *v)
 {
-	struct progress progress = {.shown = isatty(STDERR_FILENO)};
+	struct progress progress;
 	struct dwal_error error = {0};
 	struct walk walk = {0};
 	int ret = walk_open(&walk, dir, 0, 0, &error);
 
 	*v = (struct verification){0};
+	progress_begin(&progress);
 	if (!ret)
 		ret = check_frames(&walk, v, &progress, &error);
-	erase(&progress);
+	progress_end(&progress);
 	v->segments = walk.reader ? dwal_reader_segment_count(walk.reader) : 0;
 	walk_close(&walk);
 	return ret ? fail(dir, ret, &error) : DONE;
 }
 
-static void print_verification(const struct args *args, const struct verification *v)
+void print_verification(const struct verification *v)
 {
-	if (args->json) {
-		json_begin("verify");
-		json_verification(v);
-		json_end();
-		return;
-	}
 	printf("frames checked      %" PRIu64 "\n", v->frames);
 	printf("CRC failures        %" PRIu64 "\n", v->crc_failures);
 	printf("other hard errors   %" PRIu64 "\n", v->hard_errors - v->crc_failures);
@@ -185,6 +147,12 @@ enum status cmd_verify(const struct args *args)
 		status = verify_log(args->operand[0], &v);
 	if (status != DONE)
 		return status;
-	print_verification(args, &v);
+	if (args->json) {
+		json_begin("verify");
+		json_verification(&v);
+		json_end();
+	} else {
+		print_verification(&v);
+	}
 	return v.hard_errors ? HARD_ERROR : v.torn ? RECOVERABLE : DONE;
 }

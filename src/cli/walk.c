@@ -118,6 +118,13 @@ int walk_damage(struct walk *walk, struct dwal_damage *damage)
 	return !ret && damage->torn_tail && !walk->torn ? DWAL_ABSENT : ret;
 }
 
+int walk_pass_damage(struct walk *walk, uint32_t segment)
+{
+	walk->damaged = true;
+	walk->damaged_segment = segment;
+	return dwal_iter_pass_damage(walk->iter);
+}
+
 enum status walk_tell_damage(struct walk *walk)
 {
 	struct dwal_damage damage;

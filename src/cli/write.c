@@ -93,7 +93,7 @@ static enum status read_payload(const struct args *args, struct input *in)
 	return status;
 }
 
-static enum status open_log(const struct args *args, bool create, dwal_log **out)
+enum status open_log(const struct args *args, bool create, dwal_log **out)
 {
 	const struct dwal_options options = {.must_exist = !create,
 					     .strict = args->strict,
@@ -117,7 +117,7 @@ static enum status open_log(const struct args *args, bool create, dwal_log **out
 }
 
 /* Why the log took no record, or did not keep it. */
-static enum status refused(const struct args *args, dwal_log *log, int code)
+enum status write_refused(const struct args *args, dwal_log *log, int code)
 {
 	const char *why = dwal_log_refusal(log);
 
@@ -127,7 +127,7 @@ static enum status refused(const struct args *args, dwal_log *log, int code)
 	return HARD_ERROR;
 }
 
-static enum status close_log(const struct args *args, dwal_log *log, enum status status)
+enum status close_log(const struct args *args, dwal_log *log, enum status status)
 {
 	int ret = dwal_log_close(log);
 
@@ -142,7 +142,7 @@ static enum status append_op(const struct args *args, dwal_log *log, const struc
 	if (!ret && args->sync)
 		ret = dwal_log_sync(log);
 	if (ret)
-		return refused(args, log, ret);
+		return write_refused(args, log, ret);
 	if (!args->json)
 		return DONE;
 	json_begin("written");
@@ -237,7 +237,7 @@ enum status cmd_rotate(const struct args *args)
 		return status;
 	ret = dwal_log_rotate(log);
 	if (ret)
-		status = refused(args, log, ret);
+		status = write_refused(args, log, ret);
 	else
 		print_rotated(args, dwal_log_active_segment(log));
 	return close_log(args, log, status);

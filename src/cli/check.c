@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * check: verify, then the live values, then what a mount would do, and one
+ * verdict. It takes no lock and changes nothing.
+ */
+#include <inttypes.h>
+
+#include "cli.h"
+
+struct check {
+	struct verification v;
+	uint64_t keys, bytes, unreadable;
+};
+
+/* Reading the first byte checks the whole frame and the key stored in it. */
+static int check_value(dwal_kv *kv, const struct dwal_item *item, struct dwal_error *error)
+{
+	dwal_value *value;
+	size_t got;
+	char byte;
+	int ret = dwal_kv_value(kv, item->key.data, item->key.len, &value);
+
+	if (ret)
+		return ret;
+	ret = dwal_value_read(value, 0, &byte, 1, &got, error);
+	dwal_value_close(value);
+	return ret;
+}
+
+static int check_values(struct check *check, dwal_kv *kv, const char *dir)
+{
+	struct dwal_error error = {0};
+	struct dwal_item item;
+	dwal_cursor *cursor;
+	int ret = dwal_kv_cursor(kv, &cursor);
+
+	if (ret)
+		return ret;
+	while (!dwal_cursor_next(cursor, &item)) {
+		check->keys++;
+		check->bytes += item.value_len;
+		ret = check_value(kv, &item, &error);
+		if (ret) {
+			check->unreadable++;
+			(void)fail(dir, ret, &error); /* the verdict comes at the end */
+		}
+	}
+	dwal_cursor_close(cursor);
+	return 0;
+}
+
+/* A log with a hard error has no live values: nothing opens it. */
+static enum status check_projection(struct check *check, const char *dir)
+{
+	const struct dwal_options options = {.read_only = true};
+	struct dwal_error error = {0};
+	dwal_kv *kv;
+	int ret;
+
+	if (check->v.hard_errors)
+		return DONE;
+	ret = dwal_kv_open(dir, &options, &kv, &error);
+	if (ret)
+		return fail(dir, ret, &error);
+	ret = check_values(check, kv, dir);
+	(void)dwal_kv_close(kv); /* nothing was written */
+	return ret ? fail(dir, ret, NULL) : DONE;
+}
+
+static enum status judge(const struct check *check)
+{
+	if (check->v.hard_errors || check->unreadable)
+		return HARD_ERROR;
+	return check->v.torn ? RECOVERABLE : DONE;
+}
+
+static const char *mount_text(const struct check *check)
+{
+	return check->v.hard_errors ? "refuses this log"
+	       : check->v.torn      ? "cuts the torn tail off, into a side file, and comes up"
+				    : "comes up";
+}
+
+static void print_check(const struct check *check)
+{
+	static const char *const verdicts[] = {
+		[DONE] = "sound", [RECOVERABLE] = "a torn tail", [HARD_ERROR] = "damaged"};
+	const struct verification *v = &check->v;
+
+	print_verification(v);
+	printf("live keys           %" PRIu64 "\n", check->keys);
+	printf("bytes in them       %" PRIu64 "\n", check->bytes);
+	printf("not readable        %" PRIu64 "\n", check->unreadable);
+	printf("a mount             %s\n", mount_text(check));
+	printf("verdict             %s", verdicts[judge(check)]);
+	if (v->intact_behind)
+		printf(", with %" PRIu64 " intact records behind it", v->intact_behind);
+	if (v->txids.missing)
+		printf(", %" PRIu64 " txids missing", v->txids.missing);
+	putchar('\n');
+}
+
+static void print_check_json(const struct check *check)
+{
+	static const char *const verdicts[] = {
+		[DONE] = "sound", [RECOVERABLE] = "torn-tail", [HARD_ERROR] = "damaged"};
+
+	json_begin("check");
+	json_verification(&check->v);
+	json_number("live_keys", check->keys);
+	json_number("live_bytes", check->bytes);
+	json_number("unreadable_values", check->unreadable);
+	json_text("mount", check->v.hard_errors ? "refuses" : check->v.torn ? "repairs" : "ready");
+	json_text("verdict", verdicts[judge(check)]);
+	json_end();
+}
+
+enum status cmd_check(const struct args *args)
+{
+	const char *dir = args->operand[0];
+	struct check check = {0};
+	enum status status = check_log(dir, false);
+
+	if (status == DONE)
+		status = verify_log(dir, &check.v);
+	if (status == DONE)
+		status = check_projection(&check, dir);
+	if (status != DONE)
+		return status;
+	if (args->json)
+		print_check_json(&check);
+	else
+		print_check(&check);
+	return judge(&check);
+}
