@@ -52,6 +52,7 @@ static void sync_if_due(struct keeper *keeper)
 	(void)stage_commit_pending(keeper->fs, false);
 	if (keeper->fs->unsynced)
 		(void)append_sync(keeper->fs);
+	(void)dwal_kv_check(keeper->fs->kv);
 	pthread_mutex_lock(&keeper->lock);
 }
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * .log: names, inode numbers, texts and handles. Files of the log directory
- * are read as they are on disk now, through no cache of ours. Must not touch
- * the tree, and must not follow a link.
+ * are read as they are now, through no cache of ours. Must not touch the tree.
  */
 #define FUSE_USE_VERSION 314
 #include "logdir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,6 +15,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "logfile.h"
 #include "logname.h"
 #include "logtext.h"
 
@@ -164,22 +163,27 @@ static void own(const struct fs *fs, fuse_ino_t ino, mode_t mode, struct stat *s
 	st->st_rdev = 0;
 }
 
-/* The directory itself (name "."), or a regular file in it. */
-static int stat_on_disk(struct fs *fs, fuse_ino_t ino, const char *name, struct stat *out)
+static int stat_directory(const struct fs *fs, struct stat *out)
 {
 	struct stat st;
 
-	if (fstatat(fs->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fstat(fs->dir_fd, &st) != 0)
 		return errno;
-	if (ino == LOGDIR_INO) {
-		own(fs, ino, S_IFDIR | 0500, &st);
-		st.st_size = 0;
-		st.st_blocks = 0;
-	} else if (S_ISREG(st.st_mode)) {
-		own(fs, ino, S_IFREG | 0400, &st);
-	} else {
-		return ENOENT;
-	}
+	own(fs, LOGDIR_INO, S_IFDIR | 0500, &st);
+	st.st_size = 0;
+	st.st_blocks = 0;
+	*out = st;
+	return 0;
+}
+
+static int stat_file(struct fs *fs, fuse_ino_t ino, const char *name, struct stat *out)
+{
+	struct stat st;
+	int err = logfile_stat(fs, name, &st);
+
+	if (err)
+		return err;
+	own(fs, ino, S_IFREG | 0400, &st);
 	*out = st;
 	return 0;
 }
@@ -270,11 +274,13 @@ int logdir_getattr(struct fs *fs, fuse_ino_t id, struct stat *out)
 {
 	char buffer[SEGMENT_NAME_SIZE];
 	fuse_ino_t ino = ino_of(id);
-	const char *name = ino == LOGDIR_INO ? "." : disk_name(fs, ino, buffer);
+	const char *name = disk_name(fs, ino, buffer);
 	struct text *text = use_text(fs->logdir, ino);
 
+	if (ino == LOGDIR_INO)
+		return stat_directory(fs, out);
 	if (!text)
-		return or_stale(name ? stat_on_disk(fs, ino, name, out) : ENOENT);
+		return or_stale(name ? stat_file(fs, ino, name, out) : ENOENT);
 	stat_text(fs, text, out);
 	drop_text(fs->logdir, text, 1);
 	return 0;
@@ -292,19 +298,23 @@ static int lookup_text(struct fs *fs, enum logtext which, struct fuse_entry_para
 	return 0;
 }
 
-static int lookup_on_disk(struct fs *fs, const char *name, struct fuse_entry_param *out)
+static int number_of(struct fs *fs, const char *name, fuse_ino_t *ino)
+{
+	uint32_t id;
+
+	if (!logname_parse_segment(name, &id))
+		return logname_is_side_file(name) ? side_number(fs->logdir, name, ino) : ENOENT;
+	*ino = SEGMENT_INO + id;
+	return 0;
+}
+
+static int lookup_file(struct fs *fs, const char *name, struct fuse_entry_param *out)
 {
 	struct fuse_entry_param entry = {.ino = 0};
-	uint32_t id;
-	int err = 0;
+	int err = number_of(fs, name, &entry.ino);
 
-	if (logname_parse_segment(name, &id))
-		entry.ino = SEGMENT_INO + id;
-	else
-		err = logname_is_side_file(name) ? side_number(fs->logdir, name, &entry.ino)
-						 : ENOENT;
 	if (!err)
-		err = stat_on_disk(fs, entry.ino, name, &entry.attr);
+		err = stat_file(fs, entry.ino, name, &entry.attr);
 	if (!err)
 		*out = entry;
 	return err;
@@ -317,7 +327,7 @@ int logdir_lookup(struct fs *fs, fuse_ino_t parent, const char *name, struct fus
 
 	if (parent != LOGDIR_ID)
 		return ENOTDIR;
-	err = find_text(name, &which) ? lookup_text(fs, which, out) : lookup_on_disk(fs, name, out);
+	err = find_text(name, &which) ? lookup_text(fs, which, out) : lookup_file(fs, name, out);
 	if (err)
 		return err;
 	out->ino |= NODEID_FOREIGN;
@@ -336,25 +346,12 @@ void logdir_forget(struct fs *fs, fuse_ino_t id, uint64_t lookups)
 
 /* ---- handles ---- */
 
-static int open_on_disk(struct fs *fs, fuse_ino_t ino, int *out)
+static int open_file(struct fs *fs, fuse_ino_t ino, int *fd)
 {
 	char buffer[SEGMENT_NAME_SIZE];
 	const char *name = disk_name(fs, ino, buffer);
-	struct stat st;
-	int fd;
 
-	if (!name)
-		return ENOENT;
-	/* Non-blocking: it could be a fifo, which is refused below. */
-	fd = openat(fs->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ELOOP ? ENOENT : errno;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		(void)close(fd); /* nothing was done with it */
-		return ENOENT;
-	}
-	*out = fd;
-	return 0;
+	return name ? logfile_open(fs, name, fd) : ENOENT;
 }
 
 int logdir_open(struct fs *fs, fuse_ino_t id, struct fuse_file_info *fi)
@@ -370,7 +367,7 @@ int logdir_open(struct fs *fs, fuse_ino_t id, struct fuse_file_info *fi)
 	handle->fd = -1;
 	handle->text = use_text(fs->logdir, ino_of(id));
 	if (!handle->text)
-		err = or_stale(open_on_disk(fs, ino_of(id), &handle->fd));
+		err = or_stale(open_file(fs, ino_of(id), &handle->fd));
 	if (err) {
 		free(handle);
 		return err;
@@ -440,40 +437,37 @@ void logdir_release(struct fs *fs, struct fuse_file_info *fi)
 
 /* ---- listing ---- */
 
-/* Whatever is not ours, or no regular file, is passed over. */
-static int list_one(struct fs *fs, const char *name, struct listing *listing)
-{
-	struct fuse_entry_param entry;
-	int err = lookup_on_disk(fs, name, &entry);
+struct list {
+	struct fs *fs;
+	struct listing *listing;
+};
 
+/* A segment is listed whatever it is: it must not seem to be missing. */
+static int list_one(void *ctx, const char *name)
+{
+	struct list *list = ctx;
+	struct stat st;
+	uint32_t id;
+	fuse_ino_t ino;
+	int err = 0;
+
+	if (!logname_parse_segment(name, &id))
+		err = logfile_stat(list->fs, name, &st);
+	if (!err)
+		err = number_of(list->fs, name, &ino);
 	if (err)
 		return err == ENOENT ? 0 : err;
-	return listing_add(listing, name, entry.ino, S_IFREG);
+	return listing_add(list->listing, name, ino, S_IFREG);
 }
 
 int logdir_list(struct fs *fs, fuse_ino_t id, struct listing *listing)
 {
-	int fd, err = 0;
-	struct dirent *entry;
-	DIR *dir;
+	struct list list = {fs, listing};
+	int err = 0;
 
 	if (id != LOGDIR_ID)
 		return ENOTDIR;
-	/* A description of its own: the position in dir_fd is shared. */
-	fd = openat(fs->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!dir) {
-		err = errno;
-		if (fd >= 0)
-			(void)close(fd); /* nothing was done with it */
-		return err;
-	}
 	for (unsigned int i = 0; !err && i < LOGTEXT_COUNT; i++)
 		err = listing_add(listing, logtext_name(i), TEXT_INO + i, S_IFREG);
-	while (!err && (errno = 0, entry = readdir(dir)))
-		err = list_one(fs, entry->d_name, listing);
-	if (!err)
-		err = errno;
-	(void)closedir(dir); /* it was only read */
-	return err;
+	return err ? err : logfile_each(fs, list_one, &list);
 }

@@ -121,6 +121,35 @@ static void count_live(const struct keydir *keydir, struct dwal_segment_stats *s
 	}
 }
 
+int dwal_kv_segments(dwal_kv *kv, uint32_t **out, size_t *n)
+{
+	struct segment_view *views;
+	size_t count;
+	uint32_t *ids;
+	int err = kv_view(kv, &views, &count);
+
+	if (err)
+		return err;
+	ids = calloc(count + 1, sizeof(*ids));
+	for (size_t i = 0; ids && i < count; i++)
+		ids[i] = views[i].segment->id;
+	segment_views_free(views, count);
+	if (!ids)
+		return -ENOMEM;
+	*out = ids;
+	*n = count;
+	return 0;
+}
+
+int dwal_kv_open_segment(dwal_kv *kv, uint32_t id, int *fd)
+{
+	struct segment *segment = kv_segment(kv, id);
+	int err = segment ? segment_dup(segment, fd) : DWAL_ABSENT;
+
+	(void)segment_unref(segment); /* only read from */
+	return err;
+}
+
 int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n)
 {
 	struct dwal_segment_stats *stats;

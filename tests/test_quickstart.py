@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """contrib/quickstart, with a home directory of its own and without installing anything."""
 import os
+import stat
 import subprocess
 
 import pytest
@@ -75,6 +76,7 @@ def test_quickstart_takes_other_places_with_odd_names(quickstart):
                    env={**os.environ, "HOME": str(quickstart.home)})
     assert not mounting.mounted(files)
     assert (log / "00000001.dwal").stat().st_size > 0
+    assert stat.S_IMODE(log.stat().st_mode) == 0o700
 
 
 def test_quickstart_explains_wrong_use(quickstart):

@@ -496,6 +496,15 @@ DWAL_PUBLIC bool dwal_kv_is_poisoned(dwal_kv *kv);
 DWAL_PUBLIC const char *dwal_kv_refusal(dwal_kv *kv);
 DWAL_PUBLIC const struct dwal_report *dwal_kv_report(const dwal_kv *kv);
 
+/* The ids of all segments, ascending, newly allocated (free() it). */
+DWAL_PUBLIC int dwal_kv_segments(dwal_kv *kv, uint32_t **ids, size_t *n);
+
+/* A descriptor of the file that the store reads a segment from, whatever has
+ * become of its name: for pread(2) and fstat(2) alone, the caller's to close.
+ * DWAL_ABSENT: there is no such segment, or, read_only, it is empty. -EIO: it
+ * was sealed, is not open, and its name leads to another file. -errno. */
+DWAL_PUBLIC int dwal_kv_open_segment(dwal_kv *kv, uint32_t id, int *fd);
+
 struct dwal_segment_stats {
 	uint32_t id;
 	bool active;

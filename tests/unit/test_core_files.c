@@ -329,6 +329,9 @@ static void many_threads_read_more_segments_than_are_open(void)
 	dwal_log *log = begin_many();
 	pthread_t threads[6];
 
+	CHECK_INT(dwal_log_close(log), 0);
+	log = core_open(dir.path, NULL);
+
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		CHECK(pthread_create(&threads[i], NULL, read_all, log) == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
