@@ -14,12 +14,12 @@
 /* A list of records being put together. Start with all zero; key and content
  * are borrowed until append_write(). */
 struct append {
-	struct dwal_op ops[5]; /* clock, Put, attributes, the directory's, Delete */
+	struct dwal_op ops[6]; /* a directory, clock, Put, attributes, its directory's, Delete */
 	size_t count;
 	int64_t clock; /* what the clock record among them says */
 	bool has_clock;
 	char clock_text[CLOCK_TEXT_SIZE];
-	char *attr_texts[2];
+	char *attr_texts[3];
 	size_t attr_count;
 };
 
@@ -31,7 +31,7 @@ void append_put(struct append *a, const struct fs *fs, struct dwal_bytes key,
 /* The clock, in whole seconds, that is in force behind what is in the list. */
 int64_t append_clock(const struct append *a, const struct fs *fs);
 
-/* At most two of these in a list. 0 or ENOMEM. */
+/* At most three of these in a list. 0 or ENOMEM. */
 int append_attr(struct append *a, struct dwal_bytes key, const struct attr *attr,
 		const struct xattr *xattrs);
 

@@ -90,14 +90,18 @@ struct fs {
 	atomic_bool unsynced; /* something was appended since the last sync */
 
 	pthread_mutex_t lock;
-	struct node *root;       /* constant; its contents protected by lock */
-	uint64_t next_ino;       /* protected by lock */
-	time_t fraction_second;  /* nodeattr_needs_fraction(); 0: none; protected by lock */
-	bool collided;           /* two components had one long name; protected by lock */
-	struct nodeids ids;      /* the nodes that the kernel knows; protected by lock */
-	struct stage *stages;    /* all of them (DL list), protected by lock */
-	struct handle *handles;  /* open files (DL list), protected by lock */
-	struct dir_handle *dirs; /* open directories (DL list), protected by lock */
+	struct node *root;               /* constant; its contents protected by lock */
+	uint64_t next_ino;               /* protected by lock */
+	time_t fraction_second;          /* nodeattr_needs_fraction(); 0: none; protected by lock */
+	bool replayed;                   /* the log was read: requests are served */
+	bool collided;                   /* two components had one long name; protected by lock */
+	bool aliases;                    /* a node has had one; protected by lock */
+	atomic_bool values_seen;         /* names X\value are in use: X can come by itself */
+	atomic_int_fast64_t absent_told; /* monotonic ms: the kernel heard of an absent name */
+	struct nodeids ids;              /* the nodes that the kernel knows; protected by lock */
+	struct stage *stages;            /* all of them (DL list), protected by lock */
+	struct handle *handles;          /* open files (DL list), protected by lock */
+	struct dir_handle *dirs;         /* open directories (DL list), protected by lock */
 	atomic_uint_fast64_t staged_bytes;   /* in memory and not in the log: at most the limit */
 	atomic_uint_fast64_t clean_bytes;    /* in memory and in the log */
 	atomic_uint_fast64_t failed_commits; /* since mount, not counting retries that worked */

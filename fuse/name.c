@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Keys and file names: see name.h. The encoder is the definition; the decoder
- * undoes escapes generously and then accepts only what the encoder would have
- * written, so the two cannot drift apart.
+ * Keys and file names: see name.h. Encoder and decoder ask the same question,
+ * shows_in_full(): of the component to be written, of the name to be read.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,12 +11,11 @@
 
 #include "name.h"
 
-#define EMPTY_NAME  "\\empty"
-#define LONG_WORD   "long-"
-#define LONG_DIGITS 32
+#define EMPTY_NAME "\\empty"
+#define LONG_WORD  "\\long-"
 
-/* What of a component's escaped form the long form has room for, in bytes. */
-#define LONG_PREFIX_MAX (NAME_MAX - strlen("\\" LONG_WORD) - LONG_DIGITS)
+/* What of a component's form the long form has room for, in bytes. */
+#define LONG_PREFIX_MAX (NAME_MAX - strlen(LONG_WORD) - 32)
 
 /* A file name under construction. */
 struct name_text {
@@ -54,7 +52,7 @@ static int escaped_byte(const char *bytes, size_t len)
 	static const struct {
 		char code[4];
 		char byte;
-	} escapes[] = {{"x00", '\0'}, {"x2e", '.'}, {"x2f", '/'}, {"x5c", '\\'}};
+	} escapes[] = {{"x00", '\0'}, {"x2f", '/'}, {"x5c", '\\'}};
 
 	for (size_t i = 0; len >= 3 && i < sizeof(escapes) / sizeof(escapes[0]); i++)
 		if (memcmp(bytes, escapes[i].code, 3) == 0)
@@ -62,52 +60,111 @@ static int escaped_byte(const char *bytes, size_t len)
 	return -1;
 }
 
-/* Is this, behind a backslash, what a long form ends in? */
-static bool is_long_end(const char *bytes, size_t len)
+/* Is it one of the words whose first dot is escaped? */
+static bool is_dots(const char *raw, size_t len, bool first)
 {
-	size_t n = strlen(LONG_WORD);
-
-	if (len != n + LONG_DIGITS || memcmp(bytes, LONG_WORD, n) != 0)
-		return false;
-	for (; n < len; n++)
-		if (bytes[n] == '\0' || !strchr("0123456789abcdef", bytes[n]))
-			return false;
-	return true;
+	return equals(raw, len, ".") || equals(raw, len, "..") ||
+	       (first && equals(raw, len, ".log"));
 }
 
-/* Would a backslash before the rest of a component read as an escape? */
-static bool reads_as_escape(const char *rest, size_t len)
+/* Is this, behind a backslash, the rest of the full form of a whole word? */
+static bool is_word(const char *rest, size_t len, bool first)
 {
-	return escaped_byte(rest, len) >= 0 || equals(rest, len, "value") || is_long_end(rest, len);
+	return equals(rest, len, "x2e") || equals(rest, len, "x2e.") ||
+	       (first && (equals(rest, len, "x2elog") || equals(rest, len, "empty")));
 }
 
-/* Components that are escaped as a whole, because a file name that is right
- * byte by byte means something else in this place. */
-static bool is_reserved(const struct name_part *part)
+/* Can it be no file name as it is, or one that means something else? */
+static bool is_special(const struct name_part *part)
 {
 	const char *raw = part->raw;
 	size_t len = part->len;
 
-	if (equals(raw, len, ".") || equals(raw, len, ".."))
-		return true;
-	return part->first && (equals(raw, len, ".log") || equals(raw, len, EMPTY_NAME));
+	return len == 0 || memchr(raw, '\0', len) || memchr(raw, '/', len) ||
+	       is_dots(raw, len, part->first) || ends_with(raw, len, NAME_VALUE_SUFFIX);
 }
 
-/* What is written for byte i of the component, or NULL for the byte itself. */
+/* The number of "x5c" here. */
+static size_t times_escaped(const char *bytes, size_t len)
+{
+	size_t n = 0;
+
+	while (len - 3 * n >= 3 && memcmp(bytes + 3 * n, "x5c", 3) == 0)
+		n++;
+	return n;
+}
+
+/* The least number of "x5c" behind a backslash of the component; false without one. */
+static bool least_escaped(const struct name_part *part, size_t *times)
+{
+	const char *end = part->raw + part->len, *at = part->raw;
+	size_t n;
+
+	*times = SIZE_MAX;
+	for (; (at = memchr(at, '\\', (size_t)(end - at))); at += 3 * n) {
+		at++;
+		n = times_escaped(at, (size_t)(end - at));
+		if (n < *times)
+			*times = n;
+	}
+	return *times != SIZE_MAX;
+}
+
+/* Is the component, but for so many "x5c" behind each backslash, the full form
+ * of a component? Of one with a '/' only where that separates nothing. */
+static bool is_full_form(const struct name_part *part, size_t times)
+{
+	bool leading = true, ended = false;
+
+	for (size_t i = 0; i < part->len; i++) {
+		int byte = part->raw[i];
+
+		if (ended)
+			return false;
+		if (byte == '\\') {
+			i += 1 + 3 * times;
+			byte = escaped_byte(part->raw + i, part->len - i);
+			if (byte < 0)
+				return false;
+			i += 2;
+		}
+		leading = leading && byte == '/';
+		ended = byte == '/' && !leading;
+	}
+	return true;
+}
+
+static bool shows_in_full(const struct name_part *part)
+{
+	size_t times, slash;
+
+	if (is_special(part))
+		return true;
+	if (!least_escaped(part, &times))
+		return false;
+	slash = 1 + 3 * times; /* with what escapes it */
+	if (part->raw[0] == '\\' && is_word(part->raw + slash, part->len - slash, part->first))
+		return true;
+	slash += strlen("value");
+	if (part->len >= slash && part->raw[part->len - slash] == '\\' &&
+	    ends_with(part->raw, part->len, "value"))
+		return true;
+	return is_full_form(part, times);
+}
+
+/* What is written for byte i of a component in full form, or NULL for the byte
+ * itself. */
 static const char *escape_of(const struct name_part *part, size_t i)
 {
-	bool reserved = i == 0 && is_reserved(part);
-
 	switch (part->raw[i]) {
 	case '\0':
 		return "\\x00";
 	case '/':
 		return "\\x2f";
-	case '.':
-		return reserved ? "\\x2e" : NULL;
 	case '\\':
-		reserved |= reads_as_escape(part->raw + i + 1, part->len - i - 1);
-		return reserved ? "\\x5c" : NULL;
+		return "\\x5c";
+	case '.':
+		return i == 0 && is_dots(part->raw, part->len, part->first) ? "\\x2e" : NULL;
 	default:
 		return NULL;
 	}
@@ -131,23 +188,24 @@ static size_t char_len(const char *bytes, size_t len)
 
 /* What is written for the component from byte *i on, as little of it as a name
  * may be cut behind: an escape, a character, a byte. Moves *i on. */
-static const char *next_unit(const struct name_part *part, size_t *i, size_t *len)
+static const char *next_unit(const struct name_part *part, bool full, size_t *i, size_t *len)
 {
-	const char *raw = part->raw + *i, *escape = escape_of(part, *i);
+	const char *raw = part->raw + *i, *escape = full ? escape_of(part, *i) : NULL;
 
 	*len = escape ? strlen(escape) : char_len(raw, part->len - *i);
 	*i += escape ? 1 : *len;
 	return escape ? escape : raw;
 }
 
-static void encode(const struct name_part *part, bool value_suffix, struct name_text *text)
+static void encode(const struct name_part *part, bool full, bool value_suffix,
+		   struct name_text *text)
 {
 	text->len = 0;
 	text->overflow = false;
 	if (part->len == 0)
 		add(text, EMPTY_NAME, strlen(EMPTY_NAME));
 	for (size_t i = 0, n; i < part->len && !text->overflow;) {
-		const char *unit = next_unit(part, &i, &n);
+		const char *unit = next_unit(part, full, &i, &n);
 
 		add(text, unit, n);
 	}
@@ -173,14 +231,15 @@ static void hash_add(struct hash128 *hash, const char *bytes, size_t len)
 }
 
 /* Goes over the whole component once more: short names pay for no hash. */
-static void write_long(const struct name_part *part, bool value_suffix, char name[NAME_SIZE])
+static void write_long(const struct name_part *part, bool full, bool value_suffix,
+		       char name[NAME_SIZE])
 {
 	struct hash128 hash = {0x6c62272e07bb0142, 0x62b821756295c58d};
 	size_t len = 0;
 	bool fits = true;
 
 	for (size_t i = 0, n; i < part->len;) {
-		const char *unit = next_unit(part, &i, &n);
+		const char *unit = next_unit(part, full, &i, &n);
 
 		hash_add(&hash, unit, n);
 		fits = fits && n <= LONG_PREFIX_MAX - len;
@@ -191,7 +250,7 @@ static void write_long(const struct name_part *part, bool value_suffix, char nam
 	}
 	if (value_suffix)
 		hash_add(&hash, NAME_VALUE_SUFFIX, strlen(NAME_VALUE_SUFFIX));
-	(void)snprintf(name + len, NAME_SIZE - len, "\\" LONG_WORD "%016" PRIx64 "%016" PRIx64,
+	(void)snprintf(name + len, NAME_SIZE - len, LONG_WORD "%016" PRIx64 "%016" PRIx64,
 		       hash.high, hash.low); /* has room: see LONG_PREFIX_MAX */
 }
 
@@ -223,11 +282,12 @@ bool name_next(const void *key, size_t key_len, size_t *cursor, struct name_part
 
 int name_encode(const struct name_part *part, bool value_suffix, char name[NAME_SIZE])
 {
+	bool full = shows_in_full(part);
 	struct name_text text;
 
-	encode(part, value_suffix, &text);
+	encode(part, full, value_suffix, &text);
 	if (text.overflow) {
-		write_long(part, value_suffix, name);
+		write_long(part, full, value_suffix, name);
 		return NAME_IS_LONG;
 	}
 	memcpy(name, text.bytes, text.len);
@@ -235,71 +295,53 @@ int name_encode(const struct name_part *part, bool value_suffix, char name[NAME_
 	return 0;
 }
 
-bool name_is_long(const char *name)
+/* No directory has a key that is empty (but the root) or ends in '/', so no
+ * value stands beside one either. */
+static bool can_be_dir(const struct name_part *part)
 {
-	const size_t end_len = strlen(LONG_WORD) + LONG_DIGITS;
-	size_t len = strnlen(name, NAME_SIZE);
-
-	if (len > NAME_MAX || len <= end_len)
-		return false;
-	name += len - end_len;
-	return name[-1] == '\\' && is_long_end(name, end_len);
+	return part->len > 0 && part->raw[part->len - 1] != '/';
 }
 
-/* Undoes every escape of a name of len bytes; raw has room for as many. */
+/* Takes the full form away; raw has room for len bytes. */
 static size_t unescape(const char *name, size_t len, char *raw)
 {
 	size_t n = 0;
 
+	if (equals(name, len, EMPTY_NAME))
+		return 0;
 	for (size_t i = 0; i < len; i++) {
-		int byte = name[i] == '\\' ? escaped_byte(name + i + 1, len - i - 1) : -1;
+		char byte = name[i];
 
-		raw[n++] = byte >= 0 ? (char)byte : name[i];
-		if (byte >= 0)
+		if (byte == '\\') {
+			int escaped = escaped_byte(name + i + 1, len - i - 1);
+			byte = escaped < 0 ? '.' : (char)escaped;
 			i += 3;
+		}
+		raw[n++] = byte;
 	}
 	return n;
-}
-
-/* Does each '/' of a component stand where it is no separator of the key? */
-static bool slashes_fit(const char *raw, size_t len, bool may_end_in_slash)
-{
-	const char *slash;
-	size_t i = 0;
-
-	if (len > 0 && raw[len - 1] == '/' && !may_end_in_slash)
-		return false;
-	while (i < len && raw[i] == '/')
-		i++;
-	slash = i < len ? memchr(raw + i, '/', len - i) : NULL;
-	return !slash || slash == raw + len - 1;
 }
 
 int name_decode(const char *name, bool first, enum name_use use, char raw[NAME_SIZE],
 		size_t *raw_len, bool *value_suffix)
 {
-	struct name_text again;
-	char bytes[NAME_SIZE];
-	size_t len = strnlen(name, NAME_SIZE), stem = len;
+	size_t len = strnlen(name, NAME_SIZE);
 	bool suffix = use == NAME_FILE && ends_with(name, len, NAME_VALUE_SUFFIX);
-	struct name_part part = {.raw = bytes, .first = first, .last = use == NAME_FILE};
+	struct name_part part = {.raw = name, .first = first};
+	char bytes[NAME_SIZE];
 
 	if (len > NAME_MAX)
 		return -ENAMETOOLONG;
-	if (suffix)
-		stem -= strlen(NAME_VALUE_SUFFIX);
-	if (!first || use != NAME_FILE || !equals(name, len, EMPTY_NAME))
-		part.len = unescape(name, stem, bytes);
-
-	/* No directory has a key that is empty (but the root) or ends in '/', so
-	 * no value stands beside one either. */
-	if (!slashes_fit(bytes, part.len, use == NAME_FILE && !suffix))
+	part.len = suffix ? len - strlen(NAME_VALUE_SUFFIX) : len;
+	if (is_special(&part))
 		return -EINVAL;
-	encode(&part, suffix, &again);
-	if (again.overflow || again.len != len || memcmp(again.bytes, name, len) != 0)
-		return -EINVAL;
-
-	memcpy(raw, bytes, part.len);
+	if (shows_in_full(&part)) {
+		part.len = unescape(name, part.len, bytes);
+		part.raw = bytes;
+		if ((suffix || use == NAME_DIR) && !can_be_dir(&part))
+			return -EINVAL;
+	}
+	memcpy(raw, part.raw, part.len);
 	*raw_len = part.len;
 	*value_suffix = suffix;
 	return 0;

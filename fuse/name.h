@@ -13,30 +13,34 @@
  * one byte at the end of the last component; and components joined with '/'
  * give the key again.
  *
- * Escapes, with r the raw component:
- *   NUL, '/' in r                             \x00, \x2f
- *   r is "." or ".."                          \x2e, \x2e.
- *   r is ".log" and first                     \x2elog
- *   the empty key                             \empty
- *   '\' where the rest of r is x00..., x2e..., x2f..., x5c..., "value" or
- *   "long-" and 32 digits of 0-9a-f           \x5c
- *   the '\' of r = "\empty" and first         \x5c
- * and any other byte is itself.
+ * Full form. The full form of a component has
+ *   NUL, '/', '\\'                            as \x00, \x2f, \x5c
+ *   the '.' that "." , ".." and a first ".log" begin with   as \x2e
+ *   the empty key                             as \empty
+ * A component shows in its full form if it cannot be a file name as it is, or
+ * would mean something else: it contains NUL or '/', is ".", "..", ".log" as
+ * the first one, or of no bytes, or ends in `\value`. Or if it is itself the
+ * full form of a component that shows in full form. Any other shows as it is.
+ * So the rule looks at one component alone; a name that is the full form of a
+ * component that shows in full form is that component, any other is itself.
  *
- * The long form. An escaped form of more than 255 bytes, `\value` counted where
- * it is asked for, is written as
+ * To follow the rule through its second part, take the full form away until the
+ * answer is known. Each time every '\' loses one "x5c" behind it. So what counts
+ * is what stands where the fewest are: escapes of the first kind, or `\value`.
+ *
+ * The long form. A component whose form, full or as it is, has more than 255
+ * bytes, `\value` counted where it is asked for, is written as
  *   prefix  `\long-`  32 digits
  * The digits, lower-case hexadecimal, highest first, are the 128-bit FNV-1a
- * hash of the whole escaped form, `\value` included where it is asked for
+ * hash of the whole form, `\value` included where it is asked for
  * (Fowler, Noll, Vo, Eastlake: The FNV Non-Cryptographic Hash Algorithm,
  * draft-eastlake-fnv; prime 2^88 + 2^8 + 0x3b, offset basis
- * 0x6c62272e07bb014262b821756295c58d). The prefix is as much of the escaped
- * form as 217 bytes hold, in whole units: an escape, a well-formed UTF-8
- * character (RFC 3629), or else one byte. It ends before the first unit that
- * does not fit. So such a name has 252 to 255 bytes, no other component's name
- * ends as it does, and the raw component cannot be told from it: the tree keeps
- * that. The hash tells keys apart, it does not keep an attacker out: two
- * components made to collide have one name, and the tree must see that.
+ * 0x6c62272e07bb014262b821756295c58d). The prefix is as much of the form
+ * as 217 bytes hold, in whole units: an escape, a well-formed UTF-8 character
+ * (RFC 3629), or else one byte. It ends before the first unit that does not
+ * fit. So such a name has 252 to 255 bytes, and the raw component cannot be told
+ * from it: the tree keeps that. It is also the name of the component that it
+ * spells, and two components made to collide have one: the tree must see that.
  */
 #ifndef FUSE_NAME_H
 #define FUSE_NAME_H
@@ -76,24 +80,20 @@ bool name_next(const void *key, size_t key_len, size_t *cursor, struct name_part
  * be a whole key; one component may be long with value_suffix and not without. */
 int name_encode(const struct name_part *part, bool value_suffix, char name[NAME_SIZE]);
 
-/* Does a name end as the long form does? Then it is no name of a component
- * that has a short one, and name_decode() gives -EINVAL: whether a key has it
- * is for the tree to know. */
-bool name_is_long(const char *name);
-
 enum name_use {
 	NAME_FILE, /* the last component of a path that names a file */
 	NAME_DIR,  /* a directory: an inner component, mkdir, rename of one */
 };
 
-/* The raw component of a file name, the inverse of name_encode(): raw (not
- * terminated) and its length, and whether the name bore the suffix `\value`
- * (only with NAME_FILE). first: the name stands in the root directory.
- * raw_len 0 is the empty key (`\empty`, first, NAME_FILE).
+/* The raw component of a file name, the inverse of name_encode() but for the
+ * long form: raw (not terminated) and its length, and whether it is the value
+ * beside a directory, by the suffix `\value` (only with NAME_FILE). first: the
+ * name stands in the root directory. raw_len 0 is the empty key (`\empty`, first,
+ * NAME_FILE).
  * 0; -ENAMETOOLONG when the name is over NAME_MAX bytes; -EINVAL for one that
- * no key has in this place: "", ".", "..", ".log" when first, an escape where
- * none is needed, a long form, with NAME_DIR also `\empty`, the suffix `\value`
- * and a `\x2f` at the end. */
+ * no component has: "", ".", "..", ".log" when first; with NAME_DIR also what
+ * ends in `\value`, and the full form of the empty key or of what ends in '/';
+ * with NAME_FILE the suffix `\value` behind any of these. */
 int name_decode(const char *name, bool first, enum name_use use, char raw[NAME_SIZE],
 		size_t *raw_len, bool *value_suffix);
 

@@ -41,7 +41,8 @@ static void init(void *userdata, struct fuse_conn_info *conn)
 static double entry_seconds(const struct node *node)
 {
 	bool settled = node_is_dir(node) || node->published;
-	return settled && !strchr(node->name, '\\') ? CACHE_FOREVER_SECONDS : 0;
+	bool changes = node->alias || node->implied || strchr(node->name, '\\');
+	return settled && !changes ? CACHE_FOREVER_SECONDS : 0;
 }
 
 int ops_find(struct fs *fs, fuse_ino_t ino, struct node **out)

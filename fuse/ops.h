@@ -20,6 +20,7 @@ extern const struct fuse_lowlevel_ops fs_ops;
  * only at the kernel's request: what the kernel has cached stays right. The
  * exceptions get 0 or are told by the keeper. */
 #define CACHE_FOREVER_SECONDS 86400.0
+#define CACHE_ABSENT_SECONDS  1 /* that there is no such name */
 
 static inline struct fs *req_fs(fuse_req_t req)
 {

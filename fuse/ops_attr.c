@@ -7,9 +7,10 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "beside.h"
 #include "ops.h"
 
-static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name,
+static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name, const struct fuse_ctx *ctx,
 		     struct fuse_entry_param *out)
 {
 	struct node *dir, *child;
@@ -27,7 +28,9 @@ static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name,
 	}
 	pthread_mutex_lock(&fs->lock);
 	dir = tree_node(fs, parent);
-	child = dir ? tree_child(dir, name) : NULL;
+	child = dir ? tree_lookup(fs, dir, name) : NULL;
+	if (child && beside_is_hidden(child, ctx))
+		child = NULL;
 	if (!dir)
 		r = ESTALE;
 	else if (child)
@@ -36,16 +39,52 @@ static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name,
 	return r;
 }
 
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* a valid clock */
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* The kernel may believe for a while that there is no such name. It will know
+ * when there is one, unless that comes by itself, beside a value. */
+static bool tell_absent(struct fs *fs, fuse_ino_t parent, const char *name)
+{
+	if (logdir_owns(parent) || strchr(name, '\\') || atomic_load(&fs->values_seen))
+		return false;
+	atomic_store(&fs->absent_told, monotonic_ms());
+	return true;
+}
+
+/* Who makes X\value looks it up before. With the first such name the kernel is
+ * given the time, and some ticks of its clock, to forget what it was told of any X. */
+static void see_value_name(struct fs *fs, const char *name)
+{
+	struct timespec pause;
+	char base[NAME_SIZE];
+	int64_t left;
+
+	if (!tree_value_base(name, base) || atomic_exchange(&fs->values_seen, true))
+		return;
+	left = atomic_load(&fs->absent_told) + CACHE_ABSENT_SECONDS * 1000 + 50 - monotonic_ms();
+	pause = (struct timespec){left / 1000, left % 1000 * 1000000};
+	if (left > 0)
+		(void)nanosleep(&pause, NULL);
+}
+
 void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	struct fs *fs = req_fs(req);
 	struct fuse_entry_param entry;
-	int r = lookup_do(req_fs(req), parent, name, &entry);
+	int r = lookup_do(fs, parent, name, fuse_req_ctx(req), &entry);
 
-	if (r == ENOENT && !logdir_owns(parent) && !strchr(name, '\\')) {
-		/* No such name, and the kernel will know when there is one. */
+	if (r == ENOENT && tell_absent(fs, parent, name)) {
 		memset(&entry, 0, sizeof(entry));
-		entry.entry_timeout = CACHE_FOREVER_SECONDS;
+		entry.entry_timeout = CACHE_ABSENT_SECONDS;
 		r = 0;
+	} else if (r == ENOENT && !fs->opt.read_only) {
+		see_value_name(fs, name);
 	}
 	if (r)
 		fuse_reply_err(req, r);

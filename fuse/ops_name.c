@@ -6,22 +6,39 @@
 #include <errno.h>
 #include <string.h>
 
+#include "beside.h"
 #include "ops.h"
 
-static int add_named(struct fs *fs, struct node *dir, const char *name, mode_t mode,
-		     struct node **out)
-{
-	char *copy = strdup(name);
-	int r = copy ? tree_add(fs, dir, copy, mode, out) : ENOMEM;
+/* A node that an operation made, and the directory that had to be made for it. */
+struct birth {
+	struct node *node, *beside;
+};
 
-	if (!r)
-		(*out)->value = tree_is_value_name(fs, dir, name);
+/* Wants fs->lock. */
+static void unmake(struct fs *fs, const struct birth *birth)
+{
+	tree_detach(fs, birth->node);
+	beside_unmake(fs, birth->beside);
+}
+
+static int add_named(struct fs *fs, struct node *dir, const char *name, mode_t mode,
+		     const struct fuse_ctx *ctx, struct birth *out)
+{
+	struct place place;
+	int r = beside_make(fs, dir, name, ctx, &out->beside);
+
+	if (r)
+		return r;
+	place = tree_name_place(fs, dir, name, S_ISDIR(mode));
+	r = tree_add(fs, dir, place, mode, &out->node);
+	if (r)
+		beside_unmake(fs, out->beside);
 	return r;
 }
 
 /* A new node. Wants fs->lock. */
 static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
-		    const struct fuse_ctx *ctx, struct node **out)
+		    const struct fuse_ctx *ctx, struct birth *out)
 {
 	struct node *dir = tree_node(fs, parent);
 	int r = ops_is_logdir(parent, name) ? EEXIST : 0;
@@ -29,14 +46,16 @@ static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 	if (!r)
 		r = tree_check_name(fs, dir, name, mode);
 	if (!r)
-		r = add_named(fs, dir, name, mode, out);
+		r = add_named(fs, dir, name, mode, ctx, out);
 	if (r)
 		return r;
-	r = nodeattr_set_owner(fs, dir, *out, mode, ctx->uid, ctx->gid);
+	r = nodeattr_set_owner(fs, dir, out->node, mode, ctx->uid, ctx->gid);
 	if (!r)
-		r = tree_give_id(fs, *out); /* the reply must not fail once the log has it */
+		r = tree_give_id(fs, out->node); /* the reply must not fail once the log has it */
 	if (r)
-		tree_detach(fs, *out);
+		unmake(fs, out);
+	else if (S_ISDIR(mode))
+		out->node->maker = ctx->pid;
 	return r;
 }
 
@@ -52,24 +71,58 @@ static void reply_new(fuse_req_t req, int r, const struct fuse_entry_param *entr
 		ops_reply_entry(req, entry);
 }
 
+/* The directory that is there, but not for this process; or NULL. Wants fs->lock. */
+static struct node *find_hidden(struct fs *fs, fuse_ino_t parent, const char *name,
+				const struct fuse_ctx *ctx)
+{
+	struct node *node = tree_child(tree_node(fs, parent), name);
+
+	return node && beside_is_hidden(node, ctx) ? node : NULL;
+}
+
+/* Makes it the directory that mkdir(2) makes. */
+static int adopt(struct fs *fs, struct node *node, mode_t mode, const struct fuse_ctx *ctx,
+		 struct fuse_entry_param *out)
+{
+	int r;
+
+	pthread_mutex_lock(&fs->lock);
+	r = nodeattr_set_owner(fs, node->parent, node, mode, ctx->uid, ctx->gid);
+	pthread_mutex_unlock(&fs->lock);
+	if (!r)
+		r = publish_attributes(fs, node);
+	if (r)
+		return r;
+	pthread_mutex_lock(&fs->lock);
+	node->implied = false;
+	r = ops_fill_entry(fs, node, out);
+	pthread_mutex_unlock(&fs->lock);
+	return r;
+}
+
 static int mkdir_once(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
 		      const struct fuse_ctx *ctx, struct fuse_entry_param *out)
 {
-	struct node *node;
-	int r;
+	struct birth birth;
+	struct node *hidden;
+	int r = 0;
 
 	pthread_mutex_lock(&fs->write_lock);
 	pthread_mutex_lock(&fs->lock);
-	r = add_node(fs, parent, name, S_IFDIR | mode, ctx, &node);
+	hidden = find_hidden(fs, parent, name, ctx);
+	if (!hidden)
+		r = add_node(fs, parent, name, S_IFDIR | mode, ctx, &birth);
 	pthread_mutex_unlock(&fs->lock);
-	if (!r) {
-		r = publish_attributes(fs, node);
+	if (hidden) {
+		r = adopt(fs, hidden, mode, ctx, out);
+	} else if (!r) {
+		r = publish_attributes(fs, birth.node);
 		pthread_mutex_lock(&fs->lock);
 		if (r) {
-			tree_detach(fs, node);
+			unmake(fs, &birth);
 		} else {
-			nodeattr_touch(node->parent, node->mtime);
-			r = ops_fill_entry(fs, node, out);
+			nodeattr_touch(birth.node->parent, birth.node->mtime);
+			r = ops_fill_entry(fs, birth.node, out);
 		}
 		pthread_mutex_unlock(&fs->lock);
 	}
@@ -97,13 +150,6 @@ void ops_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 		  &entry);
 }
 
-/* A held node that was not to be. Wants fs->lock. */
-static void give_back(struct fs *fs, struct node *node)
-{
-	tree_detach(fs, node);
-	tree_drop(fs, node);
-}
-
 static int set_rdev(struct node *node, dev_t rdev)
 {
 	if (!S_ISCHR(node->type) && !S_ISBLK(node->type))
@@ -117,7 +163,7 @@ static int set_rdev(struct node *node, dev_t rdev)
 
 /* A new node that is not a directory, held. */
 static int new_file(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev,
-		    const struct fuse_ctx *ctx, struct node **out)
+		    const struct fuse_ctx *ctx, struct birth *out)
 {
 	int r = ops_may_change(fs, parent);
 
@@ -126,12 +172,13 @@ static int new_file(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 	pthread_mutex_lock(&fs->lock);
 	r = add_node(fs, parent, name, mode, ctx, out);
 	if (!r) {
-		tree_hold(*out);
-		r = set_rdev(*out, rdev);
-		if (r)
-			give_back(fs, *out);
-		else
-			nodeattr_touch((*out)->parent, (*out)->mtime);
+		r = set_rdev(out->node, rdev);
+		if (r) {
+			unmake(fs, out);
+		} else {
+			tree_hold(out->node);
+			nodeattr_touch(out->node->parent, out->node->mtime);
+		}
 	}
 	pthread_mutex_unlock(&fs->lock);
 	return r;
@@ -142,16 +189,18 @@ static int mknod_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 		    struct dwal_bytes content, const struct fuse_ctx *ctx,
 		    struct fuse_entry_param *out)
 {
-	struct node *node;
-	int r = new_file(fs, parent, name, mode, rdev, ctx, &node);
+	struct birth birth;
+	int r = new_file(fs, parent, name, mode, rdev, ctx, &birth);
 
 	if (r)
 		return r;
-	r = stage_publish_new(fs, node, content);
+	r = stage_publish_new(fs, birth.node, content);
 	pthread_mutex_lock(&fs->lock);
-	if (!r)
-		r = ops_fill_entry(fs, node, out);
-	tree_drop(fs, node);
+	if (r)
+		beside_unmake(fs, birth.beside);
+	else
+		r = ops_fill_entry(fs, birth.node, out);
+	tree_drop(fs, birth.node);
 	pthread_mutex_unlock(&fs->lock);
 	return ops_synced(fs, r);
 }
@@ -185,6 +234,7 @@ void ops_lose(struct fs *fs, struct node *node, struct timespec when)
 	struct node *dir = node->parent;
 
 	node->published = false;
+	node->vanished |= node->alias != NULL; /* the kernel may know the other name */
 	tree_detach(fs, node);
 	nodeattr_touch(dir, when);
 }
@@ -195,7 +245,7 @@ static int find_child(struct fs *fs, fuse_ino_t parent, const char *name, struct
 	if (ops_is_logdir(parent, name))
 		return EROFS;
 	pthread_mutex_lock(&fs->lock);
-	*out = tree_child(tree_node(fs, parent), name);
+	*out = tree_lookup(fs, tree_node(fs, parent), name);
 	pthread_mutex_unlock(&fs->lock);
 	return *out ? 0 : ENOENT;
 }
@@ -304,22 +354,39 @@ void ops_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* ------------------------------------------------------------------ create */
 
+/* The directory shows from now on; the file is in the log when it is closed. */
+static int publish_beside(struct fs *fs, struct node *beside)
+{
+	int r;
+
+	if (!beside)
+		return 0;
+	do {
+		pthread_mutex_lock(&fs->write_lock);
+		r = publish_attributes(fs, beside);
+		pthread_mutex_unlock(&fs->write_lock);
+	} while (append_put_off(fs, r));
+	return r;
+}
+
 static int create_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
 		     const struct fuse_ctx *ctx, struct handle **handle,
 		     struct fuse_entry_param *out)
 {
-	struct node *node;
-	int r = new_file(fs, parent, name, S_IFREG | mode, 0, ctx, &node);
+	struct birth birth;
+	int r = new_file(fs, parent, name, S_IFREG | mode, 0, ctx, &birth);
 
 	if (r)
 		return r;
-	r = stage_open(fs, node, true, STAGE_CREATED, handle);
+	r = publish_beside(fs, birth.beside);
+	if (!r)
+		r = stage_open(fs, birth.node, true, STAGE_CREATED, handle);
 	pthread_mutex_lock(&fs->lock);
 	if (r)
-		tree_detach(fs, node);
+		unmake(fs, &birth);
 	else
-		r = ops_fill_entry(fs, node, out);
-	tree_drop(fs, node);
+		r = ops_fill_entry(fs, birth.node, out);
+	tree_drop(fs, birth.node);
 	pthread_mutex_unlock(&fs->lock);
 	return r;
 }

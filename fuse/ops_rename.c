@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "beside.h"
 #include "ops.h"
 #include "rename_dir.h"
 
@@ -15,8 +16,9 @@
 struct renaming {
 	struct node *node, *replaced, *dir;
 	const char *name;
-	char *place; /* the name for the tree; until the tree has it */
-	bool value;
+	const struct fuse_ctx *ctx;
+	struct place place;  /* until the tree has it */
+	struct node *beside; /* a directory that had to be made for it, or NULL */
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
 	size_t old_len, new_len;
 };
@@ -45,10 +47,12 @@ static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
 				  &ren->new_len);
 	if (r)
 		return r;
-	ren->place = ren->replaced ? tree_name_copy(fs, ren->replaced) : strdup(ren->name);
-	ren->value =
-		ren->replaced ? ren->replaced->value : tree_is_value_name(fs, ren->dir, ren->name);
-	return ren->place ? 0 : ENOMEM;
+	ren->place = ren->replaced
+			     ? tree_place_copy(fs, ren->replaced)
+			     : tree_name_place(fs, ren->dir, ren->name, node_is_dir(ren->node));
+	if (!ren->place.name)
+		return ENOMEM;
+	return ren->replaced ? 0 : beside_make(fs, ren->dir, ren->name, ren->ctx, &ren->beside);
 }
 
 /* The log has the new name: so has the tree. Wants fs->lock. */
@@ -63,8 +67,8 @@ static int move_node(struct fs *fs, struct renaming *ren)
 		tree_give_way(fs, ren->replaced);
 	else if (ren->replaced)
 		ops_lose(fs, ren->replaced, now);
-	r = tree_move(fs, ren->node, ren->dir, ren->place, ren->value);
-	ren->place = NULL;
+	r = tree_move(fs, ren->node, ren->dir, ren->place);
+	ren->place = (struct place){0};
 	nodeattr_renamed(ren->node, now);
 	nodeattr_touch(old_dir, now);
 	nodeattr_touch(ren->dir, now);
@@ -76,9 +80,10 @@ static int look_up(struct fs *fs, struct node *from_dir, const char *from, struc
 {
 	int r;
 
+	ren->beside = NULL;
 	pthread_mutex_lock(&fs->lock);
-	ren->node = tree_child(from_dir, from);
-	ren->replaced = tree_child(ren->dir, ren->name);
+	ren->node = tree_lookup(fs, from_dir, from);
+	ren->replaced = tree_lookup(fs, ren->dir, ren->name);
 	if (!ren->node)
 		r = ENOENT;
 	else
@@ -91,16 +96,18 @@ static int rename_node(struct fs *fs, struct renaming *ren)
 {
 	struct dwal_bytes new_key = {ren->new_key, ren->new_len};
 	struct dwal_bytes old_key = {ren->old_key, ren->old_len};
+	struct stage_name name = {new_key, old_key, ren->replaced, ren->beside};
 	int r;
 
 	if (node_is_dir(ren->node))
 		r = rename_dir_keys(fs, ren->node, ren->replaced, new_key, old_key);
 	else
-		r = stage_publish_as(fs, ren->node, ren->replaced, new_key, old_key);
-	if (r)
-		return r;
+		r = stage_publish_as(fs, ren->node, &name);
 	pthread_mutex_lock(&fs->lock);
-	r = move_node(fs, ren);
+	if (!r)
+		r = move_node(fs, ren);
+	else
+		beside_unmake(fs, ren->beside);
 	pthread_mutex_unlock(&fs->lock);
 	return r;
 }
@@ -124,9 +131,9 @@ static int rename_locked(struct fs *fs, struct node *from_dir, const char *from,
 }
 
 static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
-		     const char *newname, unsigned int flags)
+		     const char *newname, unsigned int flags, const struct fuse_ctx *ctx)
 {
-	struct renaming ren = {.name = newname};
+	struct renaming ren = {.name = newname, .ctx = ctx};
 	struct node *from_dir;
 	int r = ops_may_change(fs, parent);
 
@@ -146,8 +153,7 @@ static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_in
 		pthread_mutex_lock(&fs->write_lock);
 		r = rename_locked(fs, from_dir, name, &ren, flags);
 		pthread_mutex_unlock(&fs->write_lock);
-		free(ren.place);
-		ren.place = NULL;
+		place_release(&ren.place);
 	} while (append_put_off(fs, r));
 	return ops_synced(fs, r);
 }
@@ -155,5 +161,6 @@ static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_in
 void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 		const char *newname, unsigned int flags)
 {
-	fuse_reply_err(req, rename_do(req_fs(req), parent, name, newparent, newname, flags));
+	fuse_reply_err(req, rename_do(req_fs(req), parent, name, newparent, newname, flags,
+				      fuse_req_ctx(req)));
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "beside.h"
 #include "keeper.h"
 #include "nodeattr.h"
 #include "stage.h"
@@ -118,11 +119,15 @@ static int write_content(struct fs *fs, const struct stage *stage, struct dwal_b
 {
 	char dir_key[DWAL_MAX_KEY];
 	struct append append = {0};
-	bool owed;
+	struct node *beside;
+	bool owed = false;
 	int r;
 
+	beside = beside_untold(fs, stage->node);
+	r = beside_append(&append, fs, beside, key);
 	append_put(&append, fs, key, staged(stage), stage->written);
-	r = append_owed(&append, fs, stage->node, key, true, &owed);
+	if (!r)
+		r = append_owed(&append, fs, stage->node, key, true, &owed);
 	if (!r)
 		r = append_dir_time(&append, fs, stage->node, dir_key);
 	if (r) {
@@ -132,6 +137,8 @@ static int write_content(struct fs *fs, const struct stage *stage, struct dwal_b
 	r = append_write(&append, fs);
 	if (!r && owed)
 		told(fs, stage->node, true);
+	if (!r && beside)
+		told(fs, beside, true);
 	return r;
 }
 
@@ -417,9 +424,8 @@ static int append_carried(struct append *append, struct fs *fs, const struct nod
 	return r;
 }
 
-static int write_rename(struct fs *fs, struct stage *stage, const struct node *replaced,
-			struct dwal_bytes content, struct dwal_bytes new_key,
-			struct dwal_bytes old_key)
+static int write_rename(struct fs *fs, struct stage *stage, const struct stage_name *name,
+			struct dwal_bytes content)
 {
 	struct node *node = stage->node;
 	struct append append = {0};
@@ -431,38 +437,41 @@ static int write_rename(struct fs *fs, struct stage *stage, const struct node *r
 	mtime = stage->dirty ? stage->written : node->mtime;
 	was_published = node->published;
 	pthread_mutex_unlock(&fs->lock);
-	append_put(&append, fs, new_key, content, mtime);
-	r = append_carried(&append, fs, node, replaced, new_key, &carried);
-	if (r)
-		return r; /* nothing to release: it was the only one that could fail */
+	r = beside_append(&append, fs, name->beside, name->new_key);
+	append_put(&append, fs, name->new_key, content, mtime);
+	if (!r)
+		r = append_carried(&append, fs, node, name->replaced, name->new_key, &carried);
+	if (r) {
+		append_release(&append);
+		return r;
+	}
 	if (was_published)
-		append_delete(&append, old_key);
+		append_delete(&append, name->old_key);
 	r = append_write(&append, fs);
 	if (!r)
 		told(fs, node, carried);
+	if (!r && name->beside)
+		told(fs, name->beside, true);
 	return r;
 }
 
 /* What is not in memory is read for this one write, and not kept. */
-static int rename_content(struct fs *fs, struct stage *stage, const struct node *replaced,
-			  struct dwal_bytes new_key, struct dwal_bytes old_key)
+static int rename_content(struct fs *fs, struct stage *stage, const struct stage_name *name)
 {
 	void *buffer;
 	int r;
 
 	if (stage->loaded)
-		return write_rename(fs, stage, replaced, staged(stage), new_key, old_key);
+		return write_rename(fs, stage, name, staged(stage));
 	buffer = malloc(stage->size + 1); /* never of no size */
 	r = buffer ? stage_read_base(stage, buffer, stage->size) : ENOMEM;
 	if (!r)
-		r = write_rename(fs, stage, replaced, (struct dwal_bytes){buffer, stage->size},
-				 new_key, old_key);
+		r = write_rename(fs, stage, name, (struct dwal_bytes){buffer, stage->size});
 	free(buffer);
 	return r;
 }
 
-int stage_publish_as(struct fs *fs, struct node *node, const struct node *replaced,
-		     struct dwal_bytes new_key, struct dwal_bytes old_key)
+int stage_publish_as(struct fs *fs, struct node *node, const struct stage_name *name)
 {
 	struct stage *stage;
 	int r = stage_get(fs, node, true, &stage);
@@ -472,9 +481,9 @@ int stage_publish_as(struct fs *fs, struct node *node, const struct node *replac
 	pthread_mutex_lock(&stage->lock);
 	r = stage->failed;
 	if (!r)
-		r = rename_content(fs, stage, replaced, new_key, old_key);
+		r = rename_content(fs, stage, name);
 	if (!r)
-		published(fs, stage, new_key);
+		published(fs, stage, name->new_key);
 	pthread_mutex_unlock(&stage->lock);
 	stage_put(fs, stage);
 	return r;

@@ -14,20 +14,18 @@
 static int add_part(struct fs *fs, struct node *dir, const struct name_part *part, bool value,
 		    mode_t type, struct node **out)
 {
-	char *name = tree_free_name(fs, dir, part, value);
-	int r = name ? tree_add(fs, dir, name, type, out) : ENOMEM;
-
-	if (!r)
-		(*out)->value = value;
-	return r;
+	fs->values_seen |= value;
+	return tree_add(fs, dir, tree_free_place(fs, dir, part, value), type, out);
 }
 
 /* Moves the file that stands where a directory must be. */
 static int stand_aside(struct fs *fs, struct node *dir, struct node *file,
 		       const struct name_part *part)
 {
-	char *name = tree_free_name(fs, dir, part, true);
-	return name ? tree_move(fs, file, dir, name, true) : ENOMEM;
+	struct place place = tree_free_place(fs, dir, part, true);
+
+	fs->values_seen = true;
+	return place.name ? tree_move(fs, file, dir, place) : ENOMEM;
 }
 
 /* The directory of this component in dir, made when it is missing. */
@@ -234,6 +232,7 @@ void tree_replay_end(struct fs *fs)
 
 	HASH_ITER (hh, fs->waiting, waiting, next)
 		drop_waiting(fs, waiting);
+	fs->replayed = true;
 }
 
 static int replay_attr(struct fs *fs, const struct dwal_record *record, const struct attr *attr,

@@ -97,11 +97,17 @@ int stage_allocate(struct fs *fs, struct handle *handle, int mode, off_t offset,
 /* A new file that nobody opens (mknod, symlink): one Put, now. */
 int stage_publish_new(struct fs *fs, struct node *node, struct dwal_bytes content);
 
-/* One write that makes node's content, staged or not, the value of new_key,
- * carrying its type and time, and takes old_key back when it was published.
- * replaced: the node that has new_key now, or NULL. Wants fs->write_lock. */
-int stage_publish_as(struct fs *fs, struct node *node, const struct node *replaced,
-		     struct dwal_bytes new_key, struct dwal_bytes old_key);
+/* Another name for a file. */
+struct stage_name {
+	struct dwal_bytes new_key, old_key;
+	const struct node *replaced; /* the node that has the new key now, or NULL */
+	struct node *beside;         /* a directory of that key, new to the log, or NULL */
+};
+
+/* One write that makes node's content, staged or not, the value of the new key,
+ * carrying its type and time, tells of the directory beside it, and takes the
+ * old key back when it was published. Wants fs->write_lock. */
+int stage_publish_as(struct fs *fs, struct node *node, const struct stage_name *name);
 
 /* For the parts of this module; they want stage->lock and fs->write_lock. */
 

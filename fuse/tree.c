@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Nodes, names and keys. Iterative throughout: a key can be 32,768 components
+ * Nodes and their places. Iterative throughout: a key can be 32,768 components
  * deep.
  *
  * The conflict of a key with a directory of the same path is solved here:
  * while directory `a` exists, the file of key `a` is the node `a\value` beside
- * it. Only leave_place() ends such a conflict and only replay begins one:
- * through the mount no directory can be made where a file is.
+ * it. Only leave_place() ends such a conflict. The log begins one, and so does
+ * who makes `a\value`; no directory can be made where a file is.
  */
 #include "nodeattr.h"
 
@@ -42,6 +42,7 @@ static void free_node(struct fs *fs, struct node *node)
 	end_id(fs, node);
 	nodeattr_free(node);
 	free(node->name);
+	free(node->alias);
 	free(node);
 }
 
@@ -98,142 +99,6 @@ struct node *tree_child(const struct node *dir, const char *name)
 	return child;
 }
 
-/* Behind the NUL of a name in the long form stand the length and the bytes of
- * the raw component, which the name does not tell. */
-static char *make_name(const struct name_part *part, bool value_suffix)
-{
-	char shown[NAME_SIZE];
-	bool is_long = name_encode(part, value_suffix, shown) == NAME_IS_LONG;
-	size_t n = strlen(shown) + 1;
-	char *name = malloc(n + (is_long ? sizeof(part->len) + part->len : 0));
-
-	if (!name)
-		return NULL;
-	memcpy(name, shown, n);
-	if (is_long) {
-		memcpy(name + n, &part->len, sizeof(part->len));
-		memcpy(name + n + sizeof(part->len), part->raw, part->len);
-	}
-	return name;
-}
-
-/* The component of a name that a node has, or could have; raw is room for it. */
-static struct name_part part_of(const struct fs *fs, const struct node *dir, const char *name,
-				bool is_dir, char raw[NAME_SIZE])
-{
-	struct name_part part = {.raw = raw, .first = dir == fs->root};
-	bool value;
-
-	if (name_is_long(name)) {
-		const char *behind = name + strlen(name) + 1;
-		memcpy(&part.len, behind, sizeof(part.len));
-		part.raw = behind + sizeof(part.len);
-	} else {
-		/* it is in the tree, or was checked: it decodes */
-		(void)name_decode(name, part.first, is_dir ? NAME_DIR : NAME_FILE, raw, &part.len,
-				  &value);
-	}
-	return part;
-}
-
-static bool has_part(const struct fs *fs, const struct node *node, const struct name_part *part,
-		     bool value)
-{
-	char raw[NAME_SIZE];
-	struct name_part own;
-
-	if (!name_is_long(node->name) || node->value != value)
-		return false;
-	own = part_of(fs, node->parent, node->name, node_is_dir(node), raw);
-	return own.len == part->len && memcmp(own.raw, part->raw, own.len) == 0;
-}
-
-struct node *tree_find_part(const struct fs *fs, const struct node *dir,
-			    const struct name_part *part, bool value)
-{
-	char name[NAME_SIZE];
-	bool is_long = name_encode(part, value, name) == NAME_IS_LONG;
-	struct node *child = tree_child(dir, name);
-
-	if (!is_long || (child ? has_part(fs, child, part, value) : !fs->collided))
-		return child;
-	for (child = dir->children; child; child = child->hh.next)
-		if (has_part(fs, child, part, value))
-			return child;
-	return NULL;
-}
-
-/* The next name that ends in 32 hex digits. */
-static void count_up(char *name)
-{
-	char *digit = name + strlen(name) - 1;
-
-	for (; *digit == 'f'; digit--)
-		*digit = '0';
-	*digit = *digit == '9' ? 'a' : (char)(*digit + 1);
-}
-
-char *tree_free_name(struct fs *fs, const struct node *dir, const struct name_part *part,
-		     bool value)
-{
-	char *name = make_name(part, value);
-
-	while (name && name_is_long(name) && tree_child(dir, name)) {
-		fs->collided = true;
-		count_up(name);
-	}
-	return name;
-}
-
-char *tree_name_copy(const struct fs *fs, const struct node *node)
-{
-	char raw[NAME_SIZE];
-	struct name_part part;
-
-	if (!name_is_long(node->name))
-		return strdup(node->name);
-	part = part_of(fs, node->parent, node->name, node_is_dir(node), raw);
-	return make_name(&part, node->value);
-}
-
-/* The directory with which the file name\value in dir would be in conflict. */
-static struct node *conflicting_dir(const struct node *dir, const char *name)
-{
-	char base[NAME_SIZE];
-	size_t len = strlen(name) - strlen(NAME_VALUE_SUFFIX);
-	struct node *child;
-
-	memcpy(base, name, len);
-	base[len] = '\0';
-	child = tree_child(dir, base);
-	return child && node_is_dir(child) ? child : NULL;
-}
-
-int tree_check_name(const struct fs *fs, const struct node *dir, const char *name, mode_t type)
-{
-	char raw[NAME_SIZE], key[DWAL_MAX_KEY];
-	size_t len;
-	bool value;
-	int r = name_decode(name, dir == fs->root, S_ISDIR(type) ? NAME_DIR : NAME_FILE, raw, &len,
-			    &value);
-	if (r)
-		return -r;
-	if (value && !conflicting_dir(dir, name))
-		return EINVAL;
-	if (tree_child(dir, name))
-		return EEXIST;
-	return tree_name_key(fs, dir, name, S_ISDIR(type), key, &len);
-}
-
-bool tree_is_value_name(const struct fs *fs, const struct node *dir, const char *name)
-{
-	char raw[NAME_SIZE];
-	size_t len;
-	bool value = false;
-
-	return !name_decode(name, dir == fs->root, NAME_FILE, raw, &len, &value) && value;
-}
-
 static int give_place(struct node *dir, struct node *node)
 {
 	HASH_ADD_KEYPTR(hh, dir->children, node->name, strlen(node->name), node);
@@ -251,14 +116,25 @@ static void take_place(struct node *node)
 	node->parent = NULL;
 }
 
-int tree_add(struct fs *fs, struct node *dir, char *name, mode_t type, struct node **out)
+/* Takes the place over. */
+static void set_place(struct node *node, struct place place)
+{
+	free(node->name);
+	free(node->alias);
+	node->name = place.name;
+	node->alias = place.alias;
+	node->is_long = place.is_long;
+	node->value = place.value;
+}
+
+int tree_add(struct fs *fs, struct node *dir, struct place place, mode_t type, struct node **out)
 {
 	struct node *node = calloc(1, sizeof(*node));
 	if (!node) {
-		free(name);
+		place_release(&place);
 		return ENOMEM;
 	}
-	node->name = name;
+	set_place(node, place);
 	node->ino = fs->next_ino++;
 	node->type = type & S_IFMT;
 	node->mtime = fs_now();
@@ -270,6 +146,15 @@ int tree_add(struct fs *fs, struct node *dir, char *name, mode_t type, struct no
 	return 0;
 }
 
+void tree_call(struct node *node, struct place place)
+{
+	struct node *dir = node->parent;
+
+	take_place(node);
+	set_place(node, place);
+	(void)give_place(dir, node); /* has the memory that take_place() freed */
+}
+
 static void free_if_unused(struct fs *fs, struct node *node)
 {
 	if (!node_has_place(fs, node) && !node->holds && !node->lookups)
@@ -277,26 +162,29 @@ static void free_if_unused(struct fs *fs, struct node *node)
 }
 
 /* The directory has lost its place in parent: the file that had to stand aside
- * for it shows under its own name. */
+ * for it shows under its own name. Who knows it by the other one, from a
+ * listing, still finds it by that. */
 static void end_conflict(struct fs *fs, struct node *parent, const struct name_part *part)
 {
 	struct node *file = tree_find_part(fs, parent, part, true);
-	char *own = file ? tree_free_name(fs, parent, part, false) : NULL;
+	struct place own = {0};
 
-	if (!own)
+	if (file)
+		own = tree_free_place(fs, parent, part, false);
+	if (!own.name)
 		return;
-	take_place(file);
-	free(file->name);
-	file->name = own;
-	file->value = false;
-	(void)give_place(parent, file); /* has the memory that take_place() freed */
+	if (fs->replayed) {
+		own.alias = strdup(file->name);
+		fs->aliases = true;
+	}
+	tree_call(file, own);
 }
 
 static void leave_place(struct fs *fs, struct node *node)
 {
 	char raw[NAME_SIZE];
 	struct node *parent = node->parent;
-	struct name_part part = part_of(fs, parent, node->name, node_is_dir(node), raw);
+	struct name_part part = tree_part(fs, node, raw);
 
 	take_place(node);
 	if (node_is_dir(node))
@@ -315,12 +203,10 @@ void tree_detach(struct fs *fs, struct node *node)
 	free_if_unused(fs, node);
 }
 
-int tree_move(struct fs *fs, struct node *node, struct node *dir, char *name, bool value)
+int tree_move(struct fs *fs, struct node *node, struct node *dir, struct place place)
 {
 	leave_place(fs, node);
-	free(node->name);
-	node->name = name;
-	node->value = value;
+	set_place(node, place);
 	return give_place(dir, node);
 }
 
@@ -345,75 +231,6 @@ void tree_forget(struct fs *fs, struct node *node, uint64_t lookups)
 		node->cache_stale = false;
 	}
 	free_if_unused(fs, node);
-}
-
-/* Puts len bytes, and a separator behind them unless they are the last, before
- * what stands at key + *at. */
-static int prepend(char *key, size_t *at, const char *raw, size_t len, bool last)
-{
-	size_t slash = last ? 0 : 1;
-
-	if (len + slash > *at)
-		return ENAMETOOLONG;
-	*at -= len + slash;
-	memcpy(key + *at, raw, len);
-	if (slash)
-		key[*at + len] = '/';
-	return 0;
-}
-
-int tree_name_key(const struct fs *fs, const struct node *dir, const char *name, bool is_dir,
-		  char *key, size_t *key_len)
-{
-	char raw[NAME_SIZE];
-	size_t at = DWAL_MAX_KEY; /* filled from the end */
-	const struct node *child = tree_child(dir, name);
-	struct name_part part;
-	int r;
-
-	if (!child && name_is_long(name))
-		return EINVAL;
-	part = part_of(fs, dir, child ? child->name : name, is_dir, raw);
-	r = prepend(key, &at, part.raw, part.len, true);
-	for (const struct node *n = dir; n->parent && !r; n = n->parent) {
-		part = part_of(fs, n->parent, n->name, true, raw);
-		r = prepend(key, &at, part.raw, part.len, false);
-	}
-	if (r)
-		return r;
-	*key_len = DWAL_MAX_KEY - at;
-	memmove(key, key + at, *key_len);
-	return 0;
-}
-
-int tree_key(const struct fs *fs, const struct node *node, char *key, size_t *key_len)
-{
-	if (node == fs->root) {
-		*key_len = 0;
-		return 0;
-	}
-	return tree_name_key(fs, node->parent, node->name, node_is_dir(node), key, key_len);
-}
-
-char *tree_path(const struct node *node)
-{
-	size_t len = 0;
-	char *path;
-
-	for (const struct node *n = node; n->parent; n = n->parent)
-		len += strlen(n->name) + 1;
-	path = malloc(len + 1);
-	if (!path)
-		return NULL;
-	path[len ? len - 1 : 0] = '\0';
-	for (const struct node *n = node; n->parent; n = n->parent) {
-		size_t part = strlen(n->name);
-		len -= part + 1;
-		memcpy(path + len, n->name, part);
-		if (n != node)
-			path[len + part] = '/';
-	}
-	return path;
 }
 
 int tree_list(const struct node *dir, struct listing *listing)

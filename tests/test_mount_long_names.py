@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Keys that are too long for a name or for a path, and the limits of both."""
+"""Keys that are too long for a name. The limits of names and paths: test_mount_name_limits.py."""
 import errno
 import os
 import random
@@ -7,58 +7,13 @@ from base64 import b64encode
 
 import pytest
 
-import name_model
+from byte_paths import at, entries, fails_with, get, live, put, read, write
 from contents import tree
 from name_model import name_of, path_of
 
 pytestmark = pytest.mark.sanitize
 
 KEY_MAX = 65536
-
-
-def put(datawal, logdir, key, value):
-    """As Datawal.put(); the hexadecimal digits of the longest key are too long an argument."""
-    datawal("put", logdir, "--key-base64", b64encode(key), "-", input=value)
-
-
-def get(datawal, logdir, key):
-    return datawal("get", logdir, "--raw", "--key-base64", b64encode(key)).stdout
-
-
-def live(datawal, logdir):
-    """key -> value of the whole store, by another process than the mount's."""
-    found = {}
-    for record in datawal.scan(logdir):
-        if record.type == "Put":
-            found[record.key] = record.payload
-        elif record.type == "Delete":
-            found.pop(record.key, None)
-    return found
-
-
-def entries(directory):
-    return sorted(n for n in os.listdir(os.fsencode(directory)) if n != b".log")
-
-
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def write(path, data):
-    with open(path, "wb") as file:
-        file.write(data)
-
-
-def at(m, *names):
-    return os.path.join(os.fsencode(m.path), *names)
-
-
-def fails_with(number, call, *args):
-    with pytest.raises(OSError) as caught:
-        call(*args)
-    assert caught.value.errno == number, caught.value
-
 
 LONG_KEYS = {
     "256 bytes": b"k" * 256,
@@ -158,32 +113,62 @@ def test_renaming_over_a_long_name_replaces_that_key(datawal, logdir, mount):
     assert tree(m) == {b"short": b"edited"}
 
 
-@pytest.mark.clause("S12i", "S13b")
-def test_a_long_name_that_no_key_has_cannot_be_made(datawal, logdir, mount):
+@pytest.mark.clause("S12i", "S13a")
+def test_a_long_name_of_no_key_is_a_name_like_any_other(datawal, logdir, mount):
+    """It is the key that it spells, whatever longer key comes that would be called so."""
     key = b"k" * 300
-    put(datawal, logdir, key, b"value")
+    put(datawal, logdir, key, b"long")
     m = mount(logdir)
-    write(at(m, b"other"), b"other")
+    name = name_of(key)
     os.mkdir(at(m, b"dir"))
-    absent = name_of(b"k" * 301)
-
-    def none_can_be_made(path):
-        fails_with(errno.ENOENT, os.stat, path)
-        fails_with(errno.ENOENT, os.unlink, path)
-        fails_with(errno.EINVAL, os.open, path, os.O_CREAT | os.O_WRONLY)
-        fails_with(errno.EINVAL, os.mkdir, path)
-        fails_with(errno.EINVAL, os.mkfifo, path)
-        fails_with(errno.EINVAL, os.rename, at(m, b"other"), path)
-        fails_with(errno.EINVAL, os.rename, at(m, b"dir"), path)
-
-    none_can_be_made(at(m, absent))
-    none_can_be_made(at(m, b"k\\long-" + b"0" * 32))
-    none_can_be_made(at(m, b"dir", name_of(key)))
-    os.unlink(at(m, name_of(key)))
-    none_can_be_made(at(m, name_of(key)))
-    assert live(datawal, logdir) == {b"other": b"other"}
+    for where in ((b"dir",), ()):
+        path = at(m, *where, name)
+        if not where:
+            os.unlink(path)
+        write(path, b"short")
+        os.rename(path, path[:-1])
+        os.rename(path[:-1], path)
+        fails_with(errno.EEXIST, os.mkdir, path)
+        os.symlink("dir", path[:-2])
+        assert os.readlink(path[:-2]) == b"dir"
+        os.unlink(path[:-2])
+    assert live(datawal, logdir) == {name: b"short", b"dir/" + name: b"short"}
+    m.unmount()
+    put(datawal, logdir, key, b"long again")
+    put(datawal, logdir, b"dir/" + key, b"long again")
     m.remount()
-    assert entries(m) == [b"dir", b"other"]
+    for where in ((b"dir",), ()):
+        names = entries(at(m, *where))
+        names.remove(name)
+        other = next(n for n in names if n != b"dir")
+        assert read(at(m, *where, name)) == b"short"
+        assert read(at(m, *where, other)) == b"long again"
+        write(at(m, *where, other), b"changed")
+        os.unlink(at(m, *where, name))
+    assert live(datawal, logdir) == {key: b"changed", b"dir/" + key: b"changed"}
+    before = tree(m)
+    m.remount()
+    assert tree(m) == before
+
+
+@pytest.mark.clause("S12i", "S13a")
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_a_key_has_the_name_that_it_spells_before_a_longer_one(datawal, logdir, mount, order):
+    """Three components for one name, of which the second is spelled so, in any order."""
+    keys = [COLLIDING[0], name_of(COLLIDING[0]), COLLIDING[1]]
+    for number in order:
+        put(datawal, logdir, keys[number], b"%d" % number)
+        put(datawal, logdir, keys[number] + b"-d/f", b"%d" % number)
+    m = mount(logdir)
+    shown = {path: value for path, value in tree(m).items() if b"/" not in path}
+    assert shown[keys[1]] == b"1" and sorted(shown.values()) == [b"0", b"1", b"2"]
+    for path, value in list(shown.items()):
+        write(at(m, path), b"new " + value)
+    assert {key: value for key, value in live(datawal, logdir).items() if b"/" not in key} == {
+        key: b"new %d" % number for number, key in enumerate(keys)}
+    m.remount()
+    assert {path: value for path, value in tree(m).items() if b"/" not in path} == {
+        path: b"new " + value for path, value in shown.items()}
 
 
 @pytest.mark.clause("S12g", "S12i")
@@ -330,142 +315,3 @@ def test_the_deletion_of_a_key_leaves_another_of_the_same_long_name(datawal, log
     datawal("delete", logdir, "--key-base64", b64encode(COLLIDING[1]))
     m = mount(logdir)
     assert list(tree(m).values()) == [COLLIDING[0]]
-
-
-# ---------------------------------------------------------------- limits
-
-
-@pytest.mark.clause("S12i")
-def test_a_name_has_255_bytes_at_most(datawal, logdir, mount):
-    m = mount(logdir)
-    write(at(m, b"f"), b"f")
-    os.mkdir(at(m, b"d"))
-    for letter in (b"x", "é".encode()):
-        name = (letter * 256)[:255]
-        write(at(m, name), b"value")
-        assert get(datawal, logdir, name) == b"value"
-        os.unlink(at(m, name))
-        os.mkdir(at(m, name))
-        os.rmdir(at(m, name))
-        os.rename(at(m, b"f"), at(m, name))
-        os.rename(at(m, name), at(m, b"f"))
-
-        over = at(m, name + b"x")
-        for call in (os.stat, os.unlink, os.rmdir, os.mkdir, os.mkfifo, os.listdir):
-            fails_with(errno.ENAMETOOLONG, call, over)
-        fails_with(errno.ENAMETOOLONG, os.open, over, os.O_CREAT | os.O_WRONLY)
-        fails_with(errno.ENAMETOOLONG, os.symlink, "f", over)
-        fails_with(errno.ENAMETOOLONG, os.rename, at(m, b"f"), over)
-        fails_with(errno.ENAMETOOLONG, os.rename, at(m, b"d"), over)
-        fails_with(errno.ENAMETOOLONG, os.rename, over, at(m, b"g"))
-    assert os.pathconf(m.path, "PC_NAME_MAX") == 255
-    assert os.statvfs(m.path).f_namemax == 255
-    assert tree(m) == {b"f": b"f"}
-
-
-def paths_up_to_path_max(root):
-    """What a program finds that uses ever longer paths, with the errnos."""
-    found = []
-    path = os.fsencode(root)
-    while len(path) + 201 < 4090:
-        path += b"/" + b"d" * 200
-        os.mkdir(path)
-    for size in (4094, 4095, 4096):
-        full = path + b"/" + b"f" * (size - len(path) - 1)
-        try:
-            write(full, b"value")
-            found.append((size, read(full), os.stat(full).st_size))
-            os.rename(full, full[:-1] + b"g")
-            os.unlink(full[:-1] + b"g")
-        except OSError as error:
-            found.append((size, error.errno))
-    return found
-
-
-@pytest.mark.clause("S12i")
-def test_paths_are_as_long_as_the_system_lets_them_be(mount, host_dir):
-    m = mount()
-    found = paths_up_to_path_max(m.path)
-    assert found == [(4094, b"value", 5), (4095, b"value", 5), (4096, errno.ENAMETOOLONG)]
-    assert found == paths_up_to_path_max(host_dir)
-
-
-@pytest.fixture
-def stay_here():
-    """Back to where the test began, whatever it changed to."""
-    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-    yield
-    os.fchdir(here)
-    os.close(here)
-
-
-@pytest.mark.clause("S12i")
-def test_a_path_whose_key_would_be_too_long_is_refused(datawal, logdir, mount, stay_here):
-    """Beyond PATH_MAX a program gets step by step; at 65,536 bytes the key ends."""
-    m = mount(logdir, "noclock")
-    os.chdir(m.path)
-    name = b"d" * 255
-    for _ in range(255):
-        os.mkdir(name)
-        os.chdir(name)
-    # 255 names and as many separators: 256 bytes are left
-    write(name, b"value")
-    key = (name + b"/") * 255 + name
-    assert len(key) == KEY_MAX - 1
-    assert get(datawal, logdir, key) == b"value"
-    os.rename(name, b"e" * 255)
-    os.rename(b"e" * 255, name)
-    os.unlink(name)
-    os.mkdir(name)
-    os.chdir(name)
-    fails_with(errno.ENAMETOOLONG, os.open, b"f", os.O_CREAT | os.O_WRONLY)
-    fails_with(errno.ENAMETOOLONG, os.mkdir, b"f")
-    write(at(m, b"f"), b"f")
-    fails_with(errno.ENAMETOOLONG, os.rename, at(m, b"f"), b"f")
-    os.chdir(m.path)
-    assert live(datawal, logdir) == {b"f": b"f"}
-
-
-@pytest.mark.clause("S12i")
-@pytest.mark.parametrize("key", [b"d/" + b"k" * (KEY_MAX - 2), b"d/" * 300 + b"f" * (KEY_MAX - 600)],
-                         ids=["one long component", "many components"])
-def test_a_directory_is_not_renamed_where_a_key_below_it_would_be_too_long(
-        datawal, logdir, mount, key):
-    assert len(key) == KEY_MAX
-    put(datawal, logdir, key, b"value")
-    m = mount(logdir)
-    fails_with(errno.ENAMETOOLONG, os.rename, at(m, b"d"), at(m, b"dd"))
-    assert live(datawal, logdir) == {key: b"value"}
-    assert entries(m) == [b"d"]
-    m.remount()
-    assert tree(m) == {path_of(key): b"value"}
-
-
-@pytest.mark.clause("S12i")
-@pytest.mark.deadline(180)
-def test_a_key_of_32768_components_is_reached_step_by_step(datawal, logdir, mount, stay_here):
-    key = b"/".join([b"a"] * (KEY_MAX // 2 - 1)) + b"/bb"
-    assert len(key) == KEY_MAX
-    assert len(name_model.components(key)) == KEY_MAX // 2
-    put(datawal, logdir, key, b"at the bottom")
-    m = mount(logdir)
-    os.chdir(m.path)
-    for _ in range(KEY_MAX // 2 - 1):
-        os.chdir(b"a")
-    assert os.listdir() == ["bb"]
-    assert read(b"bb") == b"at the bottom"
-    write(b"bb", b"new")
-    assert get(datawal, logdir, key) == b"new"
-    write(b"c", b"beside it")
-    os.rename(b"c", b"bb")
-    fails_with(errno.ENAMETOOLONG, os.open, b"ccc", os.O_CREAT | os.O_WRONLY)
-    assert live(datawal, logdir) == {key: b"beside it"}
-    os.unlink(b"bb")
-    assert live(datawal, logdir) == {}
-    for _ in range(KEY_MAX // 2 - 1):
-        os.chdir(b"..")
-        os.rmdir(b"a")
-    os.chdir("/")
-    assert entries(m) == []
-    m.remount()
-    assert entries(m) == []
