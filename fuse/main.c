@@ -22,6 +22,7 @@
 #include "mounting.h"
 #include "ops.h"
 #include "options.h"
+#include "refusal.h"
 #include "remount.h"
 
 #include <errno.h>
@@ -202,14 +203,21 @@ static void unmount(struct daemon *d)
 static int mount_session(struct daemon *d, const struct request *request)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct refusal refusal;
+	char *why;
 
+	refusal_listen(&refusal);
 	if (session_args(d, request, &args) == 0)
 		d->session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), d->fs);
 	fuse_opt_free_args(&args);
 	if (!d->session || fuse_session_mount(d->session, d->fs->opt.mountpoint) != 0) {
-		complain("%s cannot be mounted on %s", d->fs->opt.log_dir, d->fs->opt.mountpoint);
+		why = refusal_text(&refusal);
+		complain("%s cannot be mounted on %s%s%s", d->fs->opt.log_dir,
+			 d->fs->opt.mountpoint, why ? ": " : "", why ? why : "");
+		free(why);
 		return -1;
 	}
+	refusal_none(&refusal);
 	d->device = device_of(d->fs->opt.mountpoint);
 	fuse_set_log_func(NULL); /* as it comes: a fault of ours, if anything */
 	return 0;
