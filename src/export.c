@@ -146,9 +146,12 @@ static int commit(dwal_kv *kv, struct atomic_file *file)
 
 int dwal_kv_export_jsonl(dwal_kv *kv, const char *path, struct dwal_error *error)
 {
+	cleanup_free char *parent = path_parent(path);
 	struct atomic_file file;
-	int err = atomic_begin(kv_io(kv), path, 0600, &file);
+	int err = parent ? io_make_dirs(kv_io(kv), parent, 0777) : -ENOMEM;
 
+	if (!err)
+		err = atomic_begin(kv_io(kv), path, 0600, &file);
 	if (err)
 		return output_failed(err, path, error);
 	atomic_sweep(&file);

@@ -113,6 +113,8 @@ int dwal_kv_open(const char *dir, const struct dwal_options *options, dwal_kv **
 	}
 	if (!options)
 		options = &defaults;
+	kv->progress = options->progress;
+	kv->progress_ctx = options->progress_ctx;
 	/* without a random seed everything works, chosen keys more slowly */
 	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
 	keydir_init(&kv->keydir, seed);

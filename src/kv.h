@@ -18,6 +18,8 @@
 struct dwal_kv {
 	dwal_log *log;          /* NULL when read-only */
 	dwal_reader *reader;    /* NULL when writing */
+	dwal_progress_fn progress;
+	void *progress_ctx;
 	bool sync_apart;        /* the caller syncs before a rotation */
 	pthread_mutex_t write;  /* the log and the index change in one order */
 	pthread_rwlock_t index; /* protects keydir */
@@ -50,7 +52,7 @@ int kv_read(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
 	    const struct dwal_place *place, void **buffer, struct dwal_bytes *payload,
 	    struct dwal_error *error);
 
-/* kv_read() of what a cursor found. */
+/* kv_read() of what a cursor found, and progress. */
 int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
 		 struct dwal_bytes *payload, struct dwal_error *error);
 

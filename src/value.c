@@ -91,7 +91,16 @@ int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
 {
 	struct segment *segment = kv_segment(kv, item->place.segment);
 	int err = kv_read(kv, segment, item->key, &item->place, buffer, payload, error);
+
 	(void)segment_unref(segment); /* only read from: nothing can be lost */
+	if (err || !kv->progress)
+		return err;
+	err = kv->progress(kv->progress_ctx, item->place.length);
+	if (err) {
+		free(*buffer);
+		*buffer = NULL;
+		(void)error_set(error, err, "%s: stopped by the caller", kv_dir(kv));
+	}
 	return err;
 }
 

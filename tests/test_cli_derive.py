@@ -2,6 +2,7 @@
 """datawal export and compact: what they make is complete or not there, and the source stays as it
 is."""
 import os
+import pty
 import re
 import resource
 import signal
@@ -109,11 +110,23 @@ def test_compact_refuses_a_target_that_holds_anything(datawal, log, tmp_path):
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("target", ["absent/out", "."])
+@pytest.mark.parametrize("target", ["full/notes/out", "."])
 def test_export_to_what_cannot_be_a_file_is_one_line(datawal, log, tmp_path, target):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes").write_text("mine")
     before = tree(tmp_path)
     only_line(datawal("export", log, tmp_path / target, status=1))
     assert tree(tmp_path) == before
+
+
+@pytest.mark.clause("C35")
+def test_export_makes_the_missing_parents_of_its_target(datawal, log, tmp_path):
+    datawal("export", log, tmp_path / "a/b/out.jsonl")
+    assert (tmp_path / "a/b/out.jsonl").read_bytes() == EXPORT
+    datawal("export", log, "c/out.jsonl", cwd=tmp_path / "a")
+    assert (tmp_path / "a/c/out.jsonl").read_bytes() == EXPORT
+    datawal("export", tmp_path / "absent", tmp_path / "never/out.jsonl", status=1)
+    assert not (tmp_path / "never").exists()
 
 
 def test_a_damaged_log_is_neither_exported_nor_compacted(datawal, log, tmp_path):
@@ -137,6 +150,51 @@ def test_a_disk_that_takes_no_more_leaves_no_half_made_target(datawal, log, tmp_
 
 
 @pytest.mark.slow
+@pytest.fixture
+def large(logdir):
+    """A log with three values of 2 MiB."""
+    logdir.mkdir()
+    (logdir / "00000001.dwal").write_bytes(
+        corpus.frames(*(corpus.put(key, bytes(2 << 20)) for key in (b"a", b"b", b"c"))))
+    return logdir
+
+
+def on_terminal(words, stdout=None):
+    """(status, what is shown) of a command whose stderr is a terminal, and stdout, unless given."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([str(w) for w in words], stdin=subprocess.DEVNULL, stderr=theirs,
+                          stdout=theirs if stdout is None else stdout) as child:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the terminal's other end is closed
+                break
+            if not part:
+                break
+            seen += part
+    os.close(ours)
+    return child.returncode, seen
+
+
+@pytest.mark.parametrize("command", ["export", "compact"])
+def test_progress_is_drawn_on_a_terminal_and_erased(datawal, large, tmp_path, command):
+    status, seen = on_terminal([datawal.program, command, large, tmp_path / "out"],
+                               subprocess.DEVNULL)
+    assert status == 0
+    assert seen.count(b"of 6 MiB") >= 2 and seen.endswith(b"\r\033[K")  # the log, then the keys
+    assert datawal(command, large, tmp_path / "again").stderr == b""
+
+
+def test_an_export_to_a_terminal_is_not_drawn_over(datawal, log, tmp_path):
+    assert on_terminal([datawal.program, "export", log, "-"]) == (0, EXPORT.replace(b"\n", b"\r\n"))
+    with open(tmp_path / "out", "wb") as out:
+        status, seen = on_terminal([datawal.program, "export", log, "-"], out)
+    assert status == 0 and seen.endswith(b"\r\033[K")
+    assert (tmp_path / "out").read_bytes() == EXPORT
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("command", ["export", "compact"])
 def test_interrupted_it_leaves_the_old_target_and_nothing_else(datawal, logdir, tmp_path, command,

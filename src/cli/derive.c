@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,41 +15,110 @@
 
 static volatile sig_atomic_t caught; /* the signal that interrupts, or 0 */
 
-/* Makes the next write to a file fail, so that the library removes what it
- * has begun, as it does on a full disk. A second signal kills. */
+/* How far a store is read, and then what is made of it. */
+struct derivation {
+	struct progress progress;
+	uint64_t done, total; /* bytes; of the whole log, then of what is live */
+};
+
+/* A second signal kills. */
 static void interrupt(int signal_number)
 {
-	const int saved = errno;
-	struct rlimit limit;
-
 	caught = signal_number;
-	if (!getrlimit(RLIMIT_FSIZE, &limit)) {
-		limit.rlim_cur = 0;
-		(void)setrlimit(RLIMIT_FSIZE, &limit); /* lowering is always allowed */
-	}
-	errno = saved;
 }
 
-/* limit is what the interruption changes, for not_made(). */
-static void catch_signals(struct rlimit *limit)
+static void catch_signals(void)
 {
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	const struct sigaction action = {.sa_handler = interrupt,
 					 .sa_flags = SA_RESETHAND | SA_RESTART};
 	struct sigaction old;
 
-	(void)getrlimit(RLIMIT_FSIZE, limit); /* valid arguments: cannot fail, as below */
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			(void)sigaction(signals[i], &action, NULL);
+			(void)sigaction(signals[i], &action, NULL); /* valid arguments */
 }
 
-static enum status not_made(const char *target, int code, const struct dwal_error *error,
-			    const struct rlimit *limit)
+/* For the library, after each record: no longer value is waited for than one
+ * when it is interrupted, and it removes what it has begun. */
+static int advance(void *ctx, uint64_t bytes)
+{
+	struct derivation *d = ctx;
+
+	d->done += bytes;
+	if (progress_due(&d->progress))
+		progress_show(&d->progress, d->done, d->total);
+	return caught ? -EINTR : 0;
+}
+
+static int advance_reading(void *ctx, const struct dwal_record *record)
+{
+	(void)advance(ctx, record->length); /* nothing is made yet: a signal kills */
+	return 0;
+}
+
+/* Bytes in all segments; 0, and no bar but a number, if that cannot be told. */
+static uint64_t size_of(const char *dir)
+{
+	struct dwal_error error;
+	dwal_reader *reader;
+	uint64_t total = 0;
+
+	if (dwal_reader_open(dir, &reader, &error))
+		return 0;
+	for (size_t i = 0; i < dwal_reader_segment_count(reader); i++)
+		total += dwal_reader_segment(reader, i).size;
+	dwal_reader_close(reader);
+	return total;
+}
+
+static uint64_t live_bytes(dwal_kv *kv)
+{
+	struct dwal_segment_stats *stats = NULL;
+	uint64_t total = 0;
+	size_t n = 0;
+
+	if (dwal_kv_stats(kv, &stats, &n))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		total += stats[i].live_bytes;
+	free(stats);
+	return total;
+}
+
+/* As open_store(), with progress where it is watched. */
+static enum status open_derived(const struct args *args, struct derivation *d, bool watched,
+				dwal_kv **out)
+{
+	const struct dwal_options options = {.read_only = true,
+					     .observe = advance_reading,
+					     .observe_ctx = d,
+					     .progress = advance,
+					     .progress_ctx = d};
+	const char *dir = args->operand[0];
+	struct dwal_error error = {0};
+	enum status status = check_log(dir, false);
+	int ret;
+
+	if (status != DONE)
+		return status;
+	*d = (struct derivation){0};
+	if (watched)
+		progress_begin(&d->progress);
+	d->total = d->progress.shown ? size_of(dir) : 0;
+	ret = dwal_kv_open(dir, &options, out, &error);
+	progress_end(&d->progress);
+	if (ret)
+		return fail(dir, ret, &error);
+	d->done = d->progress.last_ms = 0; /* a bar of its own */
+	d->total = d->progress.shown ? live_bytes(*out) : 0;
+	return DONE;
+}
+
+static enum status not_made(const char *target, int code, const struct dwal_error *error)
 {
 	if (!caught)
 		return fail(target, code, error);
-	(void)setrlimit(RLIMIT_FSIZE, limit); /* standard error may be a file */
 	complain("interrupted: %s was not made", target);
 	(void)raise(caught); /* the default action again */
 	return WRONG_USE;
@@ -76,12 +145,11 @@ static int export_to_stream(dwal_kv *kv, const char *path, struct dwal_error *er
 	return ret;
 }
 
-static enum status export_store(const struct args *args, dwal_kv *kv)
+static enum status export_store(const struct args *args, struct derivation *d, dwal_kv *kv)
 {
 	const char *path = args->operand[1];
 	const bool to_stdout = !strcmp(path, "-");
 	struct dwal_error error = {0};
-	struct rlimit limit;
 	int ret;
 
 	if (to_stdout) {
@@ -89,11 +157,12 @@ static enum status export_store(const struct args *args, dwal_kv *kv)
 	} else if (is_stream(path)) {
 		ret = export_to_stream(kv, path, &error);
 	} else {
-		catch_signals(&limit);
+		catch_signals();
 		ret = dwal_kv_export_jsonl(kv, path, &error);
 	}
+	progress_end(&d->progress);
 	if (ret)
-		return not_made(path, ret, &error, &limit);
+		return not_made(path, ret, &error);
 	if (args->json && !to_stdout) {
 		json_begin("export");
 		json_number("live_keys", dwal_kv_len(kv));
@@ -104,27 +173,30 @@ static enum status export_store(const struct args *args, dwal_kv *kv)
 
 enum status cmd_export(const struct args *args)
 {
+	/* a terminal shows either the export or a bar */
+	const bool watched = strcmp(args->operand[1], "-") || !isatty(STDOUT_FILENO);
+	struct derivation d;
 	dwal_kv *kv;
-	enum status status = open_store(args, &kv);
+	enum status status = open_derived(args, &d, watched, &kv);
 
 	if (status != DONE)
 		return status;
-	status = export_store(args, kv);
+	status = export_store(args, &d, kv);
 	(void)dwal_kv_close(kv); /* nothing was written through it */
 	return status;
 }
 
-static enum status compact_store(const struct args *args, dwal_kv *kv)
+static enum status compact_store(const struct args *args, struct derivation *d, dwal_kv *kv)
 {
 	struct dwal_compact_stats stats;
 	struct dwal_error error = {0};
-	struct rlimit limit;
 	int ret;
 
-	catch_signals(&limit);
+	catch_signals();
 	ret = dwal_kv_compact_to(kv, args->operand[1], &stats, &error);
+	progress_end(&d->progress);
 	if (ret)
-		return not_made(args->operand[1], ret, &error, &limit);
+		return not_made(args->operand[1], ret, &error);
 	if (args->json) {
 		json_begin("compact");
 		json_number("live_keys", stats.live_keys);
@@ -141,14 +213,15 @@ static enum status compact_store(const struct args *args, dwal_kv *kv)
 
 enum status cmd_compact(const struct args *args)
 {
+	struct derivation d;
 	dwal_kv *kv;
 	enum status status = refuse_mount(args->operand[1]);
 
 	if (status == DONE)
-		status = open_store(args, &kv);
+		status = open_derived(args, &d, true, &kv);
 	if (status != DONE)
 		return status;
-	status = compact_store(args, kv);
+	status = compact_store(args, &d, kv);
 	(void)dwal_kv_close(kv); /* nothing was written through it */
 	return status;
 }

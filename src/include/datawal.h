@@ -258,6 +258,11 @@ typedef struct dwal_value dwal_value;
  * value ends the open with that code. */
 typedef int (*dwal_observe_fn)(void *ctx, const struct dwal_record *record);
 
+/* Called for every live record that dwal_kv_compact_to() or an export has read,
+ * before it is written; bytes are those of its frame. A negative return value
+ * ends it with that code, and nothing is made. */
+typedef int (*dwal_progress_fn)(void *ctx, uint64_t bytes);
+
 /* Zero is the default of every field; NULL options mean all defaults. */
 struct dwal_options {
 	bool read_only;        /* dwal_kv_open: take no lock, change nothing, see
@@ -273,6 +278,8 @@ struct dwal_options {
 				* sync: DWAL_EUNSYNCED, see there */
 	dwal_observe_fn observe;
 	void *observe_ctx;
+	dwal_progress_fn progress; /* dwal_kv_open */
+	void *progress_ctx;
 	const struct io *io; /* the library's own tests only; NULL: the system */
 };
 
@@ -536,8 +543,9 @@ DWAL_PUBLIC int dwal_kv_compact_to(dwal_kv *kv, const char *target,
 				   struct dwal_compact_stats *stats, struct dwal_error *error);
 
 /* One line {"key_b64":"...","value_b64":"..."} per live key in byte order of
- * keys, standard padded base64, a newline after each. To a file: replaced
- * atomically, durable on return. To a descriptor: as it goes. */
+ * keys, standard padded base64, a newline after each. To a file: missing
+ * parents are made, it is replaced atomically, durable on return. To a
+ * descriptor: as it goes. */
 DWAL_PUBLIC int dwal_kv_export_jsonl(dwal_kv *kv, const char *path, struct dwal_error *error);
 DWAL_PUBLIC int dwal_kv_export_jsonl_fd(dwal_kv *kv, int fd, struct dwal_error *error);
 
