@@ -64,6 +64,34 @@ def test_every_command_has_help_with_an_example(datawal, command):
     assert datawal("--help", command).stdout.decode() == text
 
 
+def test_help_and_version_are_commands_too(datawal):
+    assert datawal("help").stdout == datawal("--help").stdout
+    for command in COMMANDS:
+        assert datawal("help", command).stdout == datawal(command, "--help").stdout
+    assert datawal("version").stdout == datawal("--version").stdout
+    [said] = datawal.json("version")
+    assert said["kind"] == "version" and said["version"].encode() in datawal("version").stdout
+    for words in (["help", "scan", "get"], ["version", "1"], ["help", "--json"], ["help", "nonsense"]):
+        one_line(datawal(*words, status=1))
+
+
+@pytest.mark.parametrize("words, meant", [
+    (["scann", "LOG"], "'scan'"), (["comapct", "LOG"], "'compact'"), (["Get", "LOG"], "'get'"),
+    (["help", "lits"], "'list'"), (["vertify", "LOG"], "'verify'"), (["apend", "LOG"], "'append'"),
+    (["scan", "LOG", "--limt", "3"], "'--limit'"), (["get", "LOG", "--kye", "k"], "'--key'"),
+    (["put", "LOG", "--key", "k", "--valeu", "v"], "'--value'"),
+    (["--jsno", "list", "LOG"], "'--json'")], ids=lambda value: " ".join(value))
+def test_what_was_mistyped_is_guessed(datawal, log, words, meant):
+    line = one_line(datawal(*[log if w == "LOG" else w for w in words], status=1))
+    assert f"did you mean {meant}?" in line
+
+
+@pytest.mark.parametrize("word", ["frobnicate", "x", "", "abc", "--frobnicate", "scanscanscan",
+                                  "s" * 5000])
+def test_what_is_like_nothing_is_not_guessed(datawal, log, word):
+    assert "did you mean" not in one_line(datawal(word, log, status=1))
+
+
 @pytest.mark.parametrize("command", [*LATER, "Scan", "", "-"])
 def test_an_unknown_command_is_wrong_use(datawal, logdir, command):
     assert "--help" in one_line(datawal(command, logdir, status=1))
@@ -258,6 +286,8 @@ def completions(root, *words):
 
 def test_completion_offers_what_the_command_accepts(root):
     assert completions(root, "re") == ["report"]
+    assert completions(root, "help", "comp") == ["compact"] and completions(root, "v") == [
+        "verify", "version"]
     assert completions(root, "scan", "log", "--l") == ["--limit"]
     assert completions(root, "list", "log", "--l") == []
     assert completions(root, "get", "log", "--bytes", "h") == ["hex"]

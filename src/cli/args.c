@@ -47,7 +47,9 @@ static const struct {
 static void print_help(void)
 {
 	printf("Usage: datawal COMMAND DIR [OPTION]...\n"
-	       "Inspect and change a log directory.\n\nCommands:\n");
+	       "Inspect and change a log directory. DIR holds its segments, 00000001.dwal and so\n"
+	       "on; where a command only looks, the mountpoint of a mount does as well.\n"
+	       "\nCommands:\n");
 	for (const struct command *c = commands; c->name; c++)
 		printf("  %-8s %s\n", c->name, c->summary);
 	printf("\nOptions, of every command:\n"
@@ -59,14 +61,16 @@ static void print_help(void)
 	       "\nExamples:\n"
 	       "  datawal put log --key alpha --value 1\n"
 	       "  datawal get log --key alpha\n"
-	       "  datawal scan log\n",
+	       "  datawal scan log\n"
+	       "  datawal help get\n",
 	       option_table[OPT_JSON].help, option_table[OPT_VERSION].help);
 }
 
 static void print_command_help(const struct command *c)
 {
-	printf("Usage: datawal %s %s [OPTION]...\n%c%s.\n", c->name, c->usage,
-	       c->summary[0] >= 'a' ? c->summary[0] - 'a' + 'A' : c->summary[0], c->summary + 1);
+	printf("Usage: datawal %s%s%s [OPTION]...\n%c%s.\n", c->name, *c->usage ? " " : "",
+	       c->usage, c->summary[0] >= 'a' ? c->summary[0] - 'a' + 'A' : c->summary[0],
+	       c->summary + 1);
 	printf("\nOptions:\n");
 	for (size_t i = 0; i < OPTIONS; i++) {
 		const char *argument = option_table[i].argument;
@@ -86,6 +90,47 @@ static const struct command *find_command(const char *name)
 		if (!strcmp(c->name, name))
 			return c;
 	return NULL;
+}
+
+static const char *name_of_command(size_t i)
+{
+	return commands[i].name;
+}
+
+static int no_command(const char *text)
+{
+	const char *near = nearest(text, name_of_command);
+
+	complain("'%s' is not a command; %s%s%s'datawal --help' lists them", text,
+		 near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
+	return -EINVAL;
+}
+
+enum status cmd_help(const struct args *args)
+{
+	const struct command *c = args->operands ? find_command(args->operand[0]) : NULL;
+
+	if (args->operands && !c) {
+		(void)no_command(args->operand[0]);
+		return WRONG_USE;
+	}
+	if (c)
+		print_command_help(c);
+	else
+		print_help();
+	return DONE;
+}
+
+enum status cmd_version(const struct args *args)
+{
+	if (!args->json) {
+		printf("datawal %s\n", dwal_version());
+		return DONE;
+	}
+	json_begin("version");
+	json_text("version", dwal_version());
+	json_end();
+	return DONE;
 }
 
 static const char *command_name(const struct args *args)
@@ -226,8 +271,7 @@ static int take_operand(struct args *args, const char *text)
 		args->command = find_command(text);
 		if (args->command)
 			return 0;
-		complain("'%s' is not a command; 'datawal --help' lists them", text);
-		return -EINVAL;
+		return no_command(text);
 	}
 	if (args->operands == args->command->max_operands)
 		return misused(args, "'%s' is one operand too many", text);
@@ -235,14 +279,23 @@ static int take_operand(struct args *args, const char *text)
 	return 0;
 }
 
+static const char *name_of_option(size_t i)
+{
+	return i < OPTIONS ? option_table[i].name : NULL;
+}
+
 /* word is where getopt stands, which within "-xyz" is the word before. */
 static int unknown_option(const struct args *args, const char *word)
 {
+	const char *near;
+
 	if (optopt >= FIRST_OPTION)
 		return misused(args, "'%s': the option takes no argument", word);
 	if (optopt)
 		return misused(args, "unknown option '-%c'", optopt);
-	return misused(args, "unknown option '%s'", word);
+	near = strncmp(word, "--", 2) ? NULL : nearest(word + 2, name_of_option);
+	return misused(args, "unknown option '%s'%s%s%s", word, near ? "; did you mean '--" : "",
+		       near ? near : "", near ? "'?" : "");
 }
 
 /* The words in the order they stand, so that options may stand anywhere,
@@ -289,7 +342,7 @@ static int check_words(const struct args *args)
 	if (args->operands < c->min_operands)
 		return misused(args, "%s is missing",
 			       args->operands ? strchr(c->usage, ' ') + 1 : "DIR");
-	if (!args->operand[0][0])
+	if (args->operands && !args->operand[0][0])
 		return misused(args, "DIR is empty");
 	if (c->options & OPTS_KEY && !args->key)
 		return misused(args, "a key is needed: --key T, --key-base64 B or --key-hex H");
@@ -313,7 +366,7 @@ int args_parse(struct args *args, int argc, char **argv, enum status *status)
 	if (args->given & (1u << OPT_HELP | 1u << OPT_VERSION)) {
 		*status = DONE;
 		if (args->given & 1u << OPT_VERSION)
-			printf("datawal %s\n", dwal_version());
+			(void)cmd_version(args);
 		else if (args->command)
 			print_command_help(args->command);
 		else

@@ -65,6 +65,10 @@ enum { ARGS_RUN, ARGS_STOP };
 int args_parse(struct args *args, int argc, char **argv, enum status *status);
 void args_release(struct args *args);
 
+/* nearest.c. The name that word may have been meant for, or NULL. name(i) gives
+ * the names, then NULL. */
+const char *nearest(const char *word, const char *(*name)(size_t i));
+
 /* What a command accepts; --json and --help are everybody's. */
 enum cli_option {
 	OPT_HELP,
@@ -107,6 +111,8 @@ enum status cmd_append(const struct args *args);  /* write.c */
 enum status cmd_rotate(const struct args *args);  /* write.c */
 enum status cmd_export(const struct args *args);  /* derive.c */
 enum status cmd_compact(const struct args *args); /* derive.c */
+enum status cmd_help(const struct args *args);    /* args.c */
+enum status cmd_version(const struct args *args); /* args.c */
 
 /* behind.c. The directory to read for DIR, which may be the mountpoint of a
  * mount; the caller's, NULL when DIR is what is to be read itself. */

@@ -87,7 +87,7 @@ const struct command commands[] = {
 	 OPTS_ALL | LOCKS, 1, 1, cmd_rotate},
 	{"export", "DIR|MOUNT OUT.jsonl", "live keys and values as JSONL ('-' for stdout)",
 	 "One line {\"key_b64\":\"...\",\"value_b64\":\"...\"} a key, in byte order of keys.\n"
-	 "OUT.jsonl is replaced as a whole or not at all.\n"
+	 "OUT.jsonl is replaced as a whole or not at all; missing parents are made.\n"
 	 "\nExamples:\n"
 	 "  datawal export log backup.jsonl\n"
 	 "  datawal export log - | gzip > backup.jsonl.gz\n",
@@ -105,6 +105,14 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  datawal compact log log.new\n",
 	 OPTS_ALL, 2, 2, cmd_compact},
+	{"help", "[COMMAND]", "this text, or what a command does, its options, examples",
+	 "\nExamples:\n"
+	 "  datawal help compact\n",
+	 1u << OPT_HELP | 1u << OPT_VERSION, 0, 1, cmd_help},
+	{"version", "", "the version",
+	 "\nExamples:\n"
+	 "  datawal version --json\n",
+	 OPTS_ALL, 0, 0, cmd_version},
 	{0},
 };
 
@@ -137,7 +145,7 @@ static enum status run(struct args *args)
 	char *behind = NULL;
 	enum status status;
 
-	if (!(args->command->options & LOCKS))
+	if (args->command->min_operands && !(args->command->options & LOCKS))
 		behind = log_behind(args->operand[0]);
 	if (behind)
 		args->operand[0] = behind;
