@@ -9,6 +9,8 @@ import pytest
 import paths
 import suspicion
 
+pytestmark = pytest.mark.sanitize
+
 DOCUMENT = paths.ROOT / "fuse/ATTRIBUTES.md"
 
 

@@ -110,7 +110,7 @@ CASES = [
     ("faults", "a_report_and_an_iteration_fail_or_are_right_whatever_call_fails",
      mark.clause("C21a")),
     ("faults", "interrupted_and_short_calls_are_no_failures", mark.clause("C21a")),
-    ("power", "synced_records_survive_and_none_is_invented", mark.clause("C21")),
+    ("power", "synced_records_survive_and_none_is_invented", [mark.clause("C21"), mark.slow]),
     ("reader", "a_scan_needs_memory_for_the_largest_record_only", mark.clause("C24")),
     ("reader", "a_reader_sees_what_was_there_when_it_opened", mark.clause("C25")),
     ("reader", "a_reader_creates_nothing", mark.clause("C25")),

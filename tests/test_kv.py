@@ -8,6 +8,9 @@ import pytest
 import paths
 import suspicion
 
+pytestmark = pytest.mark.sanitize
+
+
 
 def holds(clause, program, *names):
     """Parameters: the clause's mark, a unit program, and the tests in it to run."""

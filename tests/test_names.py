@@ -12,6 +12,9 @@ import name_model
 import paths
 import suspicion
 
+pytestmark = pytest.mark.sanitize
+
+
 
 def run(test, cwd, program="test_name"):
     done = subprocess.run([paths.program(f"tests/{program}"), test], cwd=cwd, capture_output=True,
