@@ -83,7 +83,9 @@ def nobody_stays_in_d(pids):
 @pytest.mark.sanitize
 @pytest.mark.clause("S21a", "S21b", "S21d", "S21e")
 @pytest.mark.deadline(240)
-@pytest.mark.parametrize("end", [lazy_unmount, terminate, kill, stop_and_kill, kill_unmounted],
+@pytest.mark.parametrize("end", [
+    kill, *(pytest.param(end, marks=pytest.mark.slow)
+            for end in (lazy_unmount, terminate, stop_and_kill, kill_unmounted))],
                          ids=lambda f: f.__name__)
 def test_a_hundred_readers_and_writers_survive_the_mount(mount, people, end):
     m = mount()

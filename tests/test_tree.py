@@ -90,6 +90,7 @@ def test_a_copied_tree_is_equal_before_and_after_a_remount_and_rm_r_removes_it(t
     assert [n for n in os.listdir(m) if n != ".log"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.clause("S1a", "S12a")
 @pytest.mark.deadline(240)
 def test_tar_unpacks_the_same_tree(tree, mount, tmp_path):
@@ -103,6 +104,7 @@ def test_tar_unpacks_the_same_tree(tree, mount, tmp_path):
     run("diff", "-r", tree, m / tree.name)
 
 
+@pytest.mark.slow
 @pytest.mark.clause("S2b")
 @pytest.mark.deadline(240)
 def test_copying_a_tree_writes_one_put_a_file(tree, datawal, logdir, mount):

@@ -87,6 +87,7 @@ def play(mount, host, seconds, *options, settings=SETTINGS):
     print(f"{done} rounds from seed {seed}")
 
 
+@pytest.mark.slow
 @pytest.mark.clause("S2a", "S5a", "S5b", "S5c", "S6b", "S7c", "S9a", "S9b", "S9c", "S10c", "S13a",
                     "S15b", "S15d", "S15e", "S16a", "S16b", "S17c")
 @pytest.mark.deadline(LONGEST)
