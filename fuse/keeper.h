@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * The mount's background thread: syncs and retries every commit= seconds, and
- * tells the kernel to forget attributes that it has cached. The latter must
- * never be done from within a request (the kernel may hold the very locks it
- * needs). Pages and names are not taken from it in this way: that can wait for
- * a request in flight, and were the daemon killed then, it could not die.
- * Names that can go without the kernel's doing are not cached instead, nor are
- * pages of a dropped staging kept at the next open.
+ * tells the kernel to forget attributes that it has cached, for whoever holds
+ * locks and so cannot (ops_forget_attr() does it at once). Pages and names are not taken from it in
+ * this way: that can wait for a request in flight, and were the daemon killed then, it could not
+ * die. Names that can go without the kernel's doing are not cached instead, nor are pages of a
+ * dropped staging kept at the next open.
  */
 #ifndef KEEPER_H
 #define KEEPER_H

@@ -109,6 +109,12 @@ void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups)
 	pthread_mutex_unlock(&fs->lock);
 }
 
+void ops_forget_attr(struct fs *fs, fuse_ino_t ino)
+{
+	/* It knows the node, which is in use; if not, nothing is to be forgotten. */
+	(void)fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
+}
+
 void ops_reply_entry(fuse_req_t req, const struct fuse_entry_param *entry)
 {
 	struct fs *fs = req_fs(req);

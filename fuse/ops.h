@@ -41,6 +41,13 @@ double ops_attr_seconds(const struct fs *fs, const struct node *node);
 /* The kernel gives lookups of a node back. */
 void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups);
 
+/* After a request that failed and may have taken back what it, or another, had
+ * shown, and before its reply: the kernel forgets the attributes. Later would be
+ * too late: what is read meanwhile would be filled up with zeros to the staged
+ * size. Attributes alone can be forgotten from within a request: the kernel
+ * waits for nobody. Wants no lock. */
+void ops_forget_attr(struct fs *fs, fuse_ino_t ino);
+
 /* Replies with an entry; when the kernel no longer wants it, the lookup is
  * taken back. */
 void ops_reply_entry(fuse_req_t req, const struct fuse_entry_param *entry);

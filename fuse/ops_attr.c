@@ -243,10 +243,13 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 {
 	int r = setattr_do(req_fs(req), ino, attr, to_set, fi);
 
-	if (r)
-		fuse_reply_err(req, r);
-	else
+	if (!r) {
 		ops_getattr(req, ino, fi);
+		return;
+	}
+	if (to_set & FUSE_SET_ATTR_SIZE)
+		ops_forget_attr(req_fs(req), ino);
+	fuse_reply_err(req, r);
 }
 
 static int readlink_do(struct fs *fs, fuse_ino_t ino, char target[PATH_MAX])

@@ -98,7 +98,12 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, 
 
 void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, logdir_owns(ino) ? 0 : stage_flush(req_fs(req), handle_of(fi)));
+	struct fs *fs = req_fs(req);
+	int r = logdir_owns(ino) ? 0 : stage_flush(fs, handle_of(fi));
+
+	if (r)
+		ops_forget_attr(fs, ino);
+	fuse_reply_err(req, r);
 }
 
 void ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

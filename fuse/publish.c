@@ -333,6 +333,18 @@ static bool has_writers(struct fs *fs, const struct stage *stage)
 	return has;
 }
 
+/* A close(2) that failed has said so itself, before it returned. What comes
+ * between that and the last RELEASE is a mapping's. */
+static int give_up_late(struct fs *fs, struct stage *stage)
+{
+	if (stage->dirty) {
+		pthread_mutex_lock(&fs->lock);
+		keeper_forget_attr(fs, stage->node);
+		pthread_mutex_unlock(&fs->lock);
+	}
+	return give_up(fs, stage, stage->failed);
+}
+
 /* No descriptor is left that could publish by its close; unless the file was
  * opened again by now, and the change is the new descriptor's. */
 static int close_last_writer(struct fs *fs, struct stage *stage)
@@ -342,7 +354,7 @@ static int close_last_writer(struct fs *fs, struct stage *stage)
 	pthread_mutex_lock(&fs->write_lock);
 	pthread_mutex_lock(&stage->lock);
 	if (!has_writers(fs, stage)) {
-		r = stage->failed ? give_up(fs, stage, stage->failed) : stage_commit(fs, stage);
+		r = stage->failed ? give_up_late(fs, stage) : stage_commit(fs, stage);
 		if (r != FS_PUT_OFF) {
 			stage->failed = 0;
 			remove_unpublished(fs, stage);

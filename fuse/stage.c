@@ -11,7 +11,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "keeper.h"
 #include "nodeattr.h"
 
 /* ------------------------------------------------------------------ life */
@@ -194,7 +193,6 @@ void stage_drop_staging(struct fs *fs, struct stage *stage)
 	show(fs, stage, stage->base_mtime);
 	pthread_mutex_lock(&fs->lock);
 	node->cache_stale = true;
-	keeper_forget_attr(fs, node);
 	pthread_mutex_unlock(&fs->lock);
 }
 

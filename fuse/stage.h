@@ -114,7 +114,8 @@ int stage_publish_as(struct fs *fs, struct node *node, const struct stage_name *
 /* The Put that is owed. A failure is noted and leaves all as it is. */
 int stage_commit(struct fs *fs, struct stage *stage);
 
-/* Goes back to the published content. */
+/* Goes back to the published content. The kernel believes the staged size until
+ * it is told to forget the attributes. */
 void stage_drop_staging(struct fs *fs, struct stage *stage);
 
 /* The memory of a stage (stage_memory.c); these want stage->lock only. */

@@ -7,6 +7,7 @@ import contextlib
 import mmap
 import os
 import stat
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -324,3 +325,23 @@ def test_what_was_read_during_a_direct_write_does_not_stay(gated, pool, write):
             os.pread(reader, 16384, 0)
         assert writing.result(SECONDS) == 8192
         assert os.pread(reader, 16384, 0) == b"o" * 4096 + b"n" * 8192 + b"o" * 4096
+
+
+@pytest.mark.clause("S4c")
+def test_after_a_failed_close_the_old_value_shows_with_its_own_size(gated, pool):
+    """The kernel is to forget the staged size before the close returns. Later, it can happen while
+    somebody reads, and the old value is filled up with zeros."""
+    m, gates = gated()
+    (m / "f").write_bytes(b"old value")
+    fd = os.open(m / "f", os.O_WRONLY | os.O_TRUNC)
+    os.write(fd, bytes(6000))
+    with pytest.raises(OSError, match="too large"):
+        os.pwrite(fd, b"x", 1 << 27)
+    with gates.held("forget"):
+        closing = pool.submit(os.close, fd)
+        gates.wait("forget")
+        early, _ = futures.wait([closing], 0.4)
+    with pytest.raises(OSError, match="too large"):
+        closing.result(SECONDS)
+    assert not early
+    assert opened(m / "f") == b"old value"

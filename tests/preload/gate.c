@@ -6,9 +6,11 @@
  * A place is a file in the directory GATES: `open` and other requests, before
  * anything is done for them; `append`, before records are written; `appended`,
  * when the records are written and the key leads to them, and nobody else
- * knows; `sync`, before a segment is synced. Whoever comes to a place whose file is there writes its name to the
- * fifo `events` and waits while the test holds a lock on the file. With a file
- * `full` there is no room for records; with `broken` no segment can be synced.
+ * knows; `sync`, before a segment is synced; `forget`, before the kernel is told
+ * to forget attributes. Whoever comes to a place whose file is there writes its
+ * name to the fifo `events` and waits while the test holds a lock on the file.
+ * With a file `full` there is no room for records; with `broken` no segment can
+ * be synced.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -127,6 +129,16 @@ static void gated_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size
 {
 	pass("write");
 	real.write(req, ino, buffer, size, offset, fi);
+}
+
+int fuse_lowlevel_notify_inval_inode(struct fuse_session *session, fuse_ino_t ino, off_t offset,
+				     off_t length)
+{
+	int (*notify)(struct fuse_session *, fuse_ino_t, off_t, off_t) =
+		next("fuse_lowlevel_notify_inval_inode");
+
+	pass("forget");
+	return notify(session, ino, offset, length);
 }
 
 struct fuse_session *fuse_session_new(struct fuse_args *args, const struct fuse_lowlevel_ops *ops,
