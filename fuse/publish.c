@@ -22,7 +22,7 @@ static struct dwal_bytes staged(const struct stage *stage)
 /* The staging has ended with a Put: stage and node say so. The handle on the
  * old record is exchanged for one on the new, so that a later staging that
  * fails falls back to this content. */
-static void published(struct fs *fs, struct stage *stage, struct dwal_bytes key)
+void stage_published(struct fs *fs, struct stage *stage, struct dwal_bytes key)
 {
 	struct node *node = stage->node;
 	dwal_value *base = NULL;
@@ -84,7 +84,7 @@ static int append_owed(struct append *append, struct fs *fs, const struct node *
 	return r;
 }
 
-static void told(struct fs *fs, struct node *node, bool recorded)
+void publish_told(struct fs *fs, struct node *node, bool recorded)
 {
 	pthread_mutex_lock(&fs->lock);
 	nodeattr_told(node, recorded);
@@ -136,9 +136,9 @@ static int write_content(struct fs *fs, const struct stage *stage, struct dwal_b
 	}
 	r = append_write(&append, fs);
 	if (!r && owed)
-		told(fs, stage->node, true);
+		publish_told(fs, stage->node, true);
 	if (!r && beside)
-		told(fs, beside, true);
+		publish_told(fs, beside, true);
 	return r;
 }
 
@@ -173,7 +173,7 @@ int publish_attributes(struct fs *fs, struct node *node)
 		return r;
 	r = append_write(&append, fs);
 	if (!r)
-		told(fs, node, true);
+		publish_told(fs, node, true);
 	return r;
 }
 
@@ -206,7 +206,7 @@ int stage_commit(struct fs *fs, struct stage *stage)
 	if (!r)
 		r = write_content(fs, stage, key);
 	if (!r) {
-		published(fs, stage, key);
+		stage_published(fs, stage, key);
 		return 0;
 	}
 	if (r == FS_PUT_OFF)
@@ -413,90 +413,5 @@ int stage_publish_new(struct fs *fs, struct node *node, struct dwal_bytes conten
 		pthread_mutex_unlock(&handle->stage->lock);
 	}
 	stage_close(fs, handle);
-	return r;
-}
-
-/* What must be said of the new name beside its Put: attributes, a time that
- * the Put would not give at the next mount, or that what the replaced file had
- * no longer holds. */
-static int append_carried(struct append *append, struct fs *fs, const struct node *node,
-			  const struct node *replaced, struct dwal_bytes key, bool *carried)
-{
-	struct attr attr;
-	int r = 0;
-
-	pthread_mutex_lock(&fs->lock);
-	*carried = (replaced && replaced->recorded) ||
-		   nodeattr_needs_record(fs, node, append_clock(append, fs));
-	if (*carried) {
-		attr = nodeattr_snapshot(fs, node);
-		r = append_attr(append, key, &attr, nodeattr_xattrs(node));
-	}
-	pthread_mutex_unlock(&fs->lock);
-	return r;
-}
-
-static int write_rename(struct fs *fs, struct stage *stage, const struct stage_name *name,
-			struct dwal_bytes content)
-{
-	struct node *node = stage->node;
-	struct append append = {0};
-	struct timespec mtime;
-	bool carried, was_published;
-	int r;
-
-	pthread_mutex_lock(&fs->lock);
-	mtime = stage->dirty ? stage->written : node->mtime;
-	was_published = node->published;
-	pthread_mutex_unlock(&fs->lock);
-	r = beside_append(&append, fs, name->beside, name->new_key);
-	append_put(&append, fs, name->new_key, content, mtime);
-	if (!r)
-		r = append_carried(&append, fs, node, name->replaced, name->new_key, &carried);
-	if (r) {
-		append_release(&append);
-		return r;
-	}
-	if (was_published)
-		append_delete(&append, name->old_key);
-	r = append_write(&append, fs);
-	if (!r)
-		told(fs, node, carried);
-	if (!r && name->beside)
-		told(fs, name->beside, true);
-	return r;
-}
-
-/* What is not in memory is read for this one write, and not kept. */
-static int rename_content(struct fs *fs, struct stage *stage, const struct stage_name *name)
-{
-	void *buffer;
-	int r;
-
-	if (stage->loaded)
-		return write_rename(fs, stage, name, staged(stage));
-	buffer = malloc(stage->size + 1); /* never of no size */
-	r = buffer ? stage_read_base(stage, buffer, stage->size) : ENOMEM;
-	if (!r)
-		r = write_rename(fs, stage, name, (struct dwal_bytes){buffer, stage->size});
-	free(buffer);
-	return r;
-}
-
-int stage_publish_as(struct fs *fs, struct node *node, const struct stage_name *name)
-{
-	struct stage *stage;
-	int r = stage_get(fs, node, true, &stage);
-
-	if (r)
-		return r;
-	pthread_mutex_lock(&stage->lock);
-	r = stage->failed;
-	if (!r)
-		r = rename_content(fs, stage, name);
-	if (!r)
-		published(fs, stage, name->new_key);
-	pthread_mutex_unlock(&stage->lock);
-	stage_put(fs, stage);
 	return r;
 }

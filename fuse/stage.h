@@ -114,6 +114,9 @@ int stage_publish_as(struct fs *fs, struct node *node, const struct stage_name *
 /* The Put that is owed. A failure is noted and leaves all as it is. */
 int stage_commit(struct fs *fs, struct stage *stage);
 
+/* The staging has ended with a Put of key. */
+void stage_published(struct fs *fs, struct stage *stage, struct dwal_bytes key);
+
 /* Goes back to the published content. The kernel believes the staged size until
  * it is told to forget the attributes. */
 void stage_drop_staging(struct fs *fs, struct stage *stage);
@@ -152,6 +155,9 @@ void stage_free_all(struct fs *fs);
  * a new directory, that it is there. Wants fs->write_lock; never takes a
  * stage's lock. */
 int publish_attributes(struct fs *fs, struct node *node);
+
+/* The log has the node's attributes, or no record of them is in force. */
+void publish_told(struct fs *fs, struct node *node, bool recorded);
 
 /* Takes the record of a directory back. Wants fs->write_lock. */
 int publish_dir_gone(struct fs *fs, struct node *dir);
