@@ -23,6 +23,7 @@
 #include "ops.h"
 #include "options.h"
 #include "refusal.h"
+#include "resources.h"
 #include "remount.h"
 
 #include <errno.h>
@@ -34,7 +35,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -49,6 +49,7 @@
 struct daemon {
 	struct fs *fs;
 	struct fuse_session *session;
+	struct resources resources;
 	dev_t device;         /* the mount's; 0 while there is none */
 	int ready_fd;         /* where the parent waits; -1 in the foreground */
 	sigset_t end_signals; /* blocked in every thread; the watcher waits for them */
@@ -90,17 +91,6 @@ __attribute__((format(printf, 2, 0))) static void log_to_syslog(enum fuse_log_le
 								const char *format, va_list args)
 {
 	vsyslog(LOG_DAEMON | (int)level, format, args);
-}
-
-/* Each segment is a descriptor. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* if not, the old limit holds */
 }
 
 static void tell_recovery(struct fs *fs)
@@ -184,6 +174,7 @@ static int hang_up(struct daemon *d)
 {
 	int fds[2], err;
 
+	resources_give_up(&d->resources);
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return -errno;
 	err = dup3(fds[1], fuse_session_fd(d->session), O_CLOEXEC) < 0 ? -errno : 0;
@@ -372,6 +363,7 @@ static void serve(struct daemon *d, bool single_thread)
 	int err = loop(d, single_thread);
 
 	atomic_store(&d->loop_ended, true);
+	resources_give_up(&d->resources);
 	if (err < 0)
 		report(d, "the mount on %s broke: %s", d->fs->opt.mountpoint, strerror(-err));
 	unmount(d);
@@ -400,9 +392,11 @@ static void close_daemon(struct daemon *d)
 static int run(struct request *request, int ready_fd)
 {
 	struct daemon d = {.ready_fd = ready_fd, .main_thread = pthread_self(), .failed = true};
+	int err = resources_prepare(&d.resources, &request->fs.segment_size);
 
-	raise_descriptor_limit();
-	if (open_store(&d, request) == 0) {
+	if (err)
+		complain("cannot get a descriptor: %s", strerror(-err));
+	else if (open_store(&d, request) == 0) {
 		set_signals(&d);
 		if (mount_session(&d, request) == 0 && start_threads(&d) == 0) {
 			atomic_store(&d.failed, false);
@@ -411,6 +405,7 @@ static int run(struct request *request, int ready_fd)
 			serve(&d, request->single_thread);
 		}
 	}
+	resources_give_up(&d.resources);
 	close_daemon(&d);
 	return atomic_load(&d.failed) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
