@@ -19,6 +19,7 @@
 #include "keeper.h"
 #include "stage.h"
 #include "tree.h"
+#include "unfinished.h"
 
 void fs_options_init(struct fs_options *options)
 {
@@ -62,6 +63,10 @@ static int observe(void *ctx, const struct dwal_record *record)
 	struct replay *replay = ctx;
 	struct fs *fs = replay->fs;
 
+	int r = unfinished_replay(fs, record);
+
+	if (r)
+		return r;
 	if (record->type == DWAL_RAW &&
 	    clock_parse(record->key.data, record->key.len, record->payload.data,
 			record->payload.len, &fs->clock))
@@ -152,13 +157,13 @@ int fs_start(struct fs *fs, struct fuse_session *session)
 	return -keeper_start(fs, session);
 }
 
-int fs_commit_all(struct fs *fs)
+int fs_commit_all(struct fs *fs, enum fs_end end)
 {
 	int r, synced;
 
 	if (fs->opt.read_only)
 		return 0;
-	r = stage_commit_pending(fs, true);
+	r = stage_commit_end(fs, end);
 	synced = append_sync(fs);
 	return r ? r : synced;
 }
@@ -184,6 +189,7 @@ int fs_close(struct fs *fs)
 	if (!fs)
 		return 0;
 	stage_free_all(fs);
+	unfinished_free(fs);
 	r = dwal_kv_close(fs->kv);
 	if (fs->root)
 		tree_release(fs);

@@ -37,6 +37,7 @@ struct handle;
 struct logdir;
 struct node;
 struct stage;
+struct unfinished;
 
 /* What a mount was asked for; zero is not always the default: see
  * fs_options_init(). */
@@ -79,9 +80,10 @@ static inline struct timespec fs_now(void)
 struct fs {
 	struct fs_options opt; /* constant once open */
 	dwal_kv *kv;
-	int dir_fd;              /* the log directory, for .log and df */
-	struct waiting *waiting; /* replay.c; only while the log is opened */
-	struct logdir *logdir;   /* set by main.c between fs_open() and fs_close() */
+	int dir_fd;                    /* the log directory, for .log and df */
+	struct waiting *waiting;       /* replay.c; only while the log is opened */
+	struct unfinished *unfinished; /* unfinished.c (DL list); constant once open */
+	struct logdir *logdir;         /* set by main.c between fs_open() and fs_close() */
 	struct fuse_session *session;
 	struct timespec started;
 
@@ -120,10 +122,21 @@ int fs_open(struct fs_options *options, struct fs **out, struct dwal_error *erro
 /* Starts the background thread, once the session is mounted. 0 or -errno. */
 int fs_start(struct fs *fs, struct fuse_session *session);
 
-/* Publishes every staged change that has a name, then syncs; also while
- * requests are served. Returns 0 or the first errno (positive): what failed
- * stays staged and is tried again. */
-int fs_commit_all(struct fs *fs);
+/* How a mount ends. */
+enum fs_end {
+	FS_END_NEAR,   /* requests are still served */
+	FS_END_CLOSED, /* unmounted, with every descriptor closed; not each end was told */
+	FS_END_CUT,    /* no request comes any more, whatever is open */
+};
+
+/* Is a file open for writing? */
+bool fs_has_writers(struct fs *fs);
+
+/* Publishes every staged change that has a name, then syncs. What was begun
+ * over an existing value and is not finished is left alone while the end is
+ * near, and then kept beside the value (unfinished.h). Returns 0 or the first
+ * errno (positive): what failed stays staged and is tried again. */
+int fs_commit_all(struct fs *fs, enum fs_end end);
 
 /* Would a change of anything be written? 0, EROFS on a read-only mount, or the
  * errno of a log that takes nothing any more. Wants no lock. */

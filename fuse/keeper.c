@@ -49,7 +49,7 @@ static void sync_if_due(struct keeper *keeper)
 	pthread_mutex_unlock(&keeper->lock);
 	/* Failures are kept with their files and in the poisoned log; there is
 	 * nobody to tell here. */
-	(void)stage_commit_pending(keeper->fs, false);
+	(void)stage_commit_pending(keeper->fs);
 	if (keeper->fs->unsynced)
 		(void)append_sync(keeper->fs);
 	(void)dwal_kv_check(keeper->fs->kv);

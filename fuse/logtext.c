@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "json.h"
+#include "unfinished.h"
 
 /* The stream is in memory and remembers a failure until it is closed. */
 #define say(out, ...) ((void)fprintf(out, __VA_ARGS__))
@@ -125,6 +128,41 @@ static void say_found(FILE *out, const struct dwal_report *found)
 		say(out, "side file               %s\n", found->side_files[i]);
 }
 
+/* As one word of the shell. */
+static void say_shell_word(FILE *out, const char *word)
+{
+	say(out, "'");
+	for (; *word; word++)
+		say(out, *word == '\'' ? "'\\''" : "%c", *word);
+	say(out, "'");
+}
+
+static void say_unfinished(FILE *out, const struct fs *fs)
+{
+	const struct unfinished *one;
+
+	if (!fs->unfinished)
+		return;
+	say(out,
+	    "\nUnfinished when an earlier mount ended: the old value was kept, what was being\n"
+	    "written over it is beside it in the log. (Named until the key is written or\n"
+	    "removed and mounted again.) Taken out, each by one line:\n");
+	DL_FOREACH(fs->unfinished, one)
+	{
+		say(out, "  ");
+		say_quoted(out, (const char *)one->key, one->key_len);
+		say(out, ": %" PRIu64 " bytes from %" PRIu64 " on, of %" PRIu64 "\n", one->part,
+		    one->begin, one->size);
+		say(out, "    datawal scan ");
+		say_shell_word(out, fs->opt.log_dir);
+		say(out,
+		    " --from-segment %" PRIu32 " --from-offset %" PRIu64 " --limit 1 --json |"
+		    " sed 's/.*\"payload_base64\":\"//; s/\".*//' | base64 -d | sed '1,/^$/d'"
+		    " > FILE\n",
+		    one->segment, one->offset);
+	}
+}
+
 static void say_started(FILE *out, const struct fs *fs)
 {
 	char when[64] = "?";
@@ -145,6 +183,7 @@ static int write_recovery(struct fs *fs, FILE *out)
 	say_started(out, fs);
 	say(out, "\nWhen it was mounted:\n");
 	say_found(out, dwal_kv_report(fs->kv));
+	say_unfinished(out, fs);
 	say(out, "\nNow:\n");
 	say(out, "takes changes           %s\n",
 	    fs->opt.read_only ? "no, mounted read-only"
@@ -219,6 +258,25 @@ static void put_found(struct json *json, const struct dwal_report *found)
 	json_text(json, "made_side_file", found->made_side_file);
 }
 
+static void put_unfinished(struct json *json, const struct fs *fs)
+{
+	const struct unfinished *one;
+
+	json_open(json, "unfinished", '[');
+	DL_FOREACH(fs->unfinished, one)
+	{
+		json_open(json, NULL, '{');
+		json_bytes(json, "key_base64", one->key, one->key_len);
+		json_number(json, "segment", one->segment);
+		json_number(json, "offset", one->offset);
+		json_number(json, "size", one->size);
+		json_number(json, "part_offset", one->begin);
+		json_number(json, "part_bytes", one->part);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 static void put_head(struct json *json, const struct fs *fs, const char *kind)
 {
 	json_open(json, NULL, '{');
@@ -238,6 +296,7 @@ static int write_recovery_json(struct fs *fs, FILE *out)
 	put_found(&json, dwal_kv_report(fs->kv));
 	json_bool(&json, "poisoned", dwal_kv_is_poisoned(fs->kv));
 	json_text(&json, "refusal", dwal_kv_refusal(fs->kv));
+	put_unfinished(&json, fs);
 	json_open(&json, "failed_commits", '[');
 	fs_each_failed_commit(fs, put_failed_commit, &json);
 	json_close(&json, ']');

@@ -45,6 +45,7 @@
 #define IDLE_THREADS_MOST 4
 #define WAKE_SIGNAL       SIGUSR1
 #define WAKE_PAUSE_NS     20000000L
+#define GRACE_NS          2000000000L
 
 struct daemon {
 	struct fs *fs;
@@ -56,6 +57,7 @@ struct daemon {
 	pthread_t main_thread;
 	pthread_t watcher;
 	atomic_bool in_background; /* stderr is gone */
+	atomic_bool stopped;       /* by a signal */
 	atomic_bool loop_ended;
 	atomic_bool failed; /* and was reported */
 };
@@ -274,7 +276,18 @@ static void save_everything(struct daemon *d)
 {
 	if (is_mounted(d))
 		write_back_pages(d);
-	(void)fs_commit_all(d->fs); /* tried again, and reported, after the loop */
+	(void)fs_commit_all(d->fs, FS_END_NEAR); /* tried again, and reported, after the loop */
+}
+
+/* Until nothing is open for writing, for a while; a second signal ends it. */
+static void let_writers_close(struct daemon *d)
+{
+	const struct timespec pause = {.tv_nsec = WAKE_PAUSE_NS};
+
+	for (long waited = 0; waited < GRACE_NS; waited += WAKE_PAUSE_NS)
+		if (!fs_has_writers(d->fs) || atomic_load(&d->loop_ended) ||
+		    sigtimedwait(&d->end_signals, NULL, &pause) > 0)
+			break;
 }
 
 static void *watch(void *arg)
@@ -284,7 +297,9 @@ static void *watch(void *arg)
 
 	(void)sigwait(&d->end_signals, &signal_number); /* a valid set */
 	if (!atomic_load(&d->loop_ended)) {
+		let_writers_close(d);
 		save_everything(d);
+		atomic_store(&d->stopped, !atomic_load(&d->loop_ended));
 		stop_loop(d);
 	}
 	return NULL;
@@ -347,9 +362,9 @@ static void report_uncommitted(void *daemon, const char *path, int error)
 
 /* The kernel may have dropped the last RELEASEs of an unmount, and a commit
  * may have failed: what is staged now has its last chance. */
-static void commit_rest(struct daemon *d)
+static void commit_rest(struct daemon *d, enum fs_end end)
 {
-	int error = fs_commit_all(d->fs);
+	int error = fs_commit_all(d->fs, end);
 
 	if (!error)
 		return;
@@ -361,13 +376,15 @@ static void commit_rest(struct daemon *d)
 static void serve(struct daemon *d, bool single_thread)
 {
 	int err = loop(d, single_thread);
+	/* A mount that is still there was cut off, with files open or not. */
+	bool cut = atomic_load(&d->stopped) || is_mounted(d);
 
 	atomic_store(&d->loop_ended, true);
 	resources_give_up(&d->resources);
 	if (err < 0)
 		report(d, "the mount on %s broke: %s", d->fs->opt.mountpoint, strerror(-err));
 	unmount(d);
-	commit_rest(d);
+	commit_rest(d, cut ? FS_END_CUT : FS_END_CLOSED);
 	(void)pthread_kill(d->watcher, SIGTERM); /* ends its wait */
 	(void)pthread_join(d->watcher, NULL);
 }

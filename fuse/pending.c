@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "stage.h"
+#include "unfinished.h"
 
 /* Stages that owe a Put, each with a use of its own; NULL-terminated. With dir
  * only those of files in it. */
@@ -36,11 +36,6 @@ static struct stage **use_stages(struct fs *fs, const struct node *dir)
 
 /* Does such a stage want to be published now? Wants stage->lock. */
 typedef bool wanted_fn(struct fs *fs, const struct stage *stage);
-
-static bool any(struct fs *fs, const struct stage *stage)
-{
-	return true;
-}
 
 static bool has_failed(struct fs *fs, const struct stage *stage)
 {
@@ -81,12 +76,82 @@ static int publish_each(struct fs *fs, const struct node *dir, wanted_fn *is_wan
 	return first;
 }
 
-int stage_commit_pending(struct fs *fs, bool all)
+int stage_commit_pending(struct fs *fs)
 {
-	return publish_each(fs, NULL, all ? any : has_failed);
+	return publish_each(fs, NULL, has_failed);
 }
 
 int stage_commit_names(struct fs *fs, const struct node *dir)
 {
 	return publish_each(fs, dir, is_owed_to_dir);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+bool fs_has_writers(struct fs *fs)
+{
+	const struct handle *handle;
+	bool has = false;
+
+	pthread_mutex_lock(&fs->lock);
+	DL_FOREACH(fs->handles, handle)
+	{
+		has |= handle->writable;
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return has;
+}
+
+/* Wants stage->lock and fs->lock. */
+static bool is_open(const struct fs *fs, const struct stage *stage, enum fs_end end)
+{
+	const struct handle *handle;
+
+	DL_FOREACH(fs->handles, handle)
+	{
+		if (handle->stage == stage && handle->writable &&
+		    (end != FS_END_CLOSED || !handle->flushed))
+			return true;
+	}
+	return false;
+}
+
+/* Begun with nothing, in place of a value that is there. Wants stage->lock. */
+static bool is_unfinished(struct fs *fs, const struct stage *stage, enum fs_end end)
+{
+	bool is;
+
+	pthread_mutex_lock(&fs->lock);
+	is = stage->fresh && stage->node->published && is_open(fs, stage, end);
+	pthread_mutex_unlock(&fs->lock);
+	return is;
+}
+
+static int end_stage(struct fs *fs, struct stage *stage, enum fs_end end)
+{
+	bool owed, unfinished;
+
+	pthread_mutex_lock(&stage->lock);
+	owed = stage->dirty && !stage->failed;
+	unfinished = owed && is_unfinished(fs, stage, end);
+	pthread_mutex_unlock(&stage->lock);
+	if (!unfinished)
+		return owed ? stage_publish(fs, stage) : 0;
+	return end == FS_END_NEAR ? 0 : unfinished_keep(fs, stage);
+}
+
+int stage_commit_end(struct fs *fs, enum fs_end end)
+{
+	struct stage **list = use_stages(fs, NULL);
+	int first = list ? 0 : ENOMEM;
+
+	for (size_t i = 0; list && list[i]; i++) {
+		int r = end_stage(fs, list[i], end);
+
+		if (!first)
+			first = r;
+		stage_put(fs, list[i]);
+	}
+	free(list);
+	return first;
 }

@@ -286,6 +286,7 @@ int stage_flush(struct fs *fs, struct handle *handle)
 	if (!handle->writable)
 		return 0;
 	pthread_mutex_lock(&handle->stage->lock);
+	handle->flushed = true;
 	owes = owes_put(fs, handle);
 	pthread_mutex_unlock(&handle->stage->lock);
 	if (!owes)

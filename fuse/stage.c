@@ -153,8 +153,10 @@ static void show(struct fs *fs, struct stage *stage, struct timespec mtime)
 static void changed(struct fs *fs, struct stage *stage, struct handle *handle)
 {
 	stage->dirty = true;
-	if (handle)
+	if (handle) {
 		handle->wrote = stage->generation;
+		handle->flushed = false;
+	}
 	stage->written = fs_now();
 	show(fs, stage, stage->written);
 }

@@ -9,12 +9,11 @@
 #include <string.h>
 
 #include "xattr.h"
+#include "base64.h"
 
 #define ENTRY_BYTES    16      /* what ext4 spends on an attribute besides name and value */
 #define FREE_NAMESPACE "user." /* ext4 keeps it in a byte of the entry */
 
-static const char base64_digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char hex_digits[] = "0123456789ABCDEF";
 
 /* Does the byte stand for itself in NAME? */
@@ -206,32 +205,6 @@ static bool decode_name(const char *text, size_t len, char out[XATTR_NAME_BYTES 
 	return n > 0;
 }
 
-/* Into len / 4 * 3 bytes or fewer. False: not of the form. */
-static bool decode_value(const char *text, size_t len, unsigned char *out, size_t *out_len)
-{
-	size_t padding = 0, n = 0;
-	uint32_t bits = 0;
-
-	if (len % 4 != 0)
-		return false;
-	while (padding < 2 && padding < len && text[len - 1 - padding] == '=')
-		padding++;
-	for (size_t i = 0; i < len - padding; i++) {
-		int value = digit(base64_digits, text[i]);
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)value;
-		if (i % 4 > 0)
-			out[n++] = (unsigned char)(bits >> (6 - i % 4 * 2));
-	}
-	/* Bits of the last digit that belong to no byte: one spelling only. */
-	if (bits & ((1u << 2 * padding) - 1))
-		return false;
-	*out_len = n;
-	return true;
-}
-
 int xattr_set_line(struct xattr **list, const char *name, size_t name_len, const char *value,
 		   size_t value_len)
 {
@@ -243,7 +216,7 @@ int xattr_set_line(struct xattr **list, const char *name, size_t name_len, const
 		return EINVAL;
 	if (value_len / 4 > sizeof(plain_value) / 3)
 		return ENOSPC;
-	if (!decode_value(value, value_len, plain_value, &len))
+	if (!base64_decode(value, value_len, plain_value, &len))
 		return EINVAL;
 	return xattr_set(list, plain_name, plain_value, len);
 }
@@ -274,27 +247,13 @@ static char *write_name(const char *name, char *out)
 	return out;
 }
 
-static char *write_value(const unsigned char *value, size_t len, char *out)
-{
-	for (size_t at = 0; at < len; at += 3) {
-		size_t n = len - at < 3 ? len - at : 3;
-		uint32_t bits = 0;
-
-		for (size_t i = 0; i < 3; i++)
-			bits = bits << 8 | (i < n ? value[at + i] : 0);
-		for (size_t i = 0; i < 4; i++)
-			*out++ = i <= n ? base64_digits[bits >> (18 - 6 * i) & 63] : '=';
-	}
-	return out;
-}
-
 void xattr_write_lines(const struct xattr *list, char *out)
 {
 	for (; list; list = list->next) {
 		memcpy(out, XATTR_FIELD, strlen(XATTR_FIELD));
 		out = write_name(list->name, out + strlen(XATTR_FIELD));
 		*out++ = '=';
-		out = write_value(list->value, list->len, out);
+		out = base64_encode(list->value, list->len, out);
 		*out++ = '\n';
 	}
 }

@@ -16,6 +16,7 @@ def lazy_unmount(m):
 
 def terminate(m):
     os.kill(m.pid, signal.SIGTERM)
+    os.kill(m.pid, signal.SIGINT)
 
 
 def limit(m, what, most):

@@ -391,7 +391,7 @@ def test_each_signal_to_end_saves_and_ends_also_when_sent_twice(datawal, logdir,
     with open_to_the_end(m / "f") as fd:
         os.write(fd, b"staged")
         m.process.send_signal(signum)
-        m.process.send_signal(signum)
+        m.process.send_signal(signal.SIGHUP if signum == signal.SIGINT else signal.SIGINT)
         m.wait_end()
         for late in (lambda: os.write(fd, b"more"), lambda: os.fsync(fd)):
             with pytest.raises(OSError):
@@ -424,7 +424,7 @@ def test_killed_while_saving_the_daemon_is_gone_and_the_log_free(mount):
             view = mmap.mmap(fd, 0)
             for offset in range(0, 1 << 20, 4096):
                 view[offset] = round_number + 1
-            m.process.terminate()
+            m.tell_to_end()
             time.sleep(round_number / 1000)  # a different moment of the saving each time
             m.kill9()
             view.close()

@@ -159,9 +159,14 @@ class Mount:
         self._forget()
         assert ended == status, f"datawalfs ended with {ended}: {self.stderr[-4000:]}"
 
-    def terminate(self):
-        """SIGTERM, and waits for the end."""
+    def tell_to_end(self):
+        """By signals, the second of which says not to wait for open files."""
         self.process.terminate()
+        self.process.send_signal(signal.SIGINT)
+
+    def terminate(self):
+        """Tells the daemon to end, and waits for it."""
+        self.tell_to_end()
         self.wait_end()
 
     def kill9(self):
