@@ -54,6 +54,7 @@ struct fs_options {
 	uint32_t lock_wait_ms;   /* for another writer's lock */
 	uint64_t segment_size;   /* bytes */
 	bool noatime;            /* reading changes no access time */
+	bool nodiratime;         /* the same for directories */
 	uint64_t rename_limit;   /* bytes that one rename of a directory may write */
 	uint64_t stage_limit;    /* bytes of content that is not in the log, mount-wide */
 	uid_t uid;               /* owner of everything unless told otherwise */

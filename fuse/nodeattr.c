@@ -72,6 +72,19 @@ void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *ou
 
 void nodeattr_touch(struct node *node, struct timespec when)
 {
+	if (!node->read_at && !(present(node) & ATTR_HAS_ATIME))
+		node->read_at = node->mtime.tv_sec * SECOND_NS + node->mtime.tv_nsec;
+	nodeattr_touched(node, when);
+}
+
+void nodeattr_written_back(struct node *node)
+{
+	if (node->extra) /* it was made with the time */
+		node->extra->owed = true;
+}
+
+void nodeattr_touched(struct node *node, struct timespec when)
+{
 	node->mtime = when;
 	if (!node->extra)
 		return;
@@ -141,20 +154,22 @@ void nodeattr_set_read(struct node *node, struct timespec when)
 		node->extra->attr.present &= ~(unsigned)ATTR_HAS_ATIME;
 }
 
-void nodeattr_read(const struct fs *fs, struct node *node)
+bool nodeattr_read_is_due(const struct fs *fs, const struct node *node)
 {
 	const time_t day = 24 * 60 * 60;
-	struct timespec now;
 	struct stat st;
 
 	if (fs->opt.noatime || fs->opt.read_only)
-		return;
-	now = fs_now();
+		return false;
 	nodeattr_stat(fs, node, &st);
-	if (is_after(st.st_atim, st.st_mtim) && is_after(st.st_atim, st.st_ctim) &&
-	    now.tv_sec - st.st_atim.tv_sec < day)
-		return;
-	nodeattr_set_read(node, now);
+	return !is_after(st.st_atim, st.st_mtim) || !is_after(st.st_atim, st.st_ctim) ||
+	       fs_now().tv_sec - st.st_atim.tv_sec >= day;
+}
+
+void nodeattr_read(const struct fs *fs, struct node *node)
+{
+	if (nodeattr_read_is_due(fs, node))
+		nodeattr_set_read(node, fs_now());
 }
 
 int nodeattr_set_owner(const struct fs *fs, const struct node *dir, struct node *node, mode_t mode,

@@ -26,8 +26,17 @@ void nodeattr_free(struct node *node);
 /* Fills in what stat(2) shows. */
 void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *out);
 
-/* Content, or the entries of a directory, changed at this time. */
+/* Content, or the entries of a directory, changed at this time. That is no
+ * access: the time of access stays. */
 void nodeattr_touch(struct node *node, struct timespec when);
+
+/* The same while the log is opened: it does not keep times of access, which are
+ * those of the last change then. */
+void nodeattr_touched(struct node *node, struct timespec when);
+
+/* Content that was stored through a mapping arrives behind a time that was set:
+ * that holds, and the Put must be told. */
+void nodeattr_written_back(struct node *node);
 
 /* The log has a Put here: the times of an earlier record end. */
 void nodeattr_put(struct node *node, struct timespec when);
@@ -45,6 +54,9 @@ void nodeattr_renamed(struct node *node, struct timespec when);
 /* Somebody without the right to keep them truncates: set-id bits go, as the
  * kernel takes them at every other change. */
 void nodeattr_drop_set_id(struct node *node);
+
+/* Would reading change the time of access? */
+bool nodeattr_read_is_due(const struct fs *fs, const struct node *node);
 
 /* The content was read: the time of access, as with relatime. */
 void nodeattr_read(const struct fs *fs, struct node *node);

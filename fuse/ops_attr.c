@@ -154,6 +154,7 @@ static void set_times(const struct fs *fs, struct node *node, const struct stat 
 	}
 	if (!(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
 		return;
+	node->time_set = true;
 	if (!(to_set & FUSE_SET_ATTR_ATIME)) { /* does not follow mtime here */
 		a->atime = before.st_atim;
 		a->present |= ATTR_HAS_ATIME;

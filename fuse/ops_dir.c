@@ -51,7 +51,7 @@ static int list_node(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 		r = listing_add(&dh->listing, LOGDIR_NAME, LOGDIR_INO, S_IFDIR);
 	if (!r)
 		r = tree_list(node, &dh->listing);
-	if (!dh->noatime)
+	if (!dh->noatime && !fs->opt.nodiratime)
 		nodeattr_read(fs, node);
 	pthread_mutex_unlock(&fs->lock);
 	return r;

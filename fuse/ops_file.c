@@ -38,7 +38,10 @@ static int open_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx,
 	pthread_mutex_lock(&fs->lock);
 	if (truncates && ctx->uid != 0)
 		nodeattr_drop_set_id(node);
-	fi->keep_cache = !node->cache_stale;
+	/* From its cache the kernel reads without telling. */
+	fi->keep_cache =
+		!node->cache_stale && (handle->read_before || (fi->flags & O_ACCMODE) == O_WRONLY ||
+				       !nodeattr_read_is_due(fs, node));
 	pthread_mutex_unlock(&fs->lock);
 	return 0;
 }
@@ -84,12 +87,14 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, 
 	       struct fuse_file_info *fi)
 {
 	/* A page of a shared mapping goes where it belongs. */
-	bool append = (fi->flags & O_APPEND) && !fi->writepage;
+	enum stage_write how = fi->writepage          ? STAGE_MAPPED
+			       : fi->flags & O_APPEND ? STAGE_APPEND
+						      : STAGE_WRITE;
 	size_t put = 0;
 	int r = logdir_owns(ino) ? EROFS : fs_refuses(req_fs(req));
 
 	if (!r)
-		r = stage_write(req_fs(req), handle_of(fi), buffer, size, offset, append, &put);
+		r = stage_write(req_fs(req), handle_of(fi), buffer, size, offset, how, &put);
 	if (r)
 		fuse_reply_err(req, r);
 	else

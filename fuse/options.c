@@ -83,9 +83,9 @@ static const struct known known[] = {
 	{"suid", DROP, 0, 0, 0}, /* mount.fuse3 adds both for whoever types neither */
 	{"dev", DROP, 0, 0, 0},
 	{"atime", DROP, 0, 0, 0},
-	{"diratime", DROP, 0, 0, 0},
-	{"nodiratime", DROP, 0, 0, 0}, /* libfuse does not know it */
-	{"relatime", DROP, 0, 0, 0},   /* what we do anyway */
+	{"diratime", TURN_OFF, AT(nodiratime), 0, 0},
+	{"nodiratime", TURN_ON, AT(nodiratime), 0, 0}, /* libfuse does not know it */
+	{"relatime", DROP, 0, 0, 0},                   /* what we do anyway */
 	{"norelatime", DROP, 0, 0, 0},
 	{"nostrictatime", DROP, 0, 0, 0},
 	{"lazytime", DROP, 0, 0, 0}, /* a time that reading gives is in memory only */

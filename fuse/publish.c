@@ -278,6 +278,15 @@ static int flush_locked(struct fs *fs, struct handle *handle)
 	return r && r != FS_PUT_OFF && fresh ? give_up(fs, stage, r) : r;
 }
 
+/* What was stored through mappings so far has come: what comes from now on was
+ * stored behind the time that was set, or may have been. */
+static void end_set_time(struct fs *fs, struct node *node)
+{
+	pthread_mutex_lock(&fs->lock);
+	node->time_set = false;
+	pthread_mutex_unlock(&fs->lock);
+}
+
 int stage_flush(struct fs *fs, struct handle *handle)
 {
 	bool owes;
@@ -287,6 +296,7 @@ int stage_flush(struct fs *fs, struct handle *handle)
 		return 0;
 	pthread_mutex_lock(&handle->stage->lock);
 	handle->flushed = true;
+	end_set_time(fs, handle->node);
 	owes = owes_put(fs, handle);
 	pthread_mutex_unlock(&handle->stage->lock);
 	if (!owes)
@@ -306,6 +316,8 @@ int stage_flush(struct fs *fs, struct handle *handle)
 int stage_fsync(struct fs *fs, struct handle *handle)
 {
 	int r = stage_publish(fs, handle->stage);
+
+	end_set_time(fs, handle->node);
 	return r ? r : append_sync(fs);
 }
 
@@ -405,7 +417,7 @@ int stage_publish_new(struct fs *fs, struct node *node, struct dwal_bytes conten
 	if (r)
 		return r;
 	if (content.len)
-		r = stage_write(fs, handle, content.data, content.len, 0, false, &put);
+		r = stage_write(fs, handle, content.data, content.len, 0, STAGE_WRITE, &put);
 	if (!r)
 		r = stage_publish(fs, handle->stage);
 	if (r) {

@@ -45,8 +45,8 @@ static int make_dir(struct fs *fs, struct node *dir, const struct name_part *par
 		r = add_part(fs, dir, part, false, S_IFDIR, out);
 	if (r)
 		return -r;
-	nodeattr_touch(*out, (struct timespec){.tv_sec = time});
-	nodeattr_touch(dir, (struct timespec){.tv_sec = time});
+	nodeattr_touched(*out, (struct timespec){.tv_sec = time});
+	nodeattr_touched(dir, (struct timespec){.tv_sec = time});
 	return 0;
 }
 
@@ -167,7 +167,7 @@ static int replay_put(struct fs *fs, const struct dwal_record *record, int64_t t
 		r = add_part(fs, dir, &part, beside, S_IFREG, &node);
 		if (r)
 			return -r;
-		nodeattr_touch(dir, (struct timespec){.tv_sec = time});
+		nodeattr_touched(dir, (struct timespec){.tv_sec = time});
 	}
 	node->published = true;
 	node->size = record->payload.len;

@@ -169,6 +169,27 @@ static void make_empty(struct fs *fs, struct stage *stage)
 	stage->loaded = true;
 }
 
+/* A time that was set after the bytes were stored stays. */
+static void written_back(struct fs *fs, struct stage *stage, struct handle *handle)
+{
+	bool time_set;
+
+	pthread_mutex_lock(&fs->lock);
+	time_set = stage->node->time_set;
+	pthread_mutex_unlock(&fs->lock);
+	if (!time_set) {
+		changed(fs, stage, handle);
+		return;
+	}
+	stage->dirty = true;
+	handle->wrote = stage->generation;
+	handle->flushed = false;
+	pthread_mutex_lock(&fs->lock);
+	stage->node->size = stage->size;
+	nodeattr_written_back(stage->node);
+	pthread_mutex_unlock(&fs->lock);
+}
+
 static void start_fresh(struct fs *fs, struct stage *stage)
 {
 	make_empty(fs, stage);
@@ -318,13 +339,13 @@ static int write_bytes(struct fs *fs, struct stage *stage, const void *buffer, s
 }
 
 int stage_write(struct fs *fs, struct handle *handle, const void *buffer, size_t n, off_t offset,
-		bool append, size_t *put)
+		enum stage_write how, size_t *put)
 {
 	struct stage *stage = handle->stage;
 	int r;
 
 	pthread_mutex_lock(&stage->lock);
-	uint64_t start = append ? stage->size : (uint64_t)offset;
+	uint64_t start = how == STAGE_APPEND ? stage->size : (uint64_t)offset;
 	r = stage->failed;
 	if (!r && start >= DWAL_MAX_PAYLOAD)
 		r = spoil(stage, EFBIG);
@@ -334,7 +355,7 @@ int stage_write(struct fs *fs, struct handle *handle, const void *buffer, size_t
 		r = spoil(stage, write_bytes(fs, stage, buffer, n, start));
 	}
 	if (!r) {
-		changed(fs, stage, handle);
+		(how == STAGE_MAPPED ? written_back : changed)(fs, stage, handle);
 		*put = n;
 	}
 	pthread_mutex_unlock(&stage->lock);

@@ -83,10 +83,15 @@ int stage_fsync(struct fs *fs, struct handle *handle);
 int stage_read(struct fs *fs, struct handle *handle, void *buffer, size_t n, off_t offset,
 	       size_t *got);
 
-/* *put is less than n where the largest value ends. append: at the end,
- * whatever offset says. */
+enum stage_write {
+	STAGE_WRITE,
+	STAGE_APPEND, /* at the end, whatever offset says */
+	STAGE_MAPPED, /* a page of a shared mapping comes back, stored into at any time before */
+};
+
+/* *put is less than n where the largest value ends. */
 int stage_write(struct fs *fs, struct handle *handle, const void *buffer, size_t n, off_t offset,
-		bool append, size_t *put);
+		enum stage_write how, size_t *put);
 
 /* handle may be NULL: truncate(2) by path, published before the return unless
  * somebody has the file open for writing. */

@@ -12,7 +12,7 @@ import pytest
 
 import privileged
 
-pytestmark = pytest.mark.sanitize
+pytestmark = [pytest.mark.sanitize, pytest.mark.thread]
 
 
 @pytest.mark.clause("S18a")

@@ -16,6 +16,8 @@ import pytest
 import aio
 import mounting
 
+pytestmark = pytest.mark.thread
+
 SECONDS = 20
 # the new content is cut, or filled up, to the old length where sizes and bytes get mixed up
 SIZES = ((10_000, 300), (300, 10_000))

@@ -12,6 +12,8 @@ import pytest
 
 import mounting
 
+pytestmark = pytest.mark.thread
+
 ROTATE = 0x80044401  # DWAL_MOUNT_ROTATE
 
 

@@ -11,6 +11,8 @@ import crowd
 import deadline
 import mounting
 
+pytestmark = pytest.mark.thread
+
 MEMBERS = 100
 SECONDS = 30  # to get on; they need a fraction of one
 

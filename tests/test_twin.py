@@ -21,6 +21,8 @@ import twin_side
 from twin import SAME, SLACK_NS, Deviation, Settings
 from twin_round import Round
 
+pytestmark = pytest.mark.thread
+
 SECONDS = 60 * float(os.environ.get("DATAWAL_MINUTES", "0")) or 35
 ROUNDS = int(os.environ.get("DATAWAL_ROUNDS", "0"))
 # only for somebody who is at work on one group of operations: names of others, with commas

@@ -47,7 +47,6 @@ static void ungate(void)
 {
 	pthread_barrier_wait(&out);
 	alarm(0);
-	fault.io.fdatasync = fault_fdatasync;
 }
 
 static void *append_big(void *log)
