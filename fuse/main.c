@@ -170,26 +170,18 @@ static bool is_mounted(const struct daemon *d)
 	return d->device && device_of(d->fs->opt.mountpoint) == d->device;
 }
 
-/* Replaces /dev/fuse by a pipe that nobody reads: for the kernel the daemon is
- * gone, for libfuse the mount is. */
-static int hang_up(struct daemon *d)
+/* Replaces /dev/fuse by the reserve, a pipe that nobody reads: for the kernel the
+ * daemon is gone, for libfuse the mount is. */
+static bool hang_up(struct daemon *d)
 {
-	int fds[2], err;
-
-	resources_give_up(&d->resources);
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return -errno;
-	err = dup3(fds[1], fuse_session_fd(d->session), O_CLOEXEC) < 0 ? -errno : 0;
-	(void)close(fds[0]);
-	(void)close(fds[1]); /* pipes */
-	return err;
+	return dup3(d->resources.reserve[1], fuse_session_fd(d->session), O_CLOEXEC) >= 0;
 }
 
 /* Cuts the connection and takes the mount away. libfuse does so by the path:
  * only if the mount is there still. */
 static void unmount(struct daemon *d)
 {
-	if (d->session && (is_mounted(d) || hang_up(d) == 0))
+	if (d->session && (is_mounted(d) || hang_up(d)))
 		fuse_session_unmount(d->session);
 }
 
@@ -380,10 +372,10 @@ static void serve(struct daemon *d, bool single_thread)
 	bool cut = atomic_load(&d->stopped) || is_mounted(d);
 
 	atomic_store(&d->loop_ended, true);
-	resources_give_up(&d->resources);
 	if (err < 0)
 		report(d, "the mount on %s broke: %s", d->fs->opt.mountpoint, strerror(-err));
 	unmount(d);
+	resources_give_up(&d->resources);
 	commit_rest(d, cut ? FS_END_CUT : FS_END_CLOSED);
 	(void)pthread_kill(d->watcher, SIGTERM); /* ends its wait */
 	(void)pthread_join(d->watcher, NULL);
@@ -422,8 +414,8 @@ static int run(struct request *request, int ready_fd)
 			serve(&d, request->single_thread);
 		}
 	}
-	resources_give_up(&d.resources);
 	close_daemon(&d);
+	resources_give_up(&d.resources);
 	return atomic_load(&d.failed) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -278,15 +278,6 @@ static int flush_locked(struct fs *fs, struct handle *handle)
 	return r && r != FS_PUT_OFF && fresh ? give_up(fs, stage, r) : r;
 }
 
-/* What was stored through mappings so far has come: what comes from now on was
- * stored behind the time that was set, or may have been. */
-static void end_set_time(struct fs *fs, struct node *node)
-{
-	pthread_mutex_lock(&fs->lock);
-	node->time_set = false;
-	pthread_mutex_unlock(&fs->lock);
-}
-
 int stage_flush(struct fs *fs, struct handle *handle)
 {
 	bool owes;
@@ -296,7 +287,7 @@ int stage_flush(struct fs *fs, struct handle *handle)
 		return 0;
 	pthread_mutex_lock(&handle->stage->lock);
 	handle->flushed = true;
-	end_set_time(fs, handle->node);
+	stage_end_set_time(fs, handle->node);
 	owes = owes_put(fs, handle);
 	pthread_mutex_unlock(&handle->stage->lock);
 	if (!owes)
@@ -317,7 +308,7 @@ int stage_fsync(struct fs *fs, struct handle *handle)
 {
 	int r = stage_publish(fs, handle->stage);
 
-	end_set_time(fs, handle->node);
+	stage_end_set_time(fs, handle->node);
 	return r ? r : append_sync(fs);
 }
 

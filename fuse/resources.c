@@ -38,7 +38,8 @@ int resources_prepare(struct resources *resources, uint64_t *segment_size)
 	heed_file_limit(segment_size);
 	/* libc loads it when it first ends a thread, and aborts if it cannot. */
 	(void)dlopen("libgcc_s.so.1", RTLD_NOW); /* not there: not needed */
-	if (pipe2(resources->reserve, O_CLOEXEC) == 0)
+	if (pipe2(resources->reserve, O_CLOEXEC) == 0 &&
+	    dup3(resources->reserve[1], resources->reserve[0], O_CLOEXEC) >= 0)
 		return 0;
 	resources->reserve[0] = resources->reserve[1] = -1;
 	return -errno;

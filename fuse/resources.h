@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct resources {
-	int reserve[2]; /* a pipe that nobody reads; -1: given up */
+	int reserve[2]; /* the writing end of a pipe that nobody reads, twice; -1: given up */
 };
 
 /* Once, before any thread: raises the limit of descriptors, has what ends

@@ -190,6 +190,13 @@ static void written_back(struct fs *fs, struct stage *stage, struct handle *hand
 	pthread_mutex_unlock(&fs->lock);
 }
 
+void stage_end_set_time(struct fs *fs, struct node *node)
+{
+	pthread_mutex_lock(&fs->lock);
+	node->time_set = false;
+	pthread_mutex_unlock(&fs->lock);
+}
+
 static void start_fresh(struct fs *fs, struct stage *stage)
 {
 	make_empty(fs, stage);

@@ -123,6 +123,10 @@ int stage_commit(struct fs *fs, struct stage *stage);
 /* The staging has ended with a Put of key. */
 void stage_published(struct fs *fs, struct stage *stage, struct dwal_bytes key);
 
+/* What was stored through mappings so far has come: what comes from now on was
+ * stored behind the time that was set, or may have been. */
+void stage_end_set_time(struct fs *fs, struct node *node);
+
 /* Goes back to the published content. The kernel believes the staged size until
  * it is told to forget the attributes. */
 void stage_drop_staging(struct fs *fs, struct stage *stage);
