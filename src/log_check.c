@@ -210,11 +210,6 @@ static int highest(void *ctx, const char *name)
 	return 0;
 }
 
-static bool is_same_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 /* Listed only if the directory has changed since it was last listed. */
 static int check_names(dwal_log *log, const struct stat *dir)
 {
@@ -222,7 +217,7 @@ static int check_names(dwal_log *log, const struct stat *dir)
 	struct timespec now;
 	int rc;
 
-	if (is_same_time(dir->st_ctim, log->listed))
+	if (timespec_equal(dir->st_ctim, log->listed))
 		return 0;
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* a valid clock */
 	do

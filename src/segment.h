@@ -62,6 +62,7 @@ struct segment {
 	unsigned readers;            /* enter() without leave() */
 	bool is_sealed;
 	uint64_t sealed_size;
+	struct timespec sealed_mtime, sealed_ctime;
 
 	/* Owned by the log (under its state lock) or the reader: */
 	uint64_t end;     /* behind the last whole record; file size until scanned */

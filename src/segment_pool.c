@@ -65,6 +65,16 @@ bool segment_pool_spare(struct segment_pool *pool, int rc)
 	return true;
 }
 
+/* Of the inode that it was, and of the size. Some file systems (vfat) give an
+ * inode another number when they have forgotten it; then the times tell. */
+static bool is_what_was_sealed(const struct segment *segment, const struct stat *st)
+{
+	if (st->st_dev != segment->dev || (uint64_t)st->st_size != segment->sealed_size)
+		return false;
+	return st->st_ino == segment->ino || (timespec_equal(st->st_mtim, segment->sealed_mtime) &&
+					      timespec_equal(st->st_ctim, segment->sealed_ctime));
+}
+
 /* The file that the segment was sealed as: nobody writes to that. */
 static int open_again(struct segment *segment)
 {
@@ -79,8 +89,7 @@ static int open_again(struct segment *segment)
 	while (segment_pool_spare(pool, fd));
 	if (fd == -ENOENT || fd == DWAL_ENOTFILE)
 		return -EIO; /* not a missing key */
-	if (fd >= 0 && (st.st_dev != segment->dev || st.st_ino != segment->ino ||
-			(uint64_t)st.st_size != segment->sealed_size)) {
+	if (fd >= 0 && !is_what_was_sealed(segment, &st)) {
 		(void)io_close(pool->io, &fd); /* not ours */
 		return -EIO;
 	}
@@ -151,10 +160,14 @@ void segment_keep_open(struct segment *segment, struct segment_pool *pool)
 void segment_seal(struct segment *segment)
 {
 	struct segment_pool *pool = segment->pool;
+	struct stat st = {0};
 	int fd = -1;
 
+	(void)pool->io->fstat(pool->io, segment->fd, &st); /* or else the number must tell */
 	pthread_mutex_lock(&pool->lock);
 	segment->is_sealed = true;
+	segment->sealed_mtime = st.st_mtim;
+	segment->sealed_ctime = st.st_ctim;
 	segment->sealed_size = segment->end;
 	put_in(pool, segment);
 	if (!segment->end && segment->readers == 1) {
@@ -189,6 +202,8 @@ int segment_find_sealed(struct segment_pool *pool, uint32_t id, struct segment *
 	segment->dev = st.st_dev;
 	segment->ino = st.st_ino;
 	segment->end = segment->sealed_size = (uint64_t)st.st_size;
+	segment->sealed_mtime = st.st_mtim;
+	segment->sealed_ctime = st.st_ctim;
 	*out = segment;
 	return 0;
 }

@@ -102,6 +102,8 @@ CASES = [
     ("files", "many_threads_read_more_segments_than_are_open", mark.clause("C23a")),
     ("files", "a_sealed_segment_that_is_another_when_opened_again_cannot_be_read",
      mark.clause("C23a")),
+    ("files", "a_sealed_segment_may_get_another_inode_number_but_no_other_time",
+     mark.clause("C23a")),
     ("files", "a_reader_keeps_the_bytes_of_what_it_has_open", mark.clause("C25")),
     ("faults", "an_open_fails_or_is_right_whatever_call_fails", mark.clause("C21a")),
     ("faults", "puts_syncs_and_rotations_fail_or_are_durable_whatever_call_fails",

@@ -397,6 +397,30 @@ static void a_sealed_segment_that_is_another_when_opened_again_cannot_be_read(vo
 	}
 }
 
+static int renumbering_fstat(const struct io *io, int fd, struct stat *st)
+{
+	int rc = io_system.fstat(&io_system, fd, st);
+
+	st->st_ino += fault_of(io)->every++ * 1000;
+	return rc;
+}
+
+/* vfat, for one, once it has forgotten an inode. */
+static void a_sealed_segment_may_get_another_inode_number_but_no_other_time(void)
+{
+	dwal_log *log = begin_many();
+
+	fault.io.fstat = renumbering_fstat;
+	CHECK_INT(first_record(log), 0);
+	fault.io.fstat = fault_fstat;
+	CHECK_INT(dwal_log_close(log), 0);
+	log = core_open(dir.path, &(struct dwal_options){.io = &fault.io});
+	fault.io.fstat = renumbering_fstat;
+	CHECK_INT(first_record(log), 0);
+	fault.io.fstat = fault_fstat;
+	finish(log);
+}
+
 static void a_reader_keeps_the_bytes_of_what_it_has_open(void)
 {
 	dwal_log *log = begin();
@@ -427,4 +451,5 @@ UNIT_MAIN(UNIT(a_new_log_directory_is_private_and_a_given_one_passes_its_mode_on
 	  UNIT(an_empty_segment_costs_no_descriptor),
 	  UNIT(many_threads_read_more_segments_than_are_open),
 	  UNIT(a_sealed_segment_that_is_another_when_opened_again_cannot_be_read),
+	  UNIT(a_sealed_segment_may_get_another_inode_number_but_no_other_time),
 	  UNIT(a_reader_keeps_the_bytes_of_what_it_has_open))
