@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The key directory alone: sets, clears, empty keys, reserved entries.
+ * The key directory alone: sets, clears, empty keys, reserved entries, and
+ * keys that were chosen to collide. Its source, for the hash and the chains,
+ * which nobody else may see.
  */
-#include "keydir.h"
+#include "keydir.c"
 #include "unit.h"
 
 enum { KEYS = 5000 };
@@ -154,6 +156,46 @@ static void loading_equals_setting_one_by_one(void)
 	keydir_release(&plain);
 }
 
+enum { CHOSEN = 400, CHOSEN_MASK = 1023 };
+
+/* The longest chain of a directory that holds these keys. */
+static unsigned longest_chain(uint64_t seed, const uint64_t *keys)
+{
+	unsigned longest = 0;
+	struct keydir dir;
+	UT_hash_table *table;
+
+	keydir_init(&dir, seed);
+	for (size_t i = 0; i < CHOSEN; i++)
+		set(&dir, (struct dwal_bytes){&keys[i], sizeof(keys[i])}, i);
+	table = dir.head->hh.tbl;
+	for (unsigned i = 0; i < table->num_buckets; i++)
+		if (table->buckets[i].count > longest)
+			longest = table->buckets[i].count;
+	keydir_release(&dir);
+	return longest;
+}
+
+/* Whoever knows the function and a seed finds keys that all fall into one
+ * chain, and each look-up goes through all of them; under another seed they
+ * must lie as keys do that nobody chose. */
+static void keys_chosen_to_collide_do_not_collide_under_another_seed(void)
+{
+	static uint64_t keys[CHOSEN];
+	struct keydir known;
+	uint64_t key = 0;
+
+	keydir_init(&known, 1);
+	for (size_t n = 0; n < CHOSEN; key++) {
+		keys[n] = key;
+		n += (hash(&known, (struct dwal_bytes){&key, sizeof(key)}) & CHOSEN_MASK) == 7;
+	}
+	CHECK_INT(longest_chain(1, keys), CHOSEN);
+	for (uint64_t seed = 2; seed < 50; seed++)
+		CHECK(longest_chain(seed * 0x9e3779b97f4a7c15, keys) < CHOSEN / 10);
+}
+
 UNIT_MAIN(UNIT(segment_zero_is_one_like_any_other), UNIT(empty_key_is_a_key),
 	  UNIT(reserved_entry_is_no_live_key), UNIT(prune_leaves_live_keys_alone),
-	  UNIT(walk_and_find_agree_with_a_plain_array), UNIT(loading_equals_setting_one_by_one))
+	  UNIT(walk_and_find_agree_with_a_plain_array), UNIT(loading_equals_setting_one_by_one),
+	  UNIT(keys_chosen_to_collide_do_not_collide_under_another_seed))

@@ -429,7 +429,24 @@ static void threads_see_whole_values_and_leave_what_a_new_open_finds(void)
 	unit_dir_remove(&dir);
 }
 
-UNIT_MAIN(UNIT(store_equals_a_naive_fold_also_when_opened_again), UNIT(batch_is_applied_in_order),
+static void each_open_takes_a_seed_of_its_own(void)
+{
+	const struct dwal_options reading = {.read_only = true};
+	uint64_t seeds[3];
+
+	dir = unit_dir_make();
+	for (size_t i = 0; i < 3; i++) {
+		dwal_kv *kv = open_with(i == 2 ? &reading : NULL);
+
+		seeds[i] = kv->keydir.seed;
+		CHECK_INT(dwal_kv_close(kv), 0);
+	}
+	CHECK(seeds[0] != seeds[1] && seeds[1] != seeds[2] && seeds[0] != seeds[2]);
+	unit_dir_remove(&dir);
+}
+
+UNIT_MAIN(UNIT(each_open_takes_a_seed_of_its_own),
+	  UNIT(store_equals_a_naive_fold_also_when_opened_again), UNIT(batch_is_applied_in_order),
 	  UNIT(failed_put_leaves_the_old_value_and_no_new_key),
 	  UNIT(open_hands_every_record_to_the_observer_which_can_stop_it),
 	  UNIT(unusual_records_are_accepted), UNIT(deleting_an_absent_key_writes_a_tombstone),
