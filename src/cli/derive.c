@@ -112,7 +112,10 @@ static enum status open_derived(const struct args *args, struct derivation *d, b
 		return fail(dir, ret, &error);
 	d->done = d->progress.last_ms = 0; /* a bar of its own */
 	d->total = d->progress.shown ? live_bytes(*out) : 0;
-	return DONE;
+	status = tell_intact(dir, dwal_kv_report(*out));
+	if (status != DONE)
+		(void)dwal_kv_close(*out); /* nothing was written */
+	return status;
 }
 
 static enum status not_made(const char *target, int code, const struct dwal_error *error)
