@@ -7,6 +7,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <limits.h>
 
 /* From here on a payload is not copied but written from where it is. */
 #define BORROW_FROM (64u << 10)
@@ -22,12 +23,17 @@ static bool is_borrowed(const struct dwal_op *op)
 
 static int measure(const struct dwal_op *ops, size_t n, size_t *copied, size_t *borrowed)
 {
+	uint64_t total = 0;
+
 	*copied = *borrowed = 0;
 	for (size_t i = 0; i < n; i++) {
 		int rc = frame_check(&ops[i]);
 
 		if (rc)
 			return rc;
+		total += dwal_frame_size(ops[i].key.len, ops[i].payload.len);
+		if (total > SSIZE_MAX) /* of 32 bits; keys and payloads may share memory */
+			return -EOVERFLOW;
 		*copied += FRAME_OVERHEAD + ops[i].key.len;
 		if (is_borrowed(&ops[i]))
 			++*borrowed;

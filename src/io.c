@@ -14,6 +14,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+_Static_assert(sizeof(off_t) == sizeof(uint64_t), "segments may be larger than 2 GiB");
+
 /* A program without standard descriptors would get one of ours for them, and
  * write its messages into a segment. */
 static int lift(int fd)

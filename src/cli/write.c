@@ -216,7 +216,7 @@ static bool rotate_mount(const struct args *args, enum status *status)
 		print_rotated(args, active);
 		*status = DONE;
 		answered = true;
-	} else if (errno != ENOTTY && errno != EINVAL) {
+	} else if (errno != ENOTTY && errno != EINVAL && errno != ENOSYS) {
 		*status = fail(args->operand[0], -errno, NULL);
 		answered = true;
 	}

@@ -322,7 +322,7 @@ struct dwal_place {
  * Errors: -EINVAL (n is 0, unknown type),
  * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE, DWAL_EREADONLY, DWAL_EPOISONED,
  * DWAL_ESEGMENTS (when it must rotate), DWAL_EUNSYNCED (with sync_apart),
- * -errno. */
+ * -EOVERFLOW (more than 2 GiB, where size_t has 32 bits), -errno. */
 DWAL_PUBLIC int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n,
 				struct dwal_place *places);
 

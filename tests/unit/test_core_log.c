@@ -77,6 +77,27 @@ static void bad_operations_are_refused_and_write_nothing(void)
 	finish(log);
 }
 
+static void a_batch_that_a_size_cannot_tell_is_refused(void)
+{
+#if SIZE_MAX == UINT32_MAX
+	enum { N = 70000 }; /* keys of 4.3 GiB, and payloads of 2 GiB, from the same memory */
+	struct dwal_op *ops = calloc(N, sizeof(*ops));
+	void *bytes = calloc(1, DWAL_MAX_PAYLOAD);
+	dwal_log *log = begin(0);
+
+	for (size_t i = 0; i < N; i++)
+		ops[i] = (struct dwal_op){.type = DWAL_PUT, .key = {bytes, DWAL_MAX_KEY}};
+	CHECK_INT(dwal_log_append(log, ops, N, NULL), -EOVERFLOW);
+	for (size_t i = 0; i < 32; i++)
+		ops[i] = (struct dwal_op){.type = DWAL_RAW, .payload = {bytes, DWAL_MAX_PAYLOAD}};
+	CHECK_INT(dwal_log_append(log, ops, 32, NULL), -EOVERFLOW);
+	CHECK(!strstr(fault.trace, "write"));
+	finish(log);
+	free(bytes);
+	free(ops);
+#endif
+}
+
 static void a_batch_is_one_write_whatever_its_payloads_and_reads_back(void)
 {
 	enum { N = 400 };
@@ -361,6 +382,7 @@ static void a_failed_close_is_told_and_releases_everything_all_the_same(void)
 
 UNIT_MAIN(UNIT(places_say_where_records_are_and_txids_rise_from_one),
 	  UNIT(bad_operations_are_refused_and_write_nothing),
+	  UNIT(a_batch_that_a_size_cannot_tell_is_refused),
 	  UNIT(a_batch_is_one_write_whatever_its_payloads_and_reads_back),
 	  UNIT(the_largest_record_is_written_and_read),
 	  UNIT(a_segment_rotates_before_it_would_grow_too_large_and_no_batch_is_split),

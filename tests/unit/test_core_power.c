@@ -214,7 +214,8 @@ static void cut_power(void)
 		if (lookup(all, count, name) || !ino || (i >= n && cached))
 			continue;
 		all[count] = (struct disk_name){.ino = ino};
-		snprintf(all[count].name, sizeof(all[count].name), "%s", name);
+		CHECK(strlen(name) < sizeof(all[count].name));
+		strcpy(all[count].name, name);
 		kept[count++] = content_after_cut(now, n, ino);
 	}
 	for (size_t i = 0; i < n; i++)
