@@ -68,6 +68,22 @@ def test_readme_session_prints_what_the_readme_shows(build, tmp_path):
             subprocess.run(["fusermount3", "-u", "-z", tmp_path / "files"], check=True, timeout=20)
 
 
+def test_readme_says_what_a_file_costs_that_grows_by_appending(mount, logdir):
+    def cost(n):  # values of 2, 4, 6 ... bytes, each in a frame of 28 bytes and the key
+        return n * (n + 1) + 29 * n
+
+    m = mount(logdir)
+    for _ in range(100):
+        with open(m / "f", "a") as file:
+            file.write("x\n")
+    m.unmount()
+    size = sum(p.stat().st_size for p in logdir.glob("*.dwal"))
+    assert cost(100) <= size < cost(100) + 2000  # clock records
+    text = (ROOT / "README.md").read_text().replace("\n ", "")
+    assert f"{cost(10_000) / 20_000:,.0f} bytes for each byte" in text
+    assert "100 MB in the log" in text and cost(10_000) // 10**6 == 100
+
+
 def help_of(build, name):
     program = paths.program({"datawal": "src/cli/datawal", "datawalfs": "fuse/datawalfs"}[name])
     return subprocess.run([program, "--help"], capture_output=True, text=True, check=True,

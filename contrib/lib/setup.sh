@@ -21,8 +21,13 @@ as_root() {
 	fi
 }
 
-# need_packages NAME...: installs those that are missing, saying which. With DATAWAL_NO_INSTALL set
-# it only names them: the tests of these scripts install nothing.
+may_become_root() {
+	[ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || sudo -v; }; }
+}
+
+# need_packages NAME...: installs those that are missing, saying which, or tells what an administrator
+# has to do. With DATAWAL_NO_INSTALL set it only names them: the tests of these scripts install
+# nothing.
 need_packages() {
 	local name missing=()
 	if ! command -v dpkg-query >/dev/null; then
@@ -40,15 +45,22 @@ need_packages() {
 		say "missing: ${missing[*]}"
 		return 0
 	fi
-	say "installing with apt: ${missing[*]}"
-	install_packages "${missing[@]}" 2>/dev/null && return 0
-	as_root apt-get -q update >&2
-	install_packages "${missing[@]}" || die "apt-get cannot install: ${missing[*]}"
+	if ! may_become_root; then
+		die "these Debian packages are missing, and this user may not install them. An administrator can:
+  apt-get install --no-install-recommends ${missing[*]}"
+	fi
+	say "installing with apt, which takes a minute or two: ${missing[*]}"
+	apt-get -s install --no-remove "${missing[@]}" >/dev/null 2>&1 || update_lists
+	install_packages "${missing[@]}" || { update_lists && install_packages "${missing[@]}"; } ||
+		die "apt-get cannot install: ${missing[*]}"
 }
 
+update_lists() { as_root apt-get -q update >&2; }
+
+# Shows what apt does; takes nothing away to make room for a package.
 install_packages() {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
-		"$@" >&2
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 install \
+		--no-install-recommends --no-remove "$@" >&2
 }
 
 # python_with_pytest: prints one that has pytest-xdist too; the python3 that comes first need not be Debian's
