@@ -59,7 +59,7 @@ def test_what_is_installed_works_as_readme_says(installed, open_dir):
         {chr(10).join(after)}
         {build_line} -o demo; ./demo demo.log; ldd demo | grep libdatawal; pkg-config --modversion datawal
         datawal --version; mount -t datawalfs log place; echo value >place/f; cat place/f; umount place
-        cd /; rm -r {open_dir}/work/etc""")
+        cd /; rm -r {open_dir}/work {open_dir}/demo.log""")
     lines = said.splitlines()
     version = lines[-2].split()[1]
     assert lines[:3] == ["txid 1: alpha", "txid 2: beta", "txid 3: gamma"]
