@@ -51,6 +51,7 @@ CASES = [
     ("damage", "a_log_that_cannot_be_repaired_says_how_many_are_intact", mark.clause("C9")),
     ("log", "places_say_where_records_are_and_txids_rise_from_one", mark.clause("C14", "C24")),
     ("log", "bad_operations_are_refused_and_write_nothing", mark.clause("C22")),
+    ("log", "a_batch_that_a_size_cannot_tell_is_refused", mark.clause("C22")),
     ("log", "a_batch_is_one_write_whatever_its_payloads_and_reads_back", mark.clause("C16")),
     ("log", "the_largest_record_is_written_and_read", mark.clause("C22")),
     ("log", "a_segment_rotates_before_it_would_grow_too_large_and_no_batch_is_split",
