@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from base64 import b64encode
 
 import pytest
@@ -151,11 +150,10 @@ def test_a_disk_that_takes_no_more_leaves_no_half_made_target(datawal, log, tmp_
 
 @pytest.mark.slow
 @pytest.fixture
-def large(logdir):
+def large(datawal, logdir):
     """A log with three values of 2 MiB."""
-    logdir.mkdir()
-    (logdir / "00000001.dwal").write_bytes(
-        corpus.frames(*(corpus.put(key, bytes(2 << 20)) for key in (b"a", b"b", b"c"))))
+    for key in "abc":
+        datawal.put(logdir, key, bytes(2 << 20))
     return logdir
 
 
@@ -195,25 +193,48 @@ def test_an_export_to_a_terminal_is_not_drawn_over(datawal, log, tmp_path):
     assert (tmp_path / "out").read_bytes() == EXPORT
 
 
+# Signals itself at its first write to a file, when the target has been begun.
+SIGNALLER = r"""
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+static void once(int fd)
+{
+    static int done;
+    if (fd > 2 && !done++)
+        raise(atoi(getenv("NUMBER")));
+}
+ssize_t write(int fd, const void *data, size_t n) { once(fd); return syscall(SYS_write, fd, data, n); }
+ssize_t pwritev64(int fd, const struct iovec *iov, int n, off_t at)
+{
+    once(fd);
+    return syscall(SYS_pwritev, fd, iov, n, at, 0);
+}
+ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at) { return pwritev64(fd, iov, n, at); }
+"""
+
+
+@pytest.fixture(scope="module")
+def signaller(tmp_path_factory):
+    place = tmp_path_factory.mktemp("signaller")
+    (place / "it.c").write_text(SIGNALLER)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", place / "it.so", place / "it.c"], check=True,
+                   timeout=30)
+    return place / "it.so"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("command", ["export", "compact"])
-def test_interrupted_it_leaves_the_old_target_and_nothing_else(datawal, logdir, tmp_path, command,
-                                                               number):
-    logdir.mkdir()
-    for key in "abc":
-        datawal("put", logdir, "--key", key, "-", input=bytes(48 << 20))
+def test_interrupted_it_leaves_the_old_target_and_nothing_else(datawal, large, tmp_path, signaller,
+                                                               command, number):
     out = tmp_path / "out"
     if command == "export":
         out.write_text("old")
     before = {p.name for p in tmp_path.iterdir()}
-    child = subprocess.Popen([datawal.program, command, logdir, out], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE)
-    until = time.monotonic() + 30
-    while {p.name for p in tmp_path.iterdir()} == before:  # until it has begun
-        assert time.monotonic() < until and child.poll() is None
-    child.send_signal(number)
-    stderr = child.communicate(timeout=30)[1]
-    assert child.returncode == -number
-    assert re.fullmatch(rb"datawal: interrupted[^\n]+\n", stderr)
+    done = datawal(command, large, out, status=-number, env={
+        **os.environ, "LD_PRELOAD": str(signaller), "NUMBER": str(int(number))})
+    assert re.fullmatch(rb"datawal: interrupted[^\n]+\n", done.stderr)
     assert {p.name for p in tmp_path.iterdir()} == before
     assert command == "compact" or out.read_text() == "old"
