@@ -26,12 +26,12 @@ def only_line(done):
 
 @pytest.fixture
 def mnt(mount):
-    """A mount with the files f and d/g."""
+    """A mount with the files f and d/g, which owes the log nothing."""
     m = mount()
     (m / "f").write_bytes(b"content")
     (m / "d").mkdir()
     (m / "d/g").write_bytes(b"")
-    return m
+    return m.remount()
 
 
 @pytest.mark.parametrize("words", INSPECTIONS, ids=" ".join)
