@@ -23,7 +23,10 @@ class Gates:
         self.seen = []
 
     def environment(self):
-        return {"LD_PRELOAD": str(paths.program("tests/libgate.so")), "GATES": str(self.directory)}
+        # AddressSanitizer wants to be loaded first, but can do without
+        sanitizer = f"{os.environ.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0"
+        return {"LD_PRELOAD": str(paths.program("tests/libgate.so")), "GATES": str(self.directory),
+                "ASAN_OPTIONS": sanitizer}
 
     def watch(self, place):
         """From now on whoever comes to the place is an event, but passes."""
