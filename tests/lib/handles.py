@@ -69,6 +69,19 @@ class Mounted:
         self.daemon.wait(SECONDS)
 
 
+def what_is_left(handles):
+    """All that they lead to, once no file is there any more because its close is not done with."""
+    found = set()
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        now = {led_to(handle) for handle in handles}
+        found |= {what for what in now if not what.startswith("old ")}
+        if now <= found:
+            break
+        time.sleep(0.01)
+    return found | now
+
+
 def removed_and_replaced():
     """Handles of files that were there: a file is made for each that went, and held."""
     for i in range(FILES):
@@ -87,7 +100,7 @@ def removed_and_replaced():
         held.append(open(f"b{i}", "w+", encoding="ascii"))
         held[-1].write(f"new {i}")
         held[-1].flush()
-    found = sorted({led_to(handle) for handle in handles})
+    found = sorted(what_is_left(handles))
     for file in held:
         file.close()
     return found
