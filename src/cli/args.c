@@ -209,6 +209,16 @@ static int parse_key(struct args *args, enum cli_option option, const char *text
 	return 0;
 }
 
+static void take_flag(struct args *args, enum cli_option option)
+{
+	args->json |= option == OPT_JSON;
+	args->raw |= option == OPT_RAW;
+	args->sync |= option == OPT_SYNC;
+	args->all |= option == OPT_ALL;
+	args->strict |= option == OPT_STRICT;
+	args->no_truncate |= option == OPT_NO_TRUNCATE;
+}
+
 static int take_option(struct args *args, enum cli_option option, const char *text)
 {
 	uint64_t number = 0;
@@ -240,27 +250,8 @@ static int take_option(struct args *args, enum cli_option option, const char *te
 	case OPT_FILE:
 		args->file = text;
 		break;
-	case OPT_JSON:
-		args->json = true;
-		break;
-	case OPT_RAW:
-		args->raw = true;
-		break;
-	case OPT_SYNC:
-		args->sync = true;
-		break;
-	case OPT_ALL:
-		args->all = true;
-		break;
-	case OPT_STRICT:
-		args->strict = true;
-		break;
-	case OPT_NO_TRUNCATE:
-		args->no_truncate = true;
-		break;
-	case OPT_HELP:
-	case OPT_VERSION:
-		break;
+	default:
+		take_flag(args, option);
 	}
 	return 0;
 }
