@@ -16,8 +16,8 @@
 #include <pthread.h>
 
 struct dwal_kv {
-	dwal_log *log;          /* NULL when read-only */
-	dwal_reader *reader;    /* NULL when writing */
+	dwal_log *log;       /* NULL when read-only */
+	dwal_reader *reader; /* NULL when writing */
 	dwal_progress_fn progress;
 	void *progress_ctx;
 	bool sync_apart;        /* the caller syncs before a rotation */

@@ -437,7 +437,6 @@ static void largest_keys_are_cut_iteratively(void)
 	free(key);
 }
 
-UNIT_MAIN(
-	  UNIT(keys_read_as_the_contract_says), UNIT(outputs_are_untouched_on_failure),
+UNIT_MAIN(UNIT(keys_read_as_the_contract_says), UNIT(outputs_are_untouched_on_failure),
 	  UNIT(largest_keys_are_cut_iteratively), UNIT(all_keys_and_paths_of_few_bytes),
 	  UNIT(all_keys_and_paths_of_slashes_and_dots), UNIT(all_keys_and_paths_of_telling_pieces))
