@@ -343,6 +343,12 @@ static ssize_t pieces(const struct io *io, int fd, const struct iovec *iov, int 
 	return io_system.pwritev(&io_system, fd, &first, 1, offset);
 }
 
+/* A check comes between the next segment's name and the end of the rotation. */
+static int slow_fsync(const struct io *io, int fd)
+{
+	return usleep(2000);
+}
+
 static void appends_syncs_and_rotations_beside_checks_raise_no_alarm(void)
 {
 	dwal_log *log = begin_with((struct dwal_options){.segment_size = 20000});
@@ -351,6 +357,7 @@ static void appends_syncs_and_rotations_beside_checks_raise_no_alarm(void)
 
 	fault.no_sync = true;
 	fault.io.pwritev = pieces;
+	fault.io.fsync = slow_fsync;
 	atomic_store(&stop, false);
 	CHECK(pthread_create(&checker, NULL, check_all_the_time, log) == 0);
 	for (int i = 0; i < THREADS; i++)
