@@ -59,9 +59,9 @@ def test_of_a_change_given_up_no_byte_shows(mount):
         assert (m / "f").read_bytes() == old
 
 
-def spoil(path):
+def spoil(path, flags=os.O_TRUNC):
     """A descriptor of a change that began with nothing, and in which a write failed."""
-    fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    fd = os.open(path, os.O_WRONLY | flags)
     os.write(fd, b"a part")
     fails_with(errno.EFBIG, os.pwrite, fd, b"x", LIMIT)
     return fd
@@ -93,6 +93,17 @@ def test_nothing_publishes_a_change_in_which_a_write_failed(datawal, logdir, mou
         fails_with(errno.EFBIG, os.close, fd)
     assert (m / key).read_bytes() == b"the old value"
     assert peek.get(logdir, key) == b"the old value"
+
+
+@pytest.mark.sanitize
+@pytest.mark.clause("S4c")
+def test_unmounting_makes_no_file_of_a_change_in_which_a_write_failed(datawal, logdir, mount):
+    m = mount(logdir)
+    fd = spoil(m / "new", os.O_CREAT | os.O_EXCL)
+    m.terminate()
+    with contextlib.suppress(OSError):
+        os.close(fd)  # the mount is gone
+    assert datawal.records_of(logdir, "new") == []
 
 
 @pytest.mark.sanitize
