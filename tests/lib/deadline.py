@@ -42,4 +42,5 @@ def deadline(seconds):
         signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.cancel_dump_traceback_later()
         cutter.cancel()
+        cutter.join(GRACE_SECONDS)  # what it cuts must be this test's, not the next one's
         signal.signal(signal.SIGALRM, old)

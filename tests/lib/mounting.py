@@ -193,7 +193,8 @@ class Mount:
         if self.process and self.process.poll() is None:
             # SIGABRT first would leave a core; the daemon's stack is not worth a stuck machine
             os.kill(self.process.pid, signal.SIGKILL)
-        if self.device:
+        # other processes of pytest mount as well, and get numbers that have become free
+        if self.device and mounted(self.path) == self.device:
             major, minor = self.device
             try:
                 Path(f"/sys/fs/fuse/connections/{os.makedev(major, minor)}/abort").write_text("1")
