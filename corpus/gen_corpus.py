@@ -196,9 +196,17 @@ def intact_frames(data, at):
 
 
 def missing_txids(records):
-    """How many txids from 1 to the highest no record has."""
-    there = {record.txid for record in records} - {0}
-    return max(there, default=0) - len(there)
+    """The sum of the gaps below each new highest txid, less those that came later."""
+    missing = highest = gap_after = 0
+    for txid in (record.txid for record in records):
+        if txid > highest:
+            if not missing:
+                gap_after = highest
+            missing += txid - highest - 1
+            highest = txid
+        elif missing and gap_after < txid < highest:
+            missing -= 1
+    return missing
 
 
 def read_log(files):
