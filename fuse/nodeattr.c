@@ -86,6 +86,7 @@ void nodeattr_written_back(struct node *node)
 void nodeattr_touched(struct node *node, struct timespec when)
 {
 	node->mtime = when;
+	node->time_set = false;
 	if (!node->extra)
 		return;
 	node->extra->attr.present &= ~(unsigned)(ATTR_HAS_MTIME | ATTR_HAS_CTIME);

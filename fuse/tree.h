@@ -45,7 +45,7 @@ struct node {
 	bool can_be_target;    /* a file, as replayed: its value could be a link's */
 	bool recorded;         /* has an attribute record in force */
 	bool cache_stale;      /* a staging was dropped: no page is kept from open to open */
-	bool time_set;         /* by utimensat(2), since the last FLUSH or FSYNC */
+	bool time_set;         /* by utimensat(2), since the last change, FLUSH or FSYNC */
 	bool vanished;         /* lost its place behind the kernel's back: ESTALE */
 	uint64_t size;         /* as shown: staged, else published */
 	struct timespec mtime;

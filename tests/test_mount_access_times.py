@@ -154,3 +154,19 @@ def test_a_write_call_behind_it_sets_the_time(mount):
     assert os.stat(m / "f").st_mtime > 5
     os.close(fd)
     assert os.stat(m / "f").st_mtime > 5
+
+
+@pytest.mark.clause("S16f")
+def test_a_change_by_a_call_ends_a_set_time(mount):
+    m = mount()
+    fd = os.open(m / "f", os.O_CREAT | os.O_RDWR, 0o644)
+    os.ftruncate(fd, 10)
+    view = mmap.mmap(fd, 10)
+    os.utime(fd, (5, 5))
+    os.pwrite(fd, b"p", 1)
+    written = os.fstat(fd).st_mtime_ns
+    view[0:1] = b"q"
+    view.flush()
+    assert os.fstat(fd).st_mtime_ns > written > 5 * 10**9
+    view.close()
+    os.close(fd)
