@@ -372,7 +372,7 @@ static void serve(struct daemon *d, bool single_thread)
 	bool cut = atomic_load(&d->stopped) || is_mounted(d);
 
 	atomic_store(&d->loop_ended, true);
-	if (err < 0)
+	if (err < 0 && err != -ECONNABORTED) /* unmounted while a request was handed over */
 		report(d, "the mount on %s broke: %s", d->fs->opt.mountpoint, strerror(-err));
 	unmount(d);
 	resources_give_up(&d->resources);
