@@ -12,7 +12,7 @@ import twin_ops
 from twin_side import Name, NoSlot, Op, Side, Slot, seen, snapshot
 
 # The host may take a time from a clock that ticks slowly: from before the call.
-SLACK_NS = 11_000_000
+SLACK_NS = 50_000_000
 FAR_NS = 3600 * 10**9
 SAME, NOW, PAST = "unchanged", "now", "earlier"
 FIELDS = ("type and mode", "owner", "group", "size", "nlink", "rdev", "content", "attributes")
