@@ -2,6 +2,7 @@
 """Who may see what the commands make on disk: as many as may see the log, and its owner always."""
 import errno
 import os
+import shutil
 import stat
 import struct
 import subprocess
@@ -51,8 +52,9 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def cli(build):
-    return build / "src/cli/datawal"
+def cli(build, place):
+    """A copy that everybody can get to: a build in somebody's home need not be one."""
+    return shutil.copy(build / "src/cli/datawal", place)
 
 
 def torn(log, segment):
