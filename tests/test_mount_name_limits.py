@@ -121,6 +121,7 @@ def test_a_directory_is_not_renamed_where_a_key_below_it_would_be_too_long(
     assert tree(m) == {path_of(key): b"value"}
 
 
+@pytest.mark.slow
 @pytest.mark.clause("S12i")
 @pytest.mark.deadline(180)
 def test_a_key_of_32768_components_is_reached_step_by_step(datawal, logdir, mount, stay_here):

@@ -50,6 +50,7 @@ def test_git_gc_packs_and_everything_stays(twin):
     twin.run("git fsck --full; git checkout -q old; git status --porcelain -b", ignore=PRIVATE)
 
 
+@pytest.mark.slow
 def test_git_clones_pushes_and_pulls(twin):
     twin.run(f"""
         mkdir origin; cd origin; {REPOSITORY} cd ..
