@@ -2,7 +2,6 @@
 """datawal export and compact: what they make is complete or not there, and the source stays as it
 is."""
 import os
-import pty
 import re
 import resource
 import signal
@@ -13,6 +12,7 @@ from base64 import b64encode
 import pytest
 
 import paths
+from cli import on_terminal, only_line
 
 sys.path.insert(0, str(paths.ROOT / "corpus"))
 import gen_corpus as corpus  # noqa: E402
@@ -24,12 +24,6 @@ LIVE = {b"": b"empty key", b"alpha": b"2", b"b\0": BINARY, b"c": b""}
 EXPORT = b"".join(b'{"key_b64":"%s","value_b64":"%s"}\n' % (b64encode(k), b64encode(v))
                   for k, v in sorted(LIVE.items()))
 COMPACTED = corpus.frames(*(corpus.put(k, v) for k, v in sorted(LIVE.items())))
-
-
-def only_line(done):
-    text = done.stderr.decode()
-    assert re.fullmatch(r"datawal: [^\n]+\n", text), text
-    return text
 
 
 def tree(path):
@@ -155,25 +149,6 @@ def large(datawal, logdir):
     for key in "abc":
         datawal.put(logdir, key, bytes(2 << 20))
     return logdir
-
-
-def on_terminal(words, stdout=None):
-    """(status, what is shown) of a command whose stderr is a terminal, and stdout, unless given."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([str(w) for w in words], stdin=subprocess.DEVNULL, stderr=theirs,
-                          stdout=theirs if stdout is None else stdout) as child:
-        os.close(theirs)
-        seen = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # the terminal's other end is closed
-                break
-            if not part:
-                break
-            seen += part
-    os.close(ours)
-    return child.returncode, seen
 
 
 @pytest.mark.parametrize("command", ["export", "compact"])

@@ -2,13 +2,13 @@
 """The datawal program and mounts: what looks takes a mountpoint for its log, what writes makes no
 log inside a mount, and who keeps a log locked is told."""
 import os
-import re
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from cli import only_line
 import mounting
 import privileged
 
@@ -16,12 +16,6 @@ INSPECTIONS = [["scan"], ["scan", "--json"], ["get", "--key", "f"], ["list"], ["
                ["dump"], ["check"], ["report", "--json"], ["export", "-"]]
 WRITES = [["put", "--key", "k", "--value", "v"], ["delete", "--key", "k"], ["append", "-"],
           ["load", "-"]]
-
-
-def only_line(done):
-    text = done.stderr.decode()
-    assert re.fullmatch(r"datawal: [^\n]+\n", text), text
-    return text
 
 
 @pytest.fixture

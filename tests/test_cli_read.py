@@ -2,8 +2,6 @@
 """datawal scan, get, list, report, verify: what they show, that they change nothing, and what they
 say of a log that is not sound."""
 import json
-import os
-import pty
 import re
 import resource
 import struct
@@ -15,7 +13,9 @@ from base64 import b64encode
 
 import pytest
 
+import cli
 import paths
+from cli import only_line
 
 sys.path.insert(0, str(paths.ROOT / "corpus"))
 import gen_corpus as corpus  # noqa: E402
@@ -56,12 +56,6 @@ def everything_about(directory):
         about[path] = (s.st_ino, s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns,
                        path.read_bytes() if path.is_file() else None)
     return about
-
-
-def only_line(done):
-    text = done.stderr.decode()
-    assert re.fullmatch(r"datawal: [^\n]+\n", text), text
-    return text
 
 
 @pytest.fixture
@@ -220,22 +214,9 @@ def test_get_raw_writes_exactly_the_bytes(datawal, log):
 
 
 def on_terminal(*command):
-    """What a command writes to a terminal that is its stdout and stderr."""
-    ours, theirs = pty.openpty()
-    child = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=theirs,
-                             stderr=theirs)
-    os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the terminal's other end is closed
-            break
-        if not part:
-            break
-        seen += part
-    os.close(ours)
-    assert child.wait(30) == 0
+    """What a command that ends well writes to a terminal that is its stdout and stderr."""
+    status, seen = cli.on_terminal(command)
+    assert status == 0
     return seen.replace(b"\r\n", b"\n")
 
 

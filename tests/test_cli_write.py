@@ -2,7 +2,6 @@
 """datawal put, delete, append, rotate: what they write, what they refuse, what they repair."""
 import json
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 import pytest
 
 import paths
+from cli import only_line
 
 sys.path.insert(0, str(paths.ROOT / "corpus"))
 import gen_corpus as corpus  # noqa: E402
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.sanitize
 MAX = corpus.MAX_PAYLOAD
 WRITES = [["put", "--key", "k", "--value", "v"], ["delete", "--key", "k"], ["append", "-"],
           ["rotate"]]
-
-
-def only_line(done):
-    text = done.stderr.decode()
-    assert re.fullmatch(r"datawal: [^\n]+\n", text), text
-    return text
 
 
 def kinds(records):

@@ -12,6 +12,7 @@ from base64 import b64encode
 import pytest
 
 import mounting
+from cli import only_line
 
 pytestmark = pytest.mark.sanitize
 
@@ -20,12 +21,6 @@ KEYS = {b"": b"empty key", b"\0\xff/": bytes(range(256)), b"a": b"", "größe".e
 
 def line(key=b"k", value=b"v"):
     return json.dumps({"key_b64": b64encode(key).decode(), "value_b64": b64encode(value).decode()})
-
-
-def only_line(done):
-    text = done.stderr.decode()
-    assert text.startswith("datawal: ") and text.count("\n") == 1 and text.endswith("\n"), text
-    return text
 
 
 @pytest.fixture

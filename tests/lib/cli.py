@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Runs the datawal program."""
 import json
+import os
+import pty
+import re
 import subprocess
 from base64 import b64decode
 from dataclasses import dataclass
@@ -20,6 +23,32 @@ class Record:
     txid: int
     key: bytes
     payload: bytes
+
+
+def only_line(done):
+    """What a command has to say on stderr: one line, that of the program."""
+    text = done.stderr.decode()
+    assert re.fullmatch(r"datawal: [^\n]+\n", text), text
+    return text
+
+
+def on_terminal(words, stdout=None):
+    """(status, what is shown) of a command whose stderr is a terminal, and stdout, unless given."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([str(w) for w in words], stdin=subprocess.DEVNULL, stderr=theirs,
+                          stdout=theirs if stdout is None else stdout) as child:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the terminal's other end is closed
+                break
+            if not part:
+                break
+            seen += part
+    os.close(ours)
+    return child.returncode, seen
 
 
 class Datawal:

@@ -9,6 +9,7 @@
 #include "datawal.h"
 #include "unit.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -120,6 +121,19 @@ static inline size_t core_numbers(dwal_log *log, uint64_t *numbers, size_t room)
 	CHECK_INT(rc, DWAL_END);
 	dwal_iter_close(iter);
 	return n;
+}
+
+/* How many descriptors this process has open. */
+static inline unsigned core_open_files(void)
+{
+	DIR *stream = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	CHECK(stream);
+	while (readdir(stream))
+		n++;
+	closedir(stream);
+	return n - 3; /* "." and ".." and the stream's */
 }
 
 #endif

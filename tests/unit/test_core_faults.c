@@ -11,24 +11,10 @@
 #include "log.h"
 #include "reader.h"
 
-#include <dirent.h>
-
 static struct unit_dir dir;
 static struct fault_io fault;
 static struct dwal_error error;
 static const struct dwal_options faulty = {.io = &fault.io};
-
-static unsigned open_files(void)
-{
-	DIR *stream = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	CHECK(stream);
-	while (readdir(stream))
-		n++;
-	closedir(stream);
-	return n;
-}
 
 /* Puts of k0 .. k9 in two segments, and a torn one behind. */
 static void make_log(void)
@@ -187,10 +173,10 @@ static void fail_each_call_of(bool (*operation)(int *keys), unsigned least)
 		dir = unit_dir_make();
 		make_log();
 		fault.fail_every = fault.every + ++n;
-		before = open_files();
+		before = core_open_files();
 		good = operation(&keys);
 		failed += !good;
-		CHECK_INT(open_files(), before);
+		CHECK_INT(core_open_files(), before);
 		fired = fault.every >= fault.fail_every;
 		CHECK(good || fired); /* without a fault it works */
 		check_reopened(keys);

@@ -9,7 +9,6 @@
 #include "reader.h"
 #include "util.h"
 
-#include <dirent.h>
 #include <sys/resource.h>
 
 static struct unit_dir dir;
@@ -237,18 +236,6 @@ static void somebody_elses_temporary_name_is_neither_used_nor_in_the_way(void)
 
 enum { SEGMENTS = 300 };
 
-static unsigned open_files(void)
-{
-	DIR *stream = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	CHECK(stream);
-	while (readdir(stream))
-		n++;
-	closedir(stream);
-	return n - 3; /* "." and ".." and the stream's */
-}
-
 static dwal_log *begin_many(void)
 {
 	dwal_log *log = begin();
@@ -263,19 +250,19 @@ static dwal_log *begin_many(void)
 static void a_bounded_number_of_sealed_segments_is_open(void)
 {
 	static uint64_t numbers[SEGMENTS];
-	unsigned before = open_files();
+	unsigned before = core_open_files();
 	dwal_log *log = begin_many();
 
-	CHECK(open_files() - before <= SEGMENTS_OPEN + 3);
+	CHECK(core_open_files() - before <= SEGMENTS_OPEN + 3);
 	CHECK_INT(core_numbers(log, numbers, SEGMENTS), SEGMENTS);
-	CHECK(open_files() - before <= SEGMENTS_OPEN + 3);
+	CHECK(core_open_files() - before <= SEGMENTS_OPEN + 3);
 	CHECK_INT(dwal_log_close(log), 0);
-	CHECK_INT(open_files(), before);
+	CHECK_INT(core_open_files(), before);
 	log = core_open(dir.path, NULL);
-	CHECK(open_files() - before <= SEGMENTS_OPEN + 3);
+	CHECK(core_open_files() - before <= SEGMENTS_OPEN + 3);
 	CHECK_INT(core_numbers(log, numbers, SEGMENTS), SEGMENTS);
 	finish(log);
-	CHECK_INT(open_files(), before);
+	CHECK_INT(core_open_files(), before);
 }
 
 static void where_descriptors_are_short_fewer_are_open(void)
@@ -297,19 +284,19 @@ static void where_descriptors_are_short_fewer_are_open(void)
 
 static void an_empty_segment_costs_no_descriptor(void)
 {
-	unsigned before = open_files();
+	unsigned before = core_open_files();
 	dwal_log *log = begin();
 	dwal_reader *reader;
 
 	for (unsigned i = 0; i < 40; i++)
 		CHECK_INT(dwal_log_rotate(log), 0);
-	CHECK_INT(open_files() - before, 3); /* directory, lock, active segment */
+	CHECK_INT(core_open_files() - before, 3); /* directory, lock, active segment */
 	CHECK_INT(dwal_log_close(log), 0);
 	log = core_open(dir.path, NULL);
-	CHECK_INT(open_files() - before, 3);
+	CHECK_INT(core_open_files() - before, 3);
 	CHECK_INT(dwal_log_close(log), 0);
 	CHECK_INT(dwal_reader_open(dir.path, &reader, NULL), 0);
-	CHECK_INT(open_files() - before, 2); /* directory, active segment */
+	CHECK_INT(core_open_files() - before, 2); /* directory, active segment */
 	CHECK_INT(dwal_reader_segment_count(reader), 41);
 	dwal_reader_close(reader);
 	unit_dir_remove(&dir);
@@ -336,7 +323,7 @@ static void many_threads_read_more_segments_than_are_open(void)
 		CHECK(pthread_create(&threads[i], NULL, read_all, log) == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
-	CHECK(open_files() < SEGMENTS_OPEN + 10);
+	CHECK(core_open_files() < SEGMENTS_OPEN + 10);
 	finish(log);
 }
 
