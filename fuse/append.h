@@ -7,8 +7,8 @@
 #ifndef APPEND_H
 #define APPEND_H
 
-#include "attr.h"
-#include "xattr.h"
+#include "tree/attr.h"
+#include "tree/xattr.h"
 #include "fs.h"
 
 /* A list of records being put together. Start with all zero; key and content

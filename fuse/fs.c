@@ -16,10 +16,10 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "keeper.h"
-#include "stage.h"
-#include "tree.h"
-#include "unfinished.h"
+#include "mount/keeper.h"
+#include "file/stage.h"
+#include "tree/tree.h"
+#include "file/unfinished.h"
 
 void fs_options_init(struct fs_options *options)
 {

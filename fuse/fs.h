@@ -29,7 +29,7 @@
 #include <time.h>
 
 #include "datawal.h"
-#include "nodeid.h"
+#include "tree/nodeid.h"
 
 struct fuse_session;
 struct dir_handle;

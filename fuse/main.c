@@ -18,13 +18,13 @@
 
 #include "descriptors.h"
 #include "fs.h"
-#include "logdir.h"
-#include "mounting.h"
-#include "ops.h"
-#include "options.h"
-#include "refusal.h"
-#include "resources.h"
-#include "remount.h"
+#include "log/logdir.h"
+#include "mount/mounting.h"
+#include "ops/ops.h"
+#include "mount/options.h"
+#include "mount/refusal.h"
+#include "mount/resources.h"
+#include "mount/remount.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -63,7 +63,7 @@ def test_clock_records_have_one_form_and_come_once_a_second(test, tmp_path):
 
 
 def test_the_document_and_the_code_name_the_same_fields_and_types():
-    code = (paths.ROOT / "fuse/attr.c").read_text()
+    code = (paths.ROOT / "fuse/tree/attr.c").read_text()
     rows = re.findall(r"^\| (`.*?) \| (.*?) \|", DOCUMENT.read_text(), re.M)
     fields = {name: value for names, value in rows for name in re.findall(r"`(\w+)`", names)
               if re.fullmatch(r"(`\w+`(, )?)+", names)}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Components of keys and their file names, by the words of fuse/name.h and nothing else: the other
-opinion beside fuse/name.c. Slow and plain: each rule is one function."""
+"""Components of keys and their file names, by the words of fuse/tree/name.h and nothing else: the other
+opinion beside fuse/tree/name.c. Slow and plain: each rule is one function."""
 import re
 
 NAME_MAX = 255

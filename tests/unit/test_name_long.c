@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "name.h"
+#include "tree/name.h"
 #include "unit.h"
 
 #define HEX32       "0123456789abcdef0123456789abcdef"

@@ -6,7 +6,7 @@
  */
 #include <time.h>
 
-#include "name.h"
+#include "tree/name.h"
 #include "unit.h"
 
 #define ROOM 4096 /* any name made here */

@@ -2,7 +2,7 @@
  *
  * Node ids: an id finds its node, and is never another one's.
  */
-#include "nodeid.h"
+#include "tree/nodeid.h"
 
 #include <stdlib.h>
 #include <string.h>

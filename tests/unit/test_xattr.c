@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "unit.h"
-#include "xattr.h"
+#include "tree/xattr.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Changes that are still to become Puts, over all files: which of them a
+ * deadline, an fsync(2) of their directory or the end of the mount publishes.
+ * How one is published is publish.c's.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "file/unfinished.h"
+
+/* Stages that owe a Put, each with a use of its own; NULL-terminated. With dir
+ * only those of files in it. */
+static struct stage **use_stages(struct fs *fs, const struct node *dir)
+{
+	struct stage *stage, **list;
+	size_t n = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	DL_COUNT(fs->stages, stage, n);
+	list = calloc(n + 1, sizeof(struct stage *));
+	n = 0;
+	if (list) {
+		DL_FOREACH(fs->stages, stage)
+		{
+			if (dir && stage->node->parent != dir)
+				continue;
+			stage->users++;
+			list[n++] = stage;
+		}
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return list;
+}
+
+/* Does such a stage want to be published now? Wants stage->lock. */
+typedef bool wanted_fn(struct fs *fs, const struct stage *stage);
+
+static bool has_failed(struct fs *fs, const struct stage *stage)
+{
+	return stage->retry;
+}
+
+/* The name of such a file is not in the log yet, and no close or fsync of the
+ * file has to come: nobody has written into it, or nobody can any more. */
+static bool is_owed_to_dir(struct fs *fs, const struct stage *stage)
+{
+	bool is;
+
+	pthread_mutex_lock(&fs->lock);
+	is = stage->retry || (!stage->node->published && !stage->size);
+	pthread_mutex_unlock(&fs->lock);
+	return is;
+}
+
+static int publish_each(struct fs *fs, const struct node *dir, wanted_fn *is_wanted)
+{
+	struct stage **list = use_stages(fs, dir);
+	int first = list ? 0 : ENOMEM;
+
+	for (size_t i = 0; list && list[i]; i++) {
+		struct stage *stage = list[i];
+		bool wanted;
+		int r;
+
+		pthread_mutex_lock(&stage->lock);
+		wanted = stage->dirty && !stage->failed && is_wanted(fs, stage);
+		pthread_mutex_unlock(&stage->lock);
+		r = wanted ? stage_publish(fs, stage) : 0;
+		if (!first)
+			first = r;
+		stage_put(fs, stage);
+	}
+	free(list);
+	return first;
+}
+
+int stage_commit_pending(struct fs *fs)
+{
+	return publish_each(fs, NULL, has_failed);
+}
+
+int stage_commit_names(struct fs *fs, const struct node *dir)
+{
+	return publish_each(fs, dir, is_owed_to_dir);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+bool fs_has_writers(struct fs *fs)
+{
+	const struct handle *handle;
+	bool has = false;
+
+	pthread_mutex_lock(&fs->lock);
+	DL_FOREACH(fs->handles, handle)
+	{
+		has |= handle->writable;
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return has;
+}
+
+/* Wants stage->lock and fs->lock. */
+static bool is_open(const struct fs *fs, const struct stage *stage, enum fs_end end)
+{
+	const struct handle *handle;
+
+	DL_FOREACH(fs->handles, handle)
+	{
+		if (handle->stage == stage && handle->writable &&
+		    (end != FS_END_CLOSED || !handle->flushed))
+			return true;
+	}
+	return false;
+}
+
+/* Begun with nothing, in place of a value that is there. Wants stage->lock. */
+static bool is_unfinished(struct fs *fs, const struct stage *stage, enum fs_end end)
+{
+	bool is;
+
+	pthread_mutex_lock(&fs->lock);
+	is = stage->fresh && stage->node->published && is_open(fs, stage, end);
+	pthread_mutex_unlock(&fs->lock);
+	return is;
+}
+
+static int end_stage(struct fs *fs, struct stage *stage, enum fs_end end)
+{
+	bool owed, unfinished;
+
+	pthread_mutex_lock(&stage->lock);
+	owed = stage->dirty && !stage->failed;
+	unfinished = owed && is_unfinished(fs, stage, end);
+	pthread_mutex_unlock(&stage->lock);
+	if (!unfinished)
+		return owed ? stage_publish(fs, stage) : 0;
+	return end == FS_END_NEAR ? 0 : unfinished_keep(fs, stage);
+}
+
+int stage_commit_end(struct fs *fs, enum fs_end end)
+{
+	struct stage **list = use_stages(fs, NULL);
+	int first = list ? 0 : ENOMEM;
+
+	for (size_t i = 0; list && list[i]; i++) {
+		int r = end_stage(fs, list[i], end);
+
+		if (!first)
+			first = r;
+		stage_put(fs, list[i]);
+	}
+	free(list);
+	return first;
+}

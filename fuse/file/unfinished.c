@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Unfinished content: to the log, and from it.
+ */
+#include "file/unfinished.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base64.h"
+
+#define RECORD_KEY "datawalfs.unfinished"
+#define FIRST_LINE RECORD_KEY " 1\n"
+#define KEY_DIGITS ((DWAL_MAX_KEY + 2) / 3 * 4)
+#define HEAD_MOST  (sizeof(FIRST_LINE "key=\nsize=\noffset=\n\n") + KEY_DIGITS + 2 * 20)
+
+/* Into a buffer of HEAD_MOST bytes; its length. */
+static size_t write_head(char *head, struct dwal_bytes key, uint64_t size, uint64_t begin)
+{
+	char *end = head + sprintf(head, FIRST_LINE "key=");
+
+	end = base64_encode(key.data, key.len, end);
+	end += sprintf(end, "\nsize=%" PRIu64 "\noffset=%" PRIu64 "\n\n", size, begin);
+	return (size_t)(end - head);
+}
+
+static int append_part(struct fs *fs, const void *payload, size_t len)
+{
+	const struct dwal_op op = {DWAL_RAW, {RECORD_KEY, strlen(RECORD_KEY)}, {payload, len}};
+	int r;
+
+	do {
+		pthread_mutex_lock(&fs->write_lock);
+		r = errno_of(dwal_kv_batch(fs->kv, &op, 1, NULL));
+		pthread_mutex_unlock(&fs->write_lock);
+	} while (append_put_off(fs, r));
+	if (!r)
+		fs->unsynced = true;
+	return r;
+}
+
+/* As many records as it takes: a value can be as large as a record. */
+static int append_parts(struct fs *fs, const struct stage *stage, struct dwal_bytes key)
+{
+	size_t room = HEAD_MOST + stage->size, begin = 0;
+	char *payload;
+	int r;
+
+	if (room > DWAL_MAX_PAYLOAD)
+		room = DWAL_MAX_PAYLOAD;
+	payload = malloc(room);
+	if (!payload)
+		return ENOMEM;
+	do {
+		size_t head = write_head(payload, key, stage->size, begin);
+		size_t part = stage->size - begin;
+
+		if (part > room - head)
+			part = room - head;
+		if (part)
+			memcpy(payload + head, stage->data + begin, part);
+		r = append_part(fs, payload, head + part);
+		begin += part;
+	} while (!r && begin < stage->size);
+	free(payload);
+	return r;
+}
+
+int unfinished_keep(struct fs *fs, struct stage *stage)
+{
+	char key[DWAL_MAX_KEY];
+	size_t len = 0;
+	bool has_place;
+	int r = 0;
+
+	pthread_mutex_lock(&fs->lock);
+	has_place = node_has_place(fs, stage->node);
+	if (has_place)
+		r = tree_key(fs, stage->node, key, &len);
+	pthread_mutex_unlock(&fs->lock);
+	if (!r && has_place)
+		r = append_parts(fs, stage, (struct dwal_bytes){key, len});
+	pthread_mutex_lock(&stage->lock);
+	if (!r)
+		stage->dirty = false;
+	stage->retry = r;
+	pthread_mutex_unlock(&stage->lock);
+	if (r)
+		fs->failed_commits++;
+	return r;
+}
+
+/* ---------------------------------------------------------------- reading */
+
+/* The rest of a line behind its field, which must come next. */
+static const char *read_field(const char **text, const char *end, const char *field, size_t *len)
+{
+	const char *value = *text + strlen(field), *line_end;
+
+	if ((size_t)(end - *text) < strlen(field) || memcmp(*text, field, strlen(field)) != 0)
+		return NULL;
+	line_end = memchr(value, '\n', (size_t)(end - value));
+	if (!line_end)
+		return NULL;
+	*len = (size_t)(line_end - value);
+	*text = line_end + 1;
+	return value;
+}
+
+static bool read_number(const char **text, const char *end, const char *field, uint64_t *number)
+{
+	size_t len;
+	const char *digits = read_field(text, end, field, &len);
+
+	if (!digits || !len || len > 19 || (len > 1 && digits[0] == '0'))
+		return false;
+	*number = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (digits[i] < '0' || digits[i] > '9')
+			return false;
+		*number = *number * 10 + (uint64_t)(digits[i] - '0');
+	}
+	return true;
+}
+
+/* Newly allocated; NULL: not such a record, or (with *r) no memory. */
+static struct unfinished *parse(const struct dwal_record *record, int *r)
+{
+	const char *text = record->payload.data, *end = text + record->payload.len, *digits;
+	struct unfinished *found;
+	size_t len;
+
+	*r = 0;
+	if (record->payload.len < strlen(FIRST_LINE) ||
+	    memcmp(text, FIRST_LINE, strlen(FIRST_LINE)) != 0)
+		return NULL;
+	text += strlen(FIRST_LINE);
+	digits = read_field(&text, end, "key=", &len);
+	if (!digits || len > KEY_DIGITS)
+		return NULL;
+	found = calloc(1, sizeof(*found) + len / 4 * 3 + 1);
+	if (!found) {
+		*r = -ENOMEM;
+		return NULL;
+	}
+	if (base64_decode(digits, len, found->key, &found->key_len) &&
+	    read_number(&text, end, "size=", &found->size) &&
+	    read_number(&text, end, "offset=", &found->begin) && text < end && *text == '\n') {
+		found->part = (uint64_t)(end - text) - 1;
+		return found;
+	}
+	free(found);
+	return NULL;
+}
+
+static void forget_key(struct fs *fs, struct dwal_bytes key)
+{
+	struct unfinished *one, *next;
+
+	DL_FOREACH_SAFE(fs->unfinished, one, next)
+	{
+		if (one->key_len == key.len && memcmp(one->key, key.data, key.len) == 0) {
+			DL_DELETE(fs->unfinished, one);
+			free(one);
+		}
+	}
+}
+
+int unfinished_replay(struct fs *fs, const struct dwal_record *record)
+{
+	struct unfinished *found;
+	int r;
+
+	if (record->type != DWAL_RAW) {
+		forget_key(fs, record->key);
+		return 0;
+	}
+	if (record->key.len != strlen(RECORD_KEY) ||
+	    memcmp(record->key.data, RECORD_KEY, record->key.len) != 0)
+		return 0;
+	found = parse(record, &r);
+	if (!found)
+		return r;
+	found->segment = record->segment;
+	found->offset = record->offset;
+	DL_APPEND(fs->unfinished, found);
+	return 0;
+}
+
+void unfinished_free(struct fs *fs)
+{
+	struct unfinished *one, *next;
+
+	DL_FOREACH_SAFE(fs->unfinished, one, next)
+	{
+		free(one);
+	}
+	fs->unfinished = NULL;
+}

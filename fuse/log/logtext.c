@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Texts about the log and this mount of it, for people and as JSON. Must not
+ * change anything, and must not read a record: what it tells is known.
+ */
+#include "log/logtext.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "log/json.h"
+#include "file/unfinished.h"
+
+/* The stream is in memory and remembers a failure until it is closed. */
+#define say(out, ...) ((void)fprintf(out, __VA_ARGS__))
+
+const char *logtext_name(enum logtext which)
+{
+	static const char *const names[LOGTEXT_COUNT] = {
+		[LOGTEXT_README] = "README",
+		[LOGTEXT_RECOVERY] = "recovery",
+		[LOGTEXT_RECOVERY_JSON] = "recovery.json",
+		[LOGTEXT_STATS_JSON] = "stats.json",
+	};
+
+	return names[which];
+}
+
+/* ---- README ---- */
+
+static int write_readme(struct fs *fs, FILE *out)
+{
+	say(out,
+	    "This is the log behind the files of this mount, read-only. It is entered by its\n"
+	    "name, and listed only when mounted with -o showlog.\n"
+	    "\n"
+	    "00000001.dwal ...   the segments, exactly as on disk now. Together they are the\n"
+	    "                    log: `cp .log/*.dwal BACKUP/` makes a directory that opens as\n"
+	    "                    one. `datawal scan` on such a directory shows each record.\n"
+	    "*.dwal.torn-N       bytes that an open cut off at N: an unfinished record, and all\n"
+	    "                    that lay behind it; `datawal dump --all` shows what is whole\n"
+	    "recovery            what opening the log found and did; changes that could not be\n"
+	    "                    written so far\n"
+	    "recovery.json       the same for programs\n"
+	    "stats.json          records, live and dead bytes of each segment, and totals\n"
+	    "\n"
+	    "The log directory is ");
+	say(out, "%s\n", fs->opt.log_dir);
+	return 0;
+}
+
+/* ---- recovery ---- */
+
+/* Any bytes on one line. */
+static void say_quoted(FILE *out, const char *s, size_t len)
+{
+	say(out, "\"");
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < 0x20 || c == 0x7f)
+			say(out, "\\x%02x", c);
+		else
+			say(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+	}
+	say(out, "\"");
+}
+
+static void say_failed_commit(void *out, const char *path, int error)
+{
+	say(out, "  ");
+	say_quoted(out, path, strlen(path));
+	say(out, ": %s\n", strerror(error));
+}
+
+static void say_damage(FILE *out, const struct dwal_damage *damage, bool cut)
+{
+	say(out, "  segment %08" PRIu32 ", offset %" PRIu64 ": %" PRIu64 " bytes, %s: %s\n",
+	    damage->segment, damage->offset, damage->bytes, dwal_frame_status_text(damage->reason),
+	    !damage->torn_tail ? "damaged"
+	    : cut              ? "a torn tail, cut off"
+			       : "a torn tail, left as it is");
+	if (damage->intact.records)
+		say(out,
+		    "  in these bytes        %s%" PRIu64 " intact records, txids %" PRIu64
+		    " to %" PRIu64 ",\n"
+		    "                        not replayed, not known to have been synced: a power "
+		    "cut or damage\n",
+		    damage->intact.at_least ? "at least " : "", damage->intact.records,
+		    damage->intact.lowest_txid, damage->intact.highest_txid);
+}
+
+static void say_missing(FILE *out, const struct dwal_txids *txids)
+{
+	char where[128];
+
+	say(out, "txids missing           %" PRIu64, txids->missing);
+	if (txids->missing) {
+		dwal_gap_text(&txids->first_gap, where, sizeof(where));
+		say(out, ", the first %s", where);
+	}
+	say(out, "\n");
+}
+
+static void say_found(FILE *out, const struct dwal_report *found)
+{
+	say(out, "segments scanned        %" PRIu64 "\n", found->files_scanned);
+	say(out, "records replayed        %" PRIu64 "\n", found->records_replayed);
+	say(out, "  Raw, not files        %" PRIu64 "\n", found->raw_records);
+	say(out, "last txid seen          %" PRIu64 "\n", found->last_txid_seen);
+	say(out, "txids out of order      %" PRIu64 "\n", found->txids.out_of_order);
+	say_missing(out, &found->txids);
+	say(out, "torn tails              %" PRIu64 "\n", found->tail_truncated);
+	say(out, "  bytes discarded       %" PRIu64 "\n", found->tail_bytes_discarded);
+	say(out, "  intact records behind %" PRIu64 " (not replayed)\n", found->intact.records);
+	say(out, "mid-stream errors       %" PRIu64 "\n", found->mid_stream_errors);
+	say(out, "unsupported versions    %" PRIu64 "\n", found->unsupported_versions);
+	for (size_t i = 0; i < found->damage_count; i++)
+		say_damage(out, &found->damage[i], found->made_side_file);
+	if (found->made_side_file)
+		say(out, "what was cut off is in  %s\n", found->made_side_file);
+	for (size_t i = 0; i < found->side_file_count; i++)
+		say(out, "side file               %s\n", found->side_files[i]);
+}
+
+/* As one word of the shell. */
+static void say_shell_word(FILE *out, const char *word)
+{
+	say(out, "'");
+	for (; *word; word++)
+		say(out, *word == '\'' ? "'\\''" : "%c", *word);
+	say(out, "'");
+}
+
+static void say_unfinished(FILE *out, const struct fs *fs)
+{
+	const struct unfinished *one;
+
+	if (!fs->unfinished)
+		return;
+	say(out,
+	    "\nUnfinished when an earlier mount ended: the old value was kept, what was being\n"
+	    "written over it is beside it in the log. (Named until the key is written or\n"
+	    "removed and mounted again.) Taken out, each by one line:\n");
+	DL_FOREACH(fs->unfinished, one)
+	{
+		say(out, "  ");
+		say_quoted(out, (const char *)one->key, one->key_len);
+		say(out, ": %" PRIu64 " bytes from %" PRIu64 " on, of %" PRIu64 "\n", one->part,
+		    one->begin, one->size);
+		say(out, "    datawal scan ");
+		say_shell_word(out, fs->opt.log_dir);
+		say(out,
+		    " --from-segment %" PRIu32 " --from-offset %" PRIu64 " --limit 1 --json |"
+		    " sed 's/.*\"payload_base64\":\"//; s/\".*//' | base64 -d | sed '1,/^$/d'"
+		    " > FILE\n",
+		    one->segment, one->offset);
+	}
+}
+
+static void say_started(FILE *out, const struct fs *fs)
+{
+	char when[64] = "?";
+	struct tm tm;
+
+	if (gmtime_r(&fs->started.tv_sec, &tm))
+		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	say(out, "log directory           %s\n", fs->opt.log_dir);
+	say(out, "mounted                 %s, %s\n", when,
+	    fs->opt.read_only ? "read-only" : "read-write");
+}
+
+static int write_recovery(struct fs *fs, FILE *out)
+{
+	uint64_t failed = atomic_load(&fs->failed_commits);
+	const char *refusal = fs->opt.read_only ? NULL : dwal_kv_refusal(fs->kv);
+
+	say_started(out, fs);
+	say(out, "\nWhen it was mounted:\n");
+	say_found(out, dwal_kv_report(fs->kv));
+	say_unfinished(out, fs);
+	say(out, "\nNow:\n");
+	say(out, "takes changes           %s\n",
+	    fs->opt.read_only ? "no, mounted read-only"
+	    : refusal         ? refusal
+			      : "yes");
+	say(out, "failed commits          %" PRIu64 "\n", failed);
+	fs_each_failed_commit(fs, say_failed_commit, out);
+	return 0;
+}
+
+static void put_failed_commit(void *json, const char *path, int error)
+{
+	json_open(json, NULL, '{');
+	json_bytes(json, "path_base64", path, strlen(path));
+	json_text(json, "error", strerror(error));
+	json_close(json, '}');
+}
+
+static void put_damage(struct json *json, const struct dwal_damage *damage)
+{
+	json_open(json, NULL, '{');
+	json_number(json, "segment", damage->segment);
+	json_number(json, "offset", damage->offset);
+	json_number(json, "bytes", damage->bytes);
+	json_text(json, "reason", dwal_frame_status_text(damage->reason));
+	json_bool(json, "torn_tail", damage->torn_tail);
+	json_number(json, "intact_records", damage->intact.records);
+	json_number(json, "intact_lowest_txid", damage->intact.lowest_txid);
+	json_number(json, "intact_highest_txid", damage->intact.highest_txid);
+	json_close(json, '}');
+}
+
+static void put_missing(struct json *json, const struct dwal_txids *txids)
+{
+	json_number(json, "txids_missing", txids->missing);
+	if (!txids->missing) {
+		json_text(json, "first_gap", NULL);
+		return;
+	}
+	json_open(json, "first_gap", '{');
+	json_number(json, "after_txid", txids->first_gap.after_txid);
+	json_number(json, "after_segment", txids->first_gap.after_segment);
+	json_number(json, "before_txid", txids->first_gap.before_txid);
+	json_number(json, "before_segment", txids->first_gap.before_segment);
+	json_close(json, '}');
+}
+
+static void put_found(struct json *json, const struct dwal_report *found)
+{
+	json_number(json, "files_scanned", found->files_scanned);
+	json_number(json, "records_replayed", found->records_replayed);
+	json_number(json, "tail_truncated", found->tail_truncated);
+	json_number(json, "tail_bytes_discarded", found->tail_bytes_discarded);
+	json_number(json, "mid_stream_errors", found->mid_stream_errors);
+	json_number(json, "unsupported_versions", found->unsupported_versions);
+	json_number(json, "last_txid_seen", found->last_txid_seen);
+	json_number(json, "raw_records", found->raw_records);
+	json_number(json, "txids_out_of_order", found->txids.out_of_order);
+	json_number(json, "intact_records_behind", found->intact.records);
+	json_number(json, "intact_bytes_behind", found->intact.bytes);
+	json_number(json, "intact_lowest_txid", found->intact.lowest_txid);
+	json_number(json, "intact_highest_txid", found->intact.highest_txid);
+	put_missing(json, &found->txids);
+	json_open(json, "damage", '[');
+	for (size_t i = 0; i < found->damage_count; i++)
+		put_damage(json, &found->damage[i]);
+	json_close(json, ']');
+	json_open(json, "side_files", '[');
+	for (size_t i = 0; i < found->side_file_count; i++)
+		json_text(json, NULL, found->side_files[i]);
+	json_close(json, ']');
+	json_text(json, "made_side_file", found->made_side_file);
+}
+
+static void put_unfinished(struct json *json, const struct fs *fs)
+{
+	const struct unfinished *one;
+
+	json_open(json, "unfinished", '[');
+	DL_FOREACH(fs->unfinished, one)
+	{
+		json_open(json, NULL, '{');
+		json_bytes(json, "key_base64", one->key, one->key_len);
+		json_number(json, "segment", one->segment);
+		json_number(json, "offset", one->offset);
+		json_number(json, "size", one->size);
+		json_number(json, "part_offset", one->begin);
+		json_number(json, "part_bytes", one->part);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
+static void put_head(struct json *json, const struct fs *fs, const char *kind)
+{
+	json_open(json, NULL, '{');
+	json_text(json, "schema", "datawal.mount.v1");
+	json_text(json, "kind", kind);
+	json_text(json, "log_dir", fs->opt.log_dir);
+	json_bool(json, "read_only", fs->opt.read_only);
+}
+
+static int write_recovery_json(struct fs *fs, FILE *out)
+{
+	struct json json;
+
+	json_init(&json, out);
+	put_head(&json, fs, "recovery");
+	json_number(&json, "mounted_at", (uint64_t)fs->started.tv_sec);
+	put_found(&json, dwal_kv_report(fs->kv));
+	json_bool(&json, "poisoned", dwal_kv_is_poisoned(fs->kv));
+	json_text(&json, "refusal", dwal_kv_refusal(fs->kv));
+	put_unfinished(&json, fs);
+	json_open(&json, "failed_commits", '[');
+	fs_each_failed_commit(fs, put_failed_commit, &json);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	return 0;
+}
+
+/* ---- stats ---- */
+
+static void put_sizes(struct json *json, const struct dwal_segment_stats *stats)
+{
+	json_number(json, "bytes", stats->bytes);
+	json_number(json, "records", stats->records);
+	json_number(json, "live_records", stats->live_records);
+	json_number(json, "live_bytes", stats->live_bytes);
+	json_number(json, "dead_bytes", stats->bytes - stats->live_bytes);
+}
+
+static void put_segments(struct json *json, const struct dwal_segment_stats *stats, size_t n)
+{
+	struct dwal_segment_stats total = {.id = 0};
+
+	json_open(json, "segments", '[');
+	for (size_t i = 0; i < n; i++) {
+		json_open(json, NULL, '{');
+		json_number(json, "segment", stats[i].id);
+		json_bool(json, "active", stats[i].active);
+		put_sizes(json, &stats[i]);
+		json_close(json, '}');
+		total.bytes += stats[i].bytes;
+		total.records += stats[i].records;
+		total.live_records += stats[i].live_records;
+		total.live_bytes += stats[i].live_bytes;
+	}
+	json_close(json, ']');
+	json_open(json, "total", '{');
+	put_sizes(json, &total);
+	json_close(json, '}');
+}
+
+static int write_stats_json(struct fs *fs, FILE *out)
+{
+	struct dwal_segment_stats *stats;
+	struct json json;
+	size_t n;
+	int err = dwal_kv_stats(fs->kv, &stats, &n);
+
+	if (err)
+		return errno_of(err);
+	json_init(&json, out);
+	put_head(&json, fs, "stats");
+	put_segments(&json, stats, n);
+	json_number(&json, "keys", dwal_kv_len(fs->kv));
+	json_number(&json, "commits_failed", atomic_load(&fs->failed_commits));
+	json_number(&json, "staged_bytes", atomic_load(&fs->staged_bytes));
+	json_bool(&json, "poisoned", dwal_kv_is_poisoned(fs->kv));
+	json_text(&json, "refusal", dwal_kv_refusal(fs->kv));
+	json_close(&json, '}');
+	free(stats);
+	return 0;
+}
+
+int logtext_make(struct fs *fs, enum logtext which, char **text, size_t *len)
+{
+	static int (*const writers[LOGTEXT_COUNT])(struct fs *, FILE *) = {
+		[LOGTEXT_README] = write_readme,
+		[LOGTEXT_RECOVERY] = write_recovery,
+		[LOGTEXT_RECOVERY_JSON] = write_recovery_json,
+		[LOGTEXT_STATS_JSON] = write_stats_json,
+	};
+	char *made = NULL;
+	size_t made_len = 0;
+	FILE *out = open_memstream(&made, &made_len);
+	int err;
+
+	if (!out)
+		return ENOMEM;
+	err = writers[which](fs, out);
+	if (ferror(out))
+		err = ENOMEM;
+	if (fclose(out) != 0)
+		err = ENOMEM;
+	if (err) {
+		free(made);
+		return err;
+	}
+	*text = made;
+	*len = made_len;
+	return 0;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Attribute and clock records, the Raw records of datawalfs: text in, struct
+ * out, and back. The format and its meaning are in ATTRIBUTES.md. Pure: no
+ * I/O; knows neither the tree nor FUSE. Whose attributes a record changes, and
+ * for how long, is the caller's business.
+ */
+#ifndef FUSE_ATTR_H
+#define FUSE_ATTR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "tree/xattr.h"
+
+/* Of what the record speaks. ATTR_DIR and ATTR_NONE are about the directory
+ * whose path is the record's key, the others about the value of that key. */
+enum attr_type {
+	ATTR_NONE, /* the directory's record is taken back */
+	ATTR_DIR,
+	ATTR_FILE,
+	ATTR_SYMLINK,
+	ATTR_FIFO,
+	ATTR_SOCKET,
+	ATTR_CHAR,
+	ATTR_BLOCK,
+};
+
+/* Fields that are there; one that is not has the mount's default. */
+enum {
+	ATTR_HAS_MODE = 1 << 0,
+	ATTR_HAS_UID = 1 << 1,
+	ATTR_HAS_GID = 1 << 2,
+	ATTR_HAS_RDEV = 1 << 3,
+	ATTR_HAS_MTIME = 1 << 4,
+	ATTR_HAS_ATIME = 1 << 5,
+	ATTR_HAS_CTIME = 1 << 6,
+};
+
+struct attr {
+	enum attr_type type;
+	unsigned int present; /* ATTR_HAS_* */
+	mode_t mode;          /* the low twelve bits */
+	uid_t uid;
+	gid_t gid;
+	dev_t rdev; /* with ATTR_CHAR and ATTR_BLOCK, where it is always there */
+	struct timespec mtime, atime, ctime;
+};
+
+/* Of the value or of the directory? */
+static inline bool attr_is_dir(const struct attr *attr)
+{
+	return attr->type == ATTR_DIR || attr->type == ATTR_NONE;
+}
+
+/* The payload of a Raw record. False: not a well-formed attribute record, to
+ * be left alone like anybody else's; *out is untouched. Unknown fields and
+ * extended attributes are passed over. Fields that are absent are zero. */
+bool attr_parse(const void *payload, size_t len, struct attr *out);
+
+/* Room for any text of attr_format(). */
+#define ATTR_TEXT_SIZE 384
+
+/* Writes the payload, not terminated. Returns its length; 0, with buf
+ * untouched, when it is over size. rdev must be there with the types that
+ * have one and with no other, nanoseconds below 1,000,000,000, no id
+ * (uid_t)-1; of mode the low twelve bits count. Then attr_parse() gives the
+ * same again. */
+size_t attr_format(const struct attr *attr, char *buf, size_t size);
+
+/* The extended attributes in a payload that attr_parse() takes: NULL if there
+ * are none. Those that cannot be decoded, and those beyond the limits of a
+ * file, are passed over. 0 or ENOMEM. The caller frees *out. */
+int attr_parse_xattrs(const void *payload, size_t len, struct xattr **out);
+
+/* As attr_format(), with the extended attributes, into memory that the caller
+ * frees. 0 or ENOMEM. */
+int attr_format_full(const struct attr *attr, const struct xattr *xattrs, char **text, size_t *len);
+
+/* The key of every clock record, without the NUL. */
+#define CLOCK_KEY     "datawalfs.clock"
+#define CLOCK_KEY_LEN (sizeof(CLOCK_KEY) - 1)
+
+/* "No clock record yet"; no clock record says it. */
+#define CLOCK_UNSET INT64_MIN
+
+/* Is the Raw record with this key and payload a clock record? If so, *seconds
+ * since the Epoch; else it is untouched. */
+bool clock_parse(const void *key, size_t key_len, const void *payload, size_t len,
+		 int64_t *seconds);
+
+/* Room for any text of clock_format(). */
+#define CLOCK_TEXT_SIZE 64
+
+/* As attr_format(). */
+size_t clock_format(int64_t seconds, char *buf, size_t size);
+
+/* Must a clock record that says mtime precede a Put last written to at mtime,
+ * when the clock in force says in_force (or CLOCK_UNSET) and it is now? All
+ * in whole seconds. */
+bool clock_is_due(int64_t in_force, int64_t mtime, int64_t now);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Attributes of nodes: what stat(2) shows, what differs from the mount's
+ * defaults, and what the log is to be told of it. Never does I/O.
+ *
+ * Every function wants fs->lock held.
+ */
+#ifndef NODEATTR_H
+#define NODEATTR_H
+
+#include "tree/attr.h"
+#include "tree/tree.h"
+#include "tree/xattr.h"
+
+/* What a node has beyond the defaults; most nodes have none. */
+struct extra {
+	struct attr attr; /* the fields that are present; type as replayed, or ATTR_NONE */
+	struct xattr *xattrs;
+	bool owed; /* changed since the log was last told */
+};
+
+/* The node's extra, made when it has none. NULL: no memory. */
+struct extra *nodeattr_extra(struct node *node);
+void nodeattr_free(struct node *node);
+
+/* Fills in what stat(2) shows. */
+void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *out);
+
+/* Content, or the entries of a directory, changed at this time. That is no
+ * access: the time of access stays. */
+void nodeattr_touch(struct node *node, struct timespec when);
+
+/* The same while the log is opened: it does not keep times of access, which are
+ * those of the last change then. */
+void nodeattr_touched(struct node *node, struct timespec when);
+
+/* Content that was stored through a mapping arrives behind a time that was set:
+ * that holds, and the Put must be told. */
+void nodeattr_written_back(struct node *node);
+
+/* The log has a Put here: the times of an earlier record end. */
+void nodeattr_put(struct node *node, struct timespec when);
+
+/* Did utimensat(2) set the time of modification? */
+bool nodeattr_mtime_is_set(const struct node *node);
+
+/* Something other than content changed now: the time of change. 0 or ENOMEM. */
+int nodeattr_changed(struct node *node);
+
+/* It has another name since this moment: the time of change, which is not worth
+ * a record of its own. */
+void nodeattr_renamed(struct node *node, struct timespec when);
+
+/* Somebody without the right to keep them truncates: set-id bits go, as the
+ * kernel takes them at every other change. */
+void nodeattr_drop_set_id(struct node *node);
+
+/* Would reading change the time of access? */
+bool nodeattr_read_is_due(const struct fs *fs, const struct node *node);
+
+/* The content was read: the time of access, as with relatime. */
+void nodeattr_read(const struct fs *fs, struct node *node);
+
+/* The time of access, in memory only. */
+void nodeattr_set_read(struct node *node, struct timespec when);
+
+/* Owner, group and mode of a new node in dir, as far as they differ from the
+ * defaults: the caller's, or the directory's group where it is set-gid. 0 or
+ * ENOMEM. */
+int nodeattr_set_owner(const struct fs *fs, const struct node *dir, struct node *node, mode_t mode,
+		       uid_t uid, gid_t gid);
+
+/* The whole of it, as an attribute record says it. A time of modification that
+ * nobody set is said in whole seconds, like that of a file without a record:
+ * else what was made of a file in the same second would be older than it after
+ * a remount. */
+struct attr nodeattr_snapshot(struct fs *fs, const struct node *node);
+
+/* The time set for another file in the second of this node's time has its
+ * fraction in the log: then this one's is kept as well, for the same reason. */
+bool nodeattr_needs_fraction(const struct fs *fs, const struct node *node);
+const struct xattr *nodeattr_xattrs(const struct node *node);
+
+/* Is there a change that the log has not been told? */
+bool nodeattr_owed(const struct node *node);
+
+/* The log has it, or no record is in force. */
+void nodeattr_told(struct node *node, bool recorded);
+
+/* Would a Put under another key, with this clock in force, need a record
+ * beside it to keep what the node has? */
+bool nodeattr_needs_record(const struct fs *fs, const struct node *node, int64_t clock);
+
+/* While the log is replayed: the type that the attributes tell, or a regular
+ * file where the value cannot be that of such a node. */
+void nodeattr_settle_type(struct node *node);
+
+/* A record of the log says this: a full snapshot. xattrs are taken over. 0 or
+ * ENOMEM. */
+int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xattrs);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * From the records of a log to the tree, while the log is opened: which files
+ * and directories there are, and their times. The rules are those of
+ * ATTRIBUTES.md. Nothing here is reached once the mount serves requests.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/nodeattr.h"
+
+static int add_part(struct fs *fs, struct node *dir, const struct name_part *part, bool value,
+		    mode_t type, struct node **out)
+{
+	fs->values_seen |= value;
+	return tree_add(fs, dir, tree_free_place(fs, dir, part, value), type, out);
+}
+
+/* Moves the file that stands where a directory must be. */
+static int stand_aside(struct fs *fs, struct node *dir, struct node *file,
+		       const struct name_part *part)
+{
+	struct place place = tree_free_place(fs, dir, part, true);
+
+	fs->values_seen = true;
+	return place.name ? tree_move(fs, file, dir, place) : ENOMEM;
+}
+
+/* The directory of this component in dir, made when it is missing. */
+static int make_dir(struct fs *fs, struct node *dir, const struct name_part *part, int64_t time,
+		    struct node **out)
+{
+	struct node *child = tree_find_part(fs, dir, part, false);
+	int r = 0;
+
+	if (child && node_is_dir(child)) {
+		*out = child;
+		return 0;
+	}
+	if (child)
+		r = stand_aside(fs, dir, child, part);
+	if (!r)
+		r = add_part(fs, dir, part, false, S_IFDIR, out);
+	if (r)
+		return -r;
+	nodeattr_touched(*out, (struct timespec){.tv_sec = time});
+	nodeattr_touched(dir, (struct timespec){.tv_sec = time});
+	return 0;
+}
+
+/* Walks to the last component of a key, making directories on the way. */
+static int walk(struct fs *fs, struct dwal_bytes key, int64_t time, struct node **dir,
+		struct name_part *part)
+{
+	size_t cursor = 0;
+
+	*dir = fs->root;
+	while (name_next(key.data, key.len, &cursor, part) && !part->last) {
+		int r = make_dir(fs, *dir, part, time, dir);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static struct node *find_entry(const struct fs *fs, const struct node *dir,
+			       const struct name_part *part, bool is_dir)
+{
+	struct node *child = tree_find_part(fs, dir, part, false);
+
+	if (child && node_is_dir(child) && !is_dir)
+		child = tree_find_part(fs, dir, part, true);
+	return child && node_is_dir(child) == is_dir ? child : NULL;
+}
+
+/* The file, or the directory, of a key; NULL when there is none. */
+static struct node *find(const struct fs *fs, struct dwal_bytes key, bool is_dir)
+{
+	struct node *dir = fs->root;
+	struct name_part part;
+	size_t cursor = 0;
+
+	if (is_dir && !key.len)
+		return fs->root;
+	while (dir && name_next(key.data, key.len, &cursor, &part) && !part.last)
+		dir = find_entry(fs, dir, &part, true);
+	return dir ? find_entry(fs, dir, &part, is_dir) : NULL;
+}
+
+/* Attributes whose value is not there (yet): they show from the next Put of
+ * the key on, unless a Delete comes first. */
+struct waiting {
+	UT_hash_handle hh;
+	struct attr attr;
+	struct xattr *xattrs;
+	char key[];
+};
+
+static struct waiting *find_waiting(const struct fs *fs, struct dwal_bytes key)
+{
+	struct waiting *waiting;
+	HASH_FIND(hh, fs->waiting, key.data, (unsigned)key.len, waiting);
+	return waiting;
+}
+
+static void drop_waiting(struct fs *fs, struct waiting *waiting)
+{
+	HASH_DEL(fs->waiting, waiting);
+	xattr_free(waiting->xattrs);
+	free(waiting);
+}
+
+static int let_wait(struct fs *fs, struct dwal_bytes key, const struct attr *attr,
+		    struct xattr *xattrs)
+{
+	struct waiting *waiting = find_waiting(fs, key);
+
+	if (waiting)
+		drop_waiting(fs, waiting);
+	waiting = calloc(1, sizeof(*waiting) + key.len + 1);
+	if (!waiting) {
+		xattr_free(xattrs);
+		return -ENOMEM;
+	}
+	waiting->attr = *attr;
+	waiting->attr.present &= ~(unsigned)(ATTR_HAS_MTIME | ATTR_HAS_ATIME | ATTR_HAS_CTIME);
+	waiting->xattrs = xattrs;
+	memcpy(waiting->key, key.data, key.len);
+	HASH_ADD(hh, fs->waiting, key[0], (unsigned)key.len, waiting);
+	return 0;
+}
+
+/* The key has its value now. */
+static int end_wait(struct fs *fs, struct dwal_bytes key, struct node *node)
+{
+	struct waiting *waiting = fs->waiting ? find_waiting(fs, key) : NULL;
+	int r;
+
+	if (!waiting)
+		return 0;
+	r = nodeattr_load(node, &waiting->attr, waiting->xattrs);
+	waiting->xattrs = NULL;
+	drop_waiting(fs, waiting);
+	return -r;
+}
+
+/* A target is a path: of the CLI's or somebody else's making it can be any
+ * bytes. */
+static bool can_be_target(struct dwal_bytes value)
+{
+	return value.len > 0 && value.len < PATH_MAX && !memchr(value.data, 0, value.len);
+}
+
+static int replay_put(struct fs *fs, const struct dwal_record *record, int64_t time)
+{
+	struct name_part part;
+	struct node *dir, *node;
+	int r = walk(fs, record->key, time, &dir, &part);
+
+	if (r)
+		return r;
+	node = find_entry(fs, dir, &part, false);
+	if (!node) {
+		bool beside = find_entry(fs, dir, &part, true);
+		r = add_part(fs, dir, &part, beside, S_IFREG, &node);
+		if (r)
+			return -r;
+		nodeattr_touched(dir, (struct timespec){.tv_sec = time});
+	}
+	node->published = true;
+	node->size = record->payload.len;
+	node->can_be_target = can_be_target(record->payload);
+	nodeattr_settle_type(node);
+	nodeattr_put(node, (struct timespec){.tv_sec = time});
+	return end_wait(fs, record->key, node);
+}
+
+/* Directories that exist only through keys end with the last of them. */
+static void prune(struct fs *fs, struct node *dir)
+{
+	while (dir->parent && !dir->children && !dir->recorded) {
+		struct node *parent = dir->parent;
+		tree_detach(fs, dir);
+		dir = parent;
+	}
+}
+
+static void replay_delete(struct fs *fs, const struct dwal_record *record)
+{
+	struct waiting *waiting = fs->waiting ? find_waiting(fs, record->key) : NULL;
+	struct node *node = find(fs, record->key, false);
+	struct node *dir;
+
+	if (waiting)
+		drop_waiting(fs, waiting);
+	if (!node)
+		return;
+	dir = node->parent;
+	tree_detach(fs, node);
+	prune(fs, dir);
+}
+
+static int make_recorded_dir(struct fs *fs, struct dwal_bytes key, int64_t time, struct node **out)
+{
+	struct name_part part;
+	int r = walk(fs, key, time, out, &part);
+
+	return r ? r : make_dir(fs, *out, &part, time, out);
+}
+
+static int replay_dir(struct fs *fs, struct dwal_bytes key, const struct attr *attr,
+		      struct xattr *xattrs, int64_t time)
+{
+	struct node *dir = fs->root;
+	/* No directory has such a path: the last component would be empty. */
+	bool impossible = key.len && ((const char *)key.data)[key.len - 1] == '/';
+	int r = 0;
+
+	if (key.len && !impossible)
+		r = make_recorded_dir(fs, key, time, &dir);
+	if (!r && !impossible)
+		return -nodeattr_load(dir, attr, xattrs);
+	xattr_free(xattrs);
+	return r;
+}
+
+void tree_replay_end(struct fs *fs)
+{
+	struct waiting *waiting, *next;
+
+	HASH_ITER (hh, fs->waiting, waiting, next)
+		drop_waiting(fs, waiting);
+	fs->replayed = true;
+}
+
+static int replay_attr(struct fs *fs, const struct dwal_record *record, const struct attr *attr,
+		       int64_t time)
+{
+	struct node *node = find(fs, record->key, attr_is_dir(attr));
+	struct xattr *xattrs;
+	int r;
+
+	if (attr->type == ATTR_NONE) {
+		if (node) {
+			nodeattr_free(node);
+			node->recorded = false;
+			prune(fs, node);
+		}
+		return 0;
+	}
+	r = attr_parse_xattrs(record->payload.data, record->payload.len, &xattrs);
+	if (r)
+		return -r;
+	if (attr->type == ATTR_DIR)
+		return replay_dir(fs, record->key, attr, xattrs, time);
+	return node ? -nodeattr_load(node, attr, xattrs) : let_wait(fs, record->key, attr, xattrs);
+}
+
+int tree_replay(struct fs *fs, const struct dwal_record *record, int64_t time)
+{
+	struct attr attr;
+
+	switch (record->type) {
+	case DWAL_PUT:
+		return replay_put(fs, record, time);
+	case DWAL_DELETE:
+		replay_delete(fs, record);
+		return 0;
+	case DWAL_RAW:
+		if (attr_parse(record->payload.data, record->payload.len, &attr))
+			return replay_attr(fs, record, &attr, time);
+		return 0;
+	}
+	return 0;
+}
