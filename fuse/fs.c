@@ -124,6 +124,7 @@ static struct fs *new_fs(struct fs_options *options)
 	fs->started = fs_now();
 	pthread_mutex_init(&fs->write_lock, NULL);
 	pthread_mutex_init(&fs->lock, NULL);
+	errands_init(&fs->errands);
 	return fs;
 }
 
@@ -195,6 +196,7 @@ int fs_close(struct fs *fs)
 		tree_release(fs);
 	if (fs->dir_fd >= 0)
 		close(fs->dir_fd); /* a directory, read-only: nothing can be lost */
+	errands_release(&fs->errands);
 	pthread_mutex_destroy(&fs->lock);
 	pthread_mutex_destroy(&fs->write_lock);
 	free(fs->opt.log_dir);

@@ -14,6 +14,7 @@
  *   stage->lock  the staged bytes of one file. Held over its commit.
  *   lock         the tree: names, lookup counts, handle counts, attributes,
  *                the list of stages. Never held over I/O.
+ *   errands.lock innermost of all (errands.h).
  *
  * No reply is sent under a lock, except that forget needs none.
  */
@@ -29,6 +30,7 @@
 #include <time.h>
 
 #include "datawal.h"
+#include "errands.h"
 #include "tree/nodeid.h"
 
 struct fuse_session;
@@ -109,7 +111,8 @@ struct fs {
 	atomic_uint_fast64_t clean_bytes;    /* in memory and in the log */
 	atomic_uint_fast64_t failed_commits; /* since mount, not counting retries that worked */
 
-	struct keeper *keeper; /* background thread: commit= and cache invalidation */
+	struct errands errands; /* done by the keeper, which may be absent */
+	struct keeper *keeper;  /* background thread: commit= and errands */
 };
 
 /* Sets the defaults above, and the calling process's user, group and umask. */

@@ -45,7 +45,7 @@ export: kv file atomic base64
 """
 MAY_INCLUDE = {row.split(":")[0]: set(row.split(":")[1].split())
                for row in MODULES.strip().splitlines()}
-PURE_OF_FUSE = {"name", "xattr", "attr", "base64", "nodeid"}
+PURE_OF_FUSE = {"name", "xattr", "attr", "base64", "nodeid", "errands"}
 
 
 def tracked():

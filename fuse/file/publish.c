@@ -10,7 +10,6 @@
 #include <utlist.h>
 
 #include "file/beside.h"
-#include "mount/keeper.h"
 #include "tree/nodeattr.h"
 #include "file/stage.h"
 
@@ -46,7 +45,7 @@ void stage_published(struct fs *fs, struct stage *stage, struct dwal_bytes key)
 	if (!node->published && dir && !nodeattr_mtime_is_set(dir) &&
 	    dir->mtime.tv_sec < stage->written.tv_sec) {
 		nodeattr_touch(dir, stage->written);
-		keeper_forget_attr(fs, dir);
+		errands_add(&fs->errands, tree_id(fs, dir));
 	}
 	node->published = true;
 	stage->base_mtime = node->mtime;
@@ -343,7 +342,7 @@ static int give_up_late(struct fs *fs, struct stage *stage)
 {
 	if (stage->dirty) {
 		pthread_mutex_lock(&fs->lock);
-		keeper_forget_attr(fs, stage->node);
+		errands_add(&fs->errands, tree_id(fs, stage->node));
 		pthread_mutex_unlock(&fs->lock);
 	}
 	return give_up(fs, stage, stage->failed);
