@@ -6,6 +6,7 @@
 #include "atomic.h"
 
 #include "file.h"
+#include "path.h"
 #include "util.h"
 
 #include <errno.h>

@@ -7,6 +7,7 @@
 #include "file.h"
 #include "kv.h"
 #include "log.h"
+#include "path.h"
 #include "util.h"
 
 #include <errno.h>

@@ -199,16 +199,3 @@ int error_set_at(struct dwal_error *error, int code, uint32_t segment, uint64_t 
 	va_end(args);
 	return code;
 }
-
-char *path_parent(const char *path)
-{
-	size_t n = strlen(path);
-
-	while (n > 1 && path[n - 1] == '/')
-		n--;
-	while (n && path[n - 1] != '/')
-		n--;
-	while (n > 1 && path[n - 1] == '/')
-		n--;
-	return n ? strndup(path, n) : strdup(".");
-}

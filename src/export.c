@@ -7,6 +7,7 @@
 #include "base64.h"
 #include "file.h"
 #include "kv.h"
+#include "path.h"
 #include "util.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
  * The only system calls on files. Must not know what is in them.
  */
 #include "io.h"
+#include "path.h"
 #include "util.h"
 
 #include <dirent.h>

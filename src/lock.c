@@ -5,6 +5,7 @@
  * existence means nothing. Must not know what the lock protects.
  */
 #include "lock.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -42,31 +43,17 @@ static int holder_pid(const struct stat *file)
 	return found;
 }
 
-static void process_name(int pid, char *out, size_t size)
-{
-	char path[64];
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid); /* fits */
-	f = fopen(path, "re");
-	if (!f || !fgets(out, (int)size, f))
-		(void)snprintf(out, size, "?");
-	out[strcspn(out, "\n")] = '\0';
-	if (f)
-		(void)fclose(f); /* only read */
-}
-
 static int refuse(const struct io *io, int fd, const char *dir, struct dwal_error *error)
 {
 	struct stat st;
-	char name[32];
+	char name[PROCESS_NAME_SIZE];
 	int pid = 0;
 
 	if (io->fstat(io, fd, &st) == 0)
 		pid = holder_pid(&st);
 	if (pid <= 0)
 		return error_set(error, DWAL_ELOCKED, "%s: locked by another writer", dir);
-	process_name(pid, name, sizeof(name));
+	process_name(pid, name);
 	(void)error_set(error, DWAL_ELOCKED, "%s: locked by another writer: pid %d (%s)%s", dir,
 			pid, name, pid == getpid() ? ", this process" : "");
 	if (error)

@@ -87,10 +87,6 @@ static inline void free_pointer(void *p)
 		stolen_;                    \
 	})
 
-/* A copy of path up to its last component: "a/b" -> "a", "b" -> ".",
- * "/b" -> "/". Trailing slashes do not count. NULL: out of memory. */
-char *path_parent(const char *path);
-
 /* Fills *error (which may be NULL) and returns code. The message is made one
  * line: control characters become '?'. */
 int error_set(struct dwal_error *error, int code, const char *format, ...)

@@ -17,7 +17,8 @@ TOP_LEVEL = {"meson.build", "meson_options.txt", "src", "fuse", "tests", "corpus
              "README.md", "LICENSE-MIT", "LICENSE-APACHE"}
 
 # Who may include whom in src/: each module (log.c, log_open.c and log.h are one) with the modules
-# whose headers it may name. Downwards only: a row names rows above it. Everybody may use util.
+# whose headers it may name. Downwards only: a row names rows above it. Everybody may use util, and
+# base, which sees itself alone.
 MODULES = """
 util:
 error:
@@ -115,8 +116,14 @@ def test_library_includes_go_downwards(path):
     else:
         module = module_of(path.name)
         assert module in MAY_INCLUDE, f"{name} has no row in MODULES"
-        known = {module_of(i) for i in quoted_includes(path) if i != "datawal.h"}
+        known = {module_of(i) for i in set(quoted_includes(path)) - BASE - {"datawal.h"}}
         assert known <= MAY_INCLUDE[module] | {module, "util"}
+
+
+def test_a_header_of_base_has_a_name_of_its_own():
+    """Its directory is searched beside the one of who includes it."""
+    names = [p.name for p in sources("src", ".h") + sources("fuse", ".h")]
+    assert [n for n in BASE if names.count(n) > 1] == []
 
 
 def test_the_table_of_modules_goes_downwards():

@@ -66,6 +66,18 @@ def test_what_is_installed_works_as_readme_says(installed, open_dir):
     assert " => /usr/local/lib/" in lines[3] and lines[4:] == [version, f"datawal {version}", "value"]
 
 
+def test_the_static_library_is_complete(installed, tmp_path):
+    """What it shares with the programs is in it, for nothing else of that is installed."""
+    found, = installed.glob("lib/**/pkgconfig")
+    flags = subprocess.run(["pkg-config", "--static", "--cflags", "--libs", "datawal",
+                            f"--define-variable=prefix={installed}"], capture_output=True, text=True,
+                           check=True, env={**os.environ, "PKG_CONFIG_PATH": str(found)}, timeout=10).stdout
+    whole = "-Wl,--whole-archive -l:libdatawal.a -Wl,--no-whole-archive"
+    subprocess.run(["cc", paths.ROOT / "contrib/examples/record_log_demo.c", "-o", tmp_path / "demo",
+                    *flags.replace("-ldatawal", whole).split()], check=True, timeout=60)
+    subprocess.run([tmp_path / "demo", tmp_path / "log"], check=True, stdout=subprocess.DEVNULL, timeout=10)
+
+
 @pytest.mark.slow
 @pytest.mark.deadline(120)
 def test_it_is_a_subproject_of_others(tmp_path):

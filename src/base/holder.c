@@ -4,6 +4,7 @@
  */
 #include "holder.h"
 #include "mounttable.h"
+#include "process.h"
 
 #include <dirent.h>
 #include <stdbool.h>
@@ -12,26 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAME_SIZE 32 /* of a process; the kernel keeps 15 bytes */
-
 struct holder_mount {
 	char *mountpoint; /* NULL: the log is mounted nowhere */
 	int pid;          /* a process that still has it mounted; 0: this one */
 };
-
-static void process_name(int pid, char *out, size_t size)
-{
-	char path[64];
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid); /* fits */
-	file = fopen(path, "re");
-	if (!file || !fgets(out, (int)size, file))
-		(void)snprintf(out, size, "?");
-	out[strcspn(out, "\n")] = '\0';
-	if (file)
-		(void)fclose(file); /* only read */
-}
 
 /* Every process has the table of its mount namespace. */
 static void find_elsewhere(const char *source, bool read_only, struct holder_mount *out)
@@ -67,7 +52,7 @@ static struct holder_mount find_mount(const char *source)
 
 static void describe_mount(const char *dir, char *out, size_t size)
 {
-	char *source = realpath(dir, NULL), name[NAME_SIZE];
+	char *source = realpath(dir, NULL), name[PROCESS_NAME_SIZE];
 	struct holder_mount mount = find_mount(source ? source : dir);
 
 	if (!mount.mountpoint) {
@@ -78,7 +63,7 @@ static void describe_mount(const char *dir, char *out, size_t size)
 		(void)snprintf(out, size, ", mounted on %s: work there, or unmount it first",
 			       mount.mountpoint);
 	} else {
-		process_name(mount.pid, name, sizeof(name));
+		process_name(mount.pid, name);
 		(void)snprintf(out, size,
 			       ", still mounted on %s in another mount namespace, that of pid %d "
 			       "(%s): it ends when nobody has it mounted any more",
@@ -90,7 +75,7 @@ static void describe_mount(const char *dir, char *out, size_t size)
 
 void holder_describe(const char *dir, int pid, char *out, size_t size)
 {
-	char name[NAME_SIZE] = "", more[5120] = "";
+	char name[PROCESS_NAME_SIZE], more[5120] = "";
 
 	if (pid <= 0) {
 		(void)snprintf(out, size,
@@ -99,7 +84,7 @@ void holder_describe(const char *dir, int pid, char *out, size_t size)
 			       dir);
 		return;
 	}
-	process_name(pid, name, sizeof(name));
+	process_name(pid, name);
 	if (strcmp(name, "datawalfs") == 0)
 		describe_mount(dir, more, sizeof(more));
 	(void)snprintf(out, size, "%s: locked by another writer: pid %d (%s)%s", dir, pid, name,

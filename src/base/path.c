@@ -9,6 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+char *path_parent(const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	while (n && path[n - 1] != '/')
+		n--;
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return n ? strndup(path, n) : strdup(".");
+}
+
 char *path_resolve(const char *path)
 {
 	char *real = realpath(path, NULL), *copy, *slash, *parent, *base;
