@@ -31,6 +31,7 @@ int errno_of(int code)
 	case DWAL_EBEHIND:
 	case DWAL_ETARGET:
 	case DWAL_ENOTFILE:
+	case DWAL_EGONE:
 		return EIO;
 	}
 	return code < 0 && code > -4096 ? -code : EIO;

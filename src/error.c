@@ -44,6 +44,8 @@ const char *dwal_strerror(int code)
 		return "the full segment must be synced before the next one begins";
 	case DWAL_ENOTFILE:
 		return "not a regular file";
+	case DWAL_EGONE:
+		return "the segment of the record is no more";
 	}
 	if (code < 0 && code >= -4095)
 		return strerror(-code);

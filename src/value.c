@@ -129,27 +129,52 @@ int dwal_kv_get(dwal_kv *kv, const void *key, size_t key_len, void **value, size
 	return 0;
 }
 
-int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out)
+/* Takes the segment over, also when it fails. */
+static int new_value(dwal_kv *kv, struct dwal_bytes key, const struct dwal_place *place,
+		     struct segment *segment, dwal_value **out)
 {
-	struct keydir_value found;
-	dwal_value *value = malloc(sizeof(*value) + key_len);
-	int err;
+	dwal_value *value = malloc(sizeof(*value) + key.len);
 
-	if (!value)
+	if (!value) {
+		(void)segment_unref(segment); /* nothing was read */
 		return -ENOMEM;
-	err = kv_find(kv, (struct dwal_bytes){key, key_len}, &found, &value->segment);
-	if (err) {
-		free(value);
-		return err;
 	}
 	value->kv = kv;
-	value->place = kv_place(&found, key_len);
-	value->size = found.value_len;
+	value->segment = segment;
+	value->place = *place;
+	value->size = place->length - dwal_frame_size(key.len, 0);
 	value->state = UNCHECKED;
-	value->key_len = key_len;
-	put_bytes(value->key, (struct dwal_bytes){key, key_len});
+	value->key_len = key.len;
+	put_bytes(value->key, key);
 	*out = value;
 	return 0;
+}
+
+int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out)
+{
+	const struct dwal_bytes bytes = {key, key_len};
+	struct keydir_value found;
+	struct segment *segment;
+	struct dwal_place place;
+	int err = kv_find(kv, bytes, &found, &segment);
+
+	if (err)
+		return err;
+	place = kv_place(&found, key_len);
+	return new_value(kv, bytes, &place, segment, out);
+}
+
+int dwal_kv_value_at(dwal_kv *kv, const void *key, size_t key_len, const struct dwal_place *place,
+		     dwal_value **out)
+{
+	const uint32_t least = dwal_frame_size(key_len, 0);
+	struct segment *segment;
+
+	if (!least || place->length < least)
+		return -EINVAL;
+	segment = kv_segment(kv, place->segment);
+	return segment ? new_value(kv, (struct dwal_bytes){key, key_len}, place, segment, out)
+		       : DWAL_EGONE;
 }
 
 void dwal_value_close(dwal_value *value)

@@ -148,6 +148,7 @@ enum {
 				    * dwal_log_sync() or dwal_kv_sync(), without a lock that others
 				    * need for appending, then try again */
 	DWAL_ENOTFILE = -5012,     /* what bears a file's name in the log is no regular file */
+	DWAL_EGONE = -5013,        /* the segment of a place that was given earlier is no more */
 };
 
 /* One line about a return code, without details. Static for our own codes
@@ -468,6 +469,12 @@ DWAL_PUBLIC int dwal_kv_ref_of(dwal_kv *kv, const void *key, size_t key_len,
  * handle is the caller's; close it before the store. It may be used by one
  * thread at a time. DWAL_ABSENT, -errno. */
 DWAL_PUBLIC int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out);
+
+/* The same for the Put of key at a place that dwal_kv_batch() gave, which need
+ * not be live any more; the key is not looked up. -EINVAL: too short a place
+ * for such a key. DWAL_EGONE, -ENOMEM. */
+DWAL_PUBLIC int dwal_kv_value_at(dwal_kv *kv, const void *key, size_t key_len,
+				 const struct dwal_place *place, dwal_value **out);
 DWAL_PUBLIC uint32_t dwal_value_size(const dwal_value *value);
 DWAL_PUBLIC struct dwal_place dwal_value_place(const dwal_value *value);
 

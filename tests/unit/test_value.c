@@ -5,6 +5,8 @@
  */
 #include "store.h"
 
+#include <errno.h>
+
 static void check_refused(dwal_kv *kv, const char *key)
 {
 	struct dwal_place place = place_of(kv, key);
@@ -144,6 +146,68 @@ static void value_stays_readable_after_overwrite_delete_and_rotate(void)
 	unit_dir_remove(&dir);
 }
 
+static struct dwal_op put_of(const char *key, const char *value)
+{
+	return (struct dwal_op){DWAL_PUT, {key, strlen(key)}, {value, strlen(value)}};
+}
+
+static void check_reads(dwal_value *value, const char *wanted)
+{
+	char buffer[32];
+	size_t got;
+
+	CHECK_INT(dwal_value_size(value), strlen(wanted));
+	CHECK_INT(dwal_value_read(value, 0, buffer, sizeof(buffer), &got, &error), 0);
+	CHECK_INT(got, strlen(wanted));
+	CHECK(memcmp(buffer, wanted, got) == 0);
+	dwal_value_close(value);
+}
+
+static void value_at_a_place_is_the_put_that_was_written_there(void)
+{
+	struct dwal_op ops[] = {put_of("a", "first"), put_of("b", ""), put_of("a", "second")};
+	struct dwal_place places[3];
+	dwal_value *value;
+	dwal_kv *kv;
+
+	dir = unit_dir_make();
+	kv = open_store();
+	CHECK_INT(dwal_kv_batch(kv, ops, 3, places), 0);
+	CHECK_INT(dwal_kv_rotate(kv), 0);
+	CHECK_INT(dwal_kv_delete(kv, "a", 1), 0);
+	for (size_t i = 0; i < 3; i++) {
+		CHECK_INT(dwal_kv_value_at(kv, ops[i].key.data, 1, &places[i], &value), 0);
+		CHECK_INT(dwal_value_place(value).txid, places[i].txid);
+		check_reads(value, ops[i].payload.data);
+	}
+	CHECK_INT(dwal_kv_close(kv), 0);
+	unit_dir_remove(&dir);
+}
+
+static void value_at_a_place_that_is_not_its_own_is_refused(void)
+{
+	struct dwal_op op = put_of("key", "value");
+	struct dwal_place place, wrong;
+	dwal_value *value;
+	dwal_kv *kv;
+	size_t got;
+	char byte;
+
+	dir = unit_dir_make();
+	kv = open_store();
+	CHECK_INT(dwal_kv_batch(kv, &op, 1, &place), 0);
+	CHECK_INT(dwal_kv_value_at(kv, "other", 5, &place, &value), 0);
+	CHECK_INT(dwal_value_read(value, 0, &byte, 1, &got, &error), DWAL_ECORRUPT);
+	dwal_value_close(value);
+	CHECK_INT(dwal_kv_value_at(kv, "too long", 9, &place, &value), -EINVAL);
+	CHECK_INT(dwal_kv_value_at(kv, "key", DWAL_MAX_KEY + 1, &place, &value), -EINVAL);
+	wrong = place;
+	wrong.segment = 7;
+	CHECK_INT(dwal_kv_value_at(kv, "key", 3, &wrong, &value), DWAL_EGONE);
+	CHECK_INT(dwal_kv_close(kv), 0);
+	unit_dir_remove(&dir);
+}
+
 static void empty_key_and_empty_value_are_like_others(void)
 {
 	struct dwal_place place;
@@ -200,5 +264,7 @@ static void cursor_shows_the_moment_of_the_call(void)
 UNIT_MAIN(UNIT(get_of_a_damaged_frame_is_an_error_that_says_where),
 	  UNIT(valid_frame_of_another_key_or_type_is_refused),
 	  UNIT(value_stays_readable_after_overwrite_delete_and_rotate),
+	  UNIT(value_at_a_place_is_the_put_that_was_written_there),
+	  UNIT(value_at_a_place_that_is_not_its_own_is_refused),
 	  UNIT(empty_key_and_empty_value_are_like_others),
 	  UNIT(cursor_shows_the_moment_of_the_call))
