@@ -2,9 +2,9 @@
  *
  * The one table from the library's errors to what a program sees.
  */
-#include <errno.h>
+#include "errmap.h"
 
-#include "fs.h"
+#include "datawal.h"
 
 int errno_of(int code)
 {

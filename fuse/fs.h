@@ -31,6 +31,7 @@
 
 #include "datawal.h"
 #include "errands.h"
+#include "errmap.h"
 #include "tree/nodeid.h"
 
 struct fuse_session;
@@ -86,8 +87,8 @@ struct fs {
 	int dir_fd;                    /* the log directory, for .log and df */
 	struct waiting *waiting;       /* replay.c; only while the log is opened */
 	struct unfinished *unfinished; /* unfinished.c (DL list); constant once open */
-	struct logdir *logdir;         /* set by main.c between fs_open() and fs_close() */
-	struct fuse_session *session;
+	struct logdir *logdir;         /* log/logdir.h; constant once open */
+	struct fuse_session *session;  /* set once it is mounted, before the first request */
 	struct timespec started;
 
 	pthread_mutex_t write_lock;
@@ -111,58 +112,20 @@ struct fs {
 	atomic_uint_fast64_t clean_bytes;    /* in memory and in the log */
 	atomic_uint_fast64_t failed_commits; /* since mount, not counting retries that worked */
 
-	struct errands errands; /* done by the keeper, which may be absent */
-	struct keeper *keeper;  /* background thread: commit= and errands */
+	struct errands errands; /* done by the background thread */
 };
 
 /* Sets the defaults above, and the calling process's user, group and umask. */
 void fs_options_init(struct fs_options *options);
+void fs_options_release(struct fs_options *options);
 
-/* Opens the log and builds the tree. options is taken over (its strings are
- * freed by fs_close()), also on failure. Returns 0 or a dwal code with
- * error filled in. Starts no thread. */
-int fs_open(struct fs_options *options, struct fs **out, struct dwal_error *error);
-
-/* Starts the background thread, once the session is mounted. 0 or -errno. */
-int fs_start(struct fs *fs, struct fuse_session *session);
-
-/* How a mount ends. */
-enum fs_end {
-	FS_END_NEAR,   /* requests are still served */
-	FS_END_CLOSED, /* unmounted, with every descriptor closed; not each end was told */
-	FS_END_CUT,    /* no request comes any more, whatever is open */
-};
-
-/* Is a file open for writing? */
-bool fs_has_writers(struct fs *fs);
-
-/* Publishes every staged change that has a name, then syncs. What was begun
- * over an existing value and is not finished is left alone while the end is
- * near, and then kept beside the value (unfinished.h). Returns 0 or the first
- * errno (positive): what failed stays staged and is tried again. */
-int fs_commit_all(struct fs *fs, enum fs_end end);
+/* For mount/store.c. options is taken over, also when there is no memory: then
+ * NULL. */
+struct fs *fs_new(struct fs_options *options);
+void fs_free(struct fs *fs);
 
 /* Would a change of anything be written? 0, EROFS on a read-only mount, or the
  * errno of a log that takes nothing any more. Wants no lock. */
 int fs_refuses(const struct fs *fs);
-
-/* Stops the background thread; call before the session is destroyed. */
-void fs_stop(struct fs *fs);
-
-/* Closes the log and frees everything; takes NULL. Does not commit. 0 or a
- * dwal code. */
-int fs_close(struct fs *fs);
-
-/* The errno (positive) for a return code of the library; 0 for 0. */
-int errno_of(int code);
-
-/* An append that must wait for a sync, which is not done under a lock: nothing
- * has happened. Never answered to a program; see append_put_off(). */
-#define FS_PUT_OFF ERESTART
-
-/* Staged changes whose commit failed and is retried: path (as in the mount,
- * without a leading slash), errno. Called under lock: must not call back. */
-void fs_each_failed_commit(struct fs *fs, void (*fn)(void *ctx, const char *path, int error),
-			   void *ctx);
 
 #endif

@@ -17,14 +17,16 @@
 #include <fuse_lowlevel.h>
 
 #include "descriptors.h"
+#include "file/pending.h"
 #include "fs.h"
-#include "log/logdir.h"
+#include "mount/keeper.h"
 #include "mount/mounting.h"
-#include "ops/ops.h"
 #include "mount/options.h"
 #include "mount/refusal.h"
-#include "mount/resources.h"
 #include "mount/remount.h"
+#include "mount/resources.h"
+#include "mount/store.h"
+#include "ops/ops.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +52,7 @@
 struct daemon {
 	struct fs *fs;
 	struct fuse_session *session;
+	struct keeper *keeper;
 	struct resources resources;
 	dev_t device;         /* the mount's; 0 while there is none */
 	int ready_fd;         /* where the parent waits; -1 in the foreground */
@@ -115,16 +118,10 @@ static void tell_recovery(struct fs *fs)
 static int open_store(struct daemon *d, struct request *request)
 {
 	struct dwal_error error = {.code = 0};
-	int err = fs_open(&request->fs, &d->fs, &error);
+	int err = store_open(&request->fs, &d->fs, &error);
 
-	request->fs.log_dir = request->fs.mountpoint = NULL; /* taken over */
 	if (err) {
 		complain("%s", *error.message ? error.message : dwal_strerror(err));
-		return -1;
-	}
-	d->fs->logdir = logdir_new();
-	if (!d->fs->logdir) {
-		complain("out of memory");
 		return -1;
 	}
 	tell_recovery(d->fs);
@@ -268,7 +265,8 @@ static void save_everything(struct daemon *d)
 {
 	if (is_mounted(d))
 		write_back_pages(d);
-	(void)fs_commit_all(d->fs, FS_END_NEAR); /* tried again, and reported, after the loop */
+	(void)pending_commit_all(d->fs,
+				 MOUNT_END_NEAR); /* tried again, and reported, after the loop */
 }
 
 /* Until nothing is open for writing, for a while; a second signal ends it. */
@@ -277,7 +275,7 @@ static void let_writers_close(struct daemon *d)
 	const struct timespec pause = {.tv_nsec = WAKE_PAUSE_NS};
 
 	for (long waited = 0; waited < GRACE_NS; waited += WAKE_PAUSE_NS)
-		if (!fs_has_writers(d->fs) || atomic_load(&d->loop_ended) ||
+		if (!pending_has_writers(d->fs) || atomic_load(&d->loop_ended) ||
 		    sigtimedwait(&d->end_signals, NULL, &pause) > 0)
 			break;
 }
@@ -320,8 +318,10 @@ static void set_signals(struct daemon *d)
 
 static int start_threads(struct daemon *d)
 {
-	int err = -fs_start(d->fs, d->session);
+	int err;
 
+	d->fs->session = d->session;
+	err = keeper_start(d->fs, &d->keeper);
 	if (!err)
 		err = pthread_create(&d->watcher, NULL, watch, d);
 	if (err)
@@ -354,15 +354,15 @@ static void report_uncommitted(void *daemon, const char *path, int error)
 
 /* The kernel may have dropped the last RELEASEs of an unmount, and a commit
  * may have failed: what is staged now has its last chance. */
-static void commit_rest(struct daemon *d, enum fs_end end)
+static void commit_rest(struct daemon *d, enum mount_end end)
 {
-	int error = fs_commit_all(d->fs, end);
+	int error = pending_commit_all(d->fs, end);
 
 	if (!error)
 		return;
 	report(d, "%s: not everything could be written and synced: %s", d->fs->opt.log_dir,
 	       strerror(error));
-	fs_each_failed_commit(d->fs, report_uncommitted, d);
+	pending_each_failed(d->fs, report_uncommitted, d);
 }
 
 static void serve(struct daemon *d, bool single_thread)
@@ -376,25 +376,22 @@ static void serve(struct daemon *d, bool single_thread)
 		report(d, "the mount on %s broke: %s", d->fs->opt.mountpoint, strerror(-err));
 	unmount(d);
 	resources_give_up(&d->resources);
-	commit_rest(d, cut ? FS_END_CUT : FS_END_CLOSED);
+	commit_rest(d, cut ? MOUNT_END_CUT : MOUNT_END_CLOSED);
 	(void)pthread_kill(d->watcher, SIGTERM); /* ends its wait */
 	(void)pthread_join(d->watcher, NULL);
 }
 
 static void close_daemon(struct daemon *d)
 {
-	struct logdir *logdir = d->fs ? d->fs->logdir : NULL;
 	int err;
 
 	unmount(d);
-	if (d->fs)
-		fs_stop(d->fs);
+	keeper_stop(d->keeper);
 	if (d->session)
 		fuse_session_destroy(d->session);
-	err = fs_close(d->fs);
+	err = store_close(d->fs);
 	if (err)
 		report(d, "closing the log failed: %s", dwal_strerror(err));
-	logdir_free(logdir);
 }
 
 /* From the lock to its release. The exit status. */

@@ -4,10 +4,13 @@
  * deadline, an fsync(2) of their directory or the end of the mount publishes.
  * How one is published is publish.c's.
  */
+#include "file/pending.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "file/stage.h"
 #include "file/unfinished.h"
 
 /* Stages that owe a Put, each with a use of its own; NULL-terminated. With dir
@@ -76,19 +79,19 @@ static int publish_each(struct fs *fs, const struct node *dir, wanted_fn *is_wan
 	return first;
 }
 
-int stage_commit_pending(struct fs *fs)
+int pending_retry(struct fs *fs)
 {
 	return publish_each(fs, NULL, has_failed);
 }
 
-int stage_commit_names(struct fs *fs, const struct node *dir)
+int pending_commit_names(struct fs *fs, const struct node *dir)
 {
 	return publish_each(fs, dir, is_owed_to_dir);
 }
 
 /* ------------------------------------------------------------------ the end */
 
-bool fs_has_writers(struct fs *fs)
+bool pending_has_writers(struct fs *fs)
 {
 	const struct handle *handle;
 	bool has = false;
@@ -103,21 +106,21 @@ bool fs_has_writers(struct fs *fs)
 }
 
 /* Wants stage->lock and fs->lock. */
-static bool is_open(const struct fs *fs, const struct stage *stage, enum fs_end end)
+static bool is_open(const struct fs *fs, const struct stage *stage, enum mount_end end)
 {
 	const struct handle *handle;
 
 	DL_FOREACH(fs->handles, handle)
 	{
 		if (handle->stage == stage && handle->writable &&
-		    (end != FS_END_CLOSED || !handle->flushed))
+		    (end != MOUNT_END_CLOSED || !handle->flushed))
 			return true;
 	}
 	return false;
 }
 
 /* Begun with nothing, in place of a value that is there. Wants stage->lock. */
-static bool is_unfinished(struct fs *fs, const struct stage *stage, enum fs_end end)
+static bool is_unfinished(struct fs *fs, const struct stage *stage, enum mount_end end)
 {
 	bool is;
 
@@ -127,7 +130,7 @@ static bool is_unfinished(struct fs *fs, const struct stage *stage, enum fs_end 
 	return is;
 }
 
-static int end_stage(struct fs *fs, struct stage *stage, enum fs_end end)
+static int end_stage(struct fs *fs, struct stage *stage, enum mount_end end)
 {
 	bool owed, unfinished;
 
@@ -137,10 +140,10 @@ static int end_stage(struct fs *fs, struct stage *stage, enum fs_end end)
 	pthread_mutex_unlock(&stage->lock);
 	if (!unfinished)
 		return owed ? stage_publish(fs, stage) : 0;
-	return end == FS_END_NEAR ? 0 : unfinished_keep(fs, stage);
+	return end == MOUNT_END_NEAR ? 0 : unfinished_keep(fs, stage);
 }
 
-int stage_commit_end(struct fs *fs, enum fs_end end)
+static int publish_rest(struct fs *fs, enum mount_end end)
 {
 	struct stage **list = use_stages(fs, NULL);
 	int first = list ? 0 : ENOMEM;
@@ -154,4 +157,32 @@ int stage_commit_end(struct fs *fs, enum fs_end end)
 	}
 	free(list);
 	return first;
+}
+
+int pending_commit_all(struct fs *fs, enum mount_end end)
+{
+	int r, synced;
+
+	if (fs->opt.read_only)
+		return 0;
+	r = publish_rest(fs, end);
+	synced = append_sync(fs);
+	return r ? r : synced;
+}
+
+void pending_each_failed(struct fs *fs, void (*fn)(void *ctx, const char *path, int error),
+			 void *ctx)
+{
+	struct stage *stage;
+
+	pthread_mutex_lock(&fs->lock);
+	DL_FOREACH(fs->stages, stage)
+	{
+		if (stage->retry) {
+			char *path = tree_path(stage->node);
+			fn(ctx, path ? path : "?", stage->retry);
+			free(path);
+		}
+	}
+	pthread_mutex_unlock(&fs->lock);
 }

@@ -175,14 +175,4 @@ int publish_dir_gone(struct fs *fs, struct node *dir);
 /* stage_commit() with its locks, again and again while it is put off. */
 int stage_publish(struct fs *fs, struct stage *stage);
 
-/* Tries again the commits that failed. 0 or the first errno. */
-int stage_commit_pending(struct fs *fs);
-
-/* fs_commit_all() without its sync. */
-int stage_commit_end(struct fs *fs, enum fs_end end);
-
-/* fsync(2) of a directory: publishes the files in it that are empty and not in
- * the log yet, and tries again the commits that failed. 0 or the first errno. */
-int stage_commit_names(struct fs *fs, const struct node *dir);
-
 #endif

@@ -13,8 +13,9 @@
 
 #include <utlist.h>
 
-#include "log/json.h"
+#include "file/pending.h"
 #include "file/unfinished.h"
+#include "log/json.h"
 
 /* The stream is in memory and remembers a failure until it is closed. */
 #define say(out, ...) ((void)fprintf(out, __VA_ARGS__))
@@ -190,7 +191,7 @@ static int write_recovery(struct fs *fs, FILE *out)
 	    : refusal         ? refusal
 			      : "yes");
 	say(out, "failed commits          %" PRIu64 "\n", failed);
-	fs_each_failed_commit(fs, say_failed_commit, out);
+	pending_each_failed(fs, say_failed_commit, out);
 	return 0;
 }
 
@@ -298,7 +299,7 @@ static int write_recovery_json(struct fs *fs, FILE *out)
 	json_text(&json, "refusal", dwal_kv_refusal(fs->kv));
 	put_unfinished(&json, fs);
 	json_open(&json, "failed_commits", '[');
-	fs_each_failed_commit(fs, put_failed_commit, &json);
+	pending_each_failed(fs, put_failed_commit, &json);
 	json_close(&json, ']');
 	json_close(&json, '}');
 	return 0;

@@ -8,28 +8,28 @@
 #include <fuse_lowlevel.h>
 #include <stdlib.h>
 
-#include "file/stage.h"
+#include "append.h"
+#include "file/pending.h"
 
 struct keeper {
 	struct fs *fs;
-	struct fuse_session *session;
 	pthread_t thread;
 	atomic_bool stop;
 };
 
-static void tell_kernel(struct keeper *keeper, const uint64_t *ids, size_t count)
+static void tell_kernel(struct fs *fs, const uint64_t *ids, size_t count)
 {
 	/* Attributes only: that waits for nobody. What the kernel no longer
 	 * knows, it need not forget. */
 	for (size_t i = 0; i < count; i++)
-		(void)fuse_lowlevel_notify_inval_inode(keeper->session, ids[i], -1, 0);
+		(void)fuse_lowlevel_notify_inval_inode(fs->session, ids[i], -1, 0);
 }
 
 static void sync_and_retry(struct fs *fs)
 {
 	/* Failures are kept with their files and in the poisoned log; there is
 	 * nobody to tell here. */
-	(void)stage_commit_pending(fs);
+	(void)pending_retry(fs);
 	if (fs->unsynced)
 		(void)append_sync(fs);
 	(void)dwal_kv_check(fs->kv);
@@ -53,7 +53,7 @@ static void *keep(void *arg)
 	while (!atomic_load(&keeper->stop)) {
 		size_t count = errands_take(&fs->errands, &due, ids);
 
-		tell_kernel(keeper, ids, count);
+		tell_kernel(fs, ids, count);
 		if (!count && !atomic_load(&keeper->stop)) {
 			sync_and_retry(fs);
 			due = in_seconds(fs->opt.commit_seconds);
@@ -62,7 +62,7 @@ static void *keep(void *arg)
 	return NULL;
 }
 
-int keeper_start(struct fs *fs, struct fuse_session *session)
+int keeper_start(struct fs *fs, struct keeper **out)
 {
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	int r;
@@ -70,25 +70,21 @@ int keeper_start(struct fs *fs, struct fuse_session *session)
 	if (!keeper)
 		return ENOMEM;
 	keeper->fs = fs;
-	keeper->session = session;
 	r = pthread_create(&keeper->thread, NULL, keep, keeper);
 	if (r) {
 		free(keeper);
 		return r;
 	}
-	fs->keeper = keeper;
+	*out = keeper;
 	return 0;
 }
 
-void keeper_stop(struct fs *fs)
+void keeper_stop(struct keeper *keeper)
 {
-	struct keeper *keeper = fs->keeper;
-
 	if (!keeper)
 		return;
 	atomic_store(&keeper->stop, true);
-	errands_end(&fs->errands);
+	errands_end(&keeper->fs->errands);
 	pthread_join(keeper->thread, NULL);
-	fs->keeper = NULL;
 	free(keeper);
 }

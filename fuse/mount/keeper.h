@@ -9,12 +9,12 @@
 
 #include "fs.h"
 
-struct fuse_session;
+struct keeper;
 
-/* 0 or a positive errno. */
-int keeper_start(struct fs *fs, struct fuse_session *session);
+/* Once fs->session is mounted. 0 or a positive errno. */
+int keeper_start(struct fs *fs, struct keeper **out);
 
-/* Ends the thread; takes a mount without one. Does not sync. */
-void keeper_stop(struct fs *fs);
+/* Before the session is destroyed: ends the thread. Takes NULL. Does not sync. */
+void keeper_stop(struct keeper *keeper);
 
 #endif

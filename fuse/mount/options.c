@@ -363,8 +363,7 @@ int request_parse(struct request *request, int argc, char **argv)
 
 void request_release(struct request *request)
 {
-	free(request->fs.log_dir);
-	free(request->fs.mountpoint);
+	fs_options_release(&request->fs);
 	free(request->passed);
 	free(request->mount_namespace);
 	*request = (struct request){.help = false};

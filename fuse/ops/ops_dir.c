@@ -8,6 +8,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "file/pending.h"
 #include "ops/ops.h"
 
 struct dir_handle {
@@ -231,7 +232,7 @@ void ops_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file
 	int r = 0;
 
 	if (!logdir_owns(ino) && !fs->opt.read_only) {
-		r = stage_commit_names(fs, tree_node(fs, ino));
+		r = pending_commit_names(fs, tree_node(fs, ino));
 		if (!r)
 			r = append_sync(fs);
 	}

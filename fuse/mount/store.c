@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Opening: every record of the log is observed once, in order, and the tree
+ * and what is kept beside it are built from that.
+ */
+#include "mount/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file/stage.h"
+#include "file/unfinished.h"
+#include "holder.h"
+#include "log/logdir.h"
+#include "tree/tree.h"
+
+/* The replay of the log, record by record. */
+struct replay {
+	struct fs *fs;
+	uint32_t segment;     /* whose time is known */
+	int64_t segment_time; /* of its last write: what Puts without a clock get */
+};
+
+static int64_t segment_time(struct replay *replay, uint32_t segment)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (segment == replay->segment)
+		return replay->segment_time;
+	(void)snprintf(path, sizeof(path), "%s/%08u.dwal", replay->fs->opt.log_dir, segment);
+	replay->segment = segment;
+	replay->segment_time = lstat(path, &st) ? replay->fs->started.tv_sec : st.st_mtim.tv_sec;
+	return replay->segment_time;
+}
+
+static int observe(void *ctx, const struct dwal_record *record)
+{
+	struct replay *replay = ctx;
+	struct fs *fs = replay->fs;
+
+	int r = unfinished_replay(fs, record);
+
+	if (r)
+		return r;
+	if (record->type == DWAL_RAW &&
+	    clock_parse(record->key.data, record->key.len, record->payload.data,
+			record->payload.len, &fs->clock))
+		return 0;
+	return tree_replay(fs, record,
+			   fs->clock != CLOCK_UNSET ? fs->clock
+						    : segment_time(replay, record->segment));
+}
+
+static int open_log(struct fs *fs, struct dwal_error *error)
+{
+	struct replay replay = {.fs = fs, .segment = UINT32_MAX};
+	struct dwal_options options = {
+		.read_only = fs->opt.read_only,
+		.strict = fs->opt.strict,
+		.lock_wait_ms = fs->opt.lock_wait_ms,
+		.segment_size = fs->opt.segment_size,
+		.sync_apart = true,
+		.observe = observe,
+		.observe_ctx = &replay,
+	};
+	int r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
+
+	if (r == DWAL_ELOCKED)
+		holder_describe(fs->opt.log_dir, error->holder_pid, error->message,
+				sizeof(error->message));
+	return r;
+}
+
+static int open_dir(struct fs *fs, struct dwal_error *error)
+{
+	int r;
+
+	fs->dir_fd = open(fs->opt.log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fs->dir_fd >= 0)
+		return 0;
+	r = -errno;
+	*error = (struct dwal_error){.code = r};
+	snprintf(error->message, sizeof(error->message), "%s: %s", fs->opt.log_dir, strerror(-r));
+	return r;
+}
+
+static int out_of_memory(struct dwal_error *error)
+{
+	*error = (struct dwal_error){.code = -ENOMEM, .message = "out of memory"};
+	return -ENOMEM;
+}
+
+static int build(struct fs *fs, struct dwal_error *error)
+{
+	int r = tree_init(fs);
+
+	if (!r)
+		r = open_log(fs, error); /* makes the directory */
+	tree_replay_end(fs);
+	if (!r)
+		r = open_dir(fs, error);
+	if (r)
+		return r;
+	fs->logdir = logdir_new();
+	return fs->logdir ? 0 : out_of_memory(error);
+}
+
+int store_open(struct fs_options *options, struct fs **out, struct dwal_error *error)
+{
+	struct fs *fs = fs_new(options);
+	int r;
+
+	if (!fs)
+		return out_of_memory(error);
+	r = build(fs, error);
+	if (r) {
+		(void)store_close(fs); /* the first failure is the one to tell */
+		return r;
+	}
+	*out = fs;
+	return 0;
+}
+
+int store_close(struct fs *fs)
+{
+	int r;
+
+	if (!fs)
+		return 0;
+	stage_free_all(fs);
+	unfinished_free(fs);
+	r = dwal_kv_close(fs->kv);
+	if (fs->root)
+		tree_release(fs);
+	if (fs->dir_fd >= 0)
+		close(fs->dir_fd); /* a directory, read-only: nothing can be lost */
+	logdir_free(fs->logdir);
+	fs_free(fs);
+	return r;
+}
