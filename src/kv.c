@@ -14,6 +14,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#define FEW 8 /* records of a batch that needs no memory but the stack's */
+
 struct fold {
 	struct keydir_loader loader;
 	dwal_observe_fn observe; /* the caller's; may be NULL */
@@ -197,51 +199,33 @@ static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n)
 	pthread_rwlock_unlock(&kv->index);
 }
 
-static int try_commit(dwal_kv *kv, const struct dwal_op *ops, size_t n,
-		      struct keydir_entry **entries, struct dwal_place *places)
-{
-	int err;
-
-	pthread_mutex_lock(&kv->write);
-	err = reserve(kv, ops, n, entries);
-	if (!err)
-		err = dwal_log_append(kv->log, ops, n, places);
-	if (!err)
-		apply(kv, ops, n, entries, places);
-	else
-		take_back(kv, ops, n);
-	pthread_mutex_unlock(&kv->write);
-	return err;
-}
-
-static int commit(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries,
-		  struct dwal_place *places)
-{
-	int err;
-
-	do
-		err = try_commit(kv, ops, n, entries, places);
-	while (err == DWAL_EUNSYNCED && !kv->sync_apart && (err = dwal_log_sync(kv->log)) == 0);
-	return err;
-}
-
 int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct dwal_place *places)
 {
-	cleanup_free struct keydir_entry **entries = NULL;
-	cleanup_free struct dwal_place *own_places = NULL;
-	struct keydir_entry *one_entry;
-	struct dwal_place one_place;
+	struct keydir_entry *few_entries[FEW], **entries = few_entries;
+	struct dwal_place few_places[FEW];
+	cleanup_free void *many_entries = NULL, *many_places = NULL;
+	int err;
 
 	if (!kv->log)
 		return DWAL_EREADONLY;
-	if (n == 1)
-		return commit(kv, ops, n, &one_entry, places ? places : &one_place);
-	entries = calloc(n, sizeof(*entries));
+	if (n > FEW)
+		entries = many_entries = calloc(n, sizeof(*entries));
 	if (!places)
-		places = own_places = calloc(n, sizeof(*places));
-	if (n > 0 && (!entries || !places))
+		places = n > FEW ? many_places = calloc(n, sizeof(*places)) : few_places;
+	if (!entries || !places)
 		return -ENOMEM;
-	return commit(kv, ops, n, entries, places);
+	do {
+		pthread_mutex_lock(&kv->write);
+		err = reserve(kv, ops, n, entries);
+		if (!err)
+			err = dwal_log_append(kv->log, ops, n, places);
+		if (!err)
+			apply(kv, ops, n, entries, places);
+		else
+			take_back(kv, ops, n);
+		pthread_mutex_unlock(&kv->write);
+	} while (err == DWAL_EUNSYNCED && !kv->sync_apart && (err = dwal_log_sync(kv->log)) == 0);
+	return err;
 }
 
 int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value, size_t value_len)
