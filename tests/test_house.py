@@ -12,6 +12,7 @@ import paths
 
 ROOT = paths.ROOT
 LINES_OF_A_FILE = 500
+LINES_OF_A_FUNCTION = 35  # between its braces; the longest that there was when this was written
 
 TOP_LEVEL = {"meson.build", "meson_options.txt", "src", "fuse", "tests", "corpus", "contrib",
              "README.md", "LICENSE-MIT", "LICENSE-APACHE"}
@@ -79,6 +80,17 @@ def sources(directory, *suffixes):
 BASE = {p.name for p in sources("src/base", ".h")}  # what library, CLI and daemon share
 
 
+def functions(path):
+    """The functions that a file defines: each its head, in one line, and the lines of its body. As
+    clang-format writes them: a brace alone at the start of a line, and its head above it."""
+    lines = path.read_text().splitlines()
+    for start in (number for number, line in enumerate(lines) if line == "{"):
+        head = start - 1
+        while lines[head][0].isspace():
+            head -= 1
+        yield " ".join(lines[head:start]), lines[start + 1:lines.index("}", start)]
+
+
 def is_source(path):
     return path.suffix in {".c", ".h", ".py", ".sh", ".1", ".8", ".ini"} or \
         path.name in {"meson.build", "meson_options.txt", "check", "quickstart", "run", "bench"}
@@ -101,6 +113,45 @@ def test_source_opens_with_its_licence(path):
 def test_file_is_one_file_long(path):
     limit = 2 * LINES_OF_A_FILE if path.name == "datawal.h" else LINES_OF_A_FILE
     assert len(path.read_text().splitlines()) <= limit
+
+
+@pytest.mark.parametrize("path", sources("src", ".c", ".h") + sources("fuse", ".c", ".h"),
+                         ids=relative)
+def test_no_function_is_long(path):
+    def counts(line):
+        return not re.fullmatch(r'\s*".*"[,);]*', line)  # what is only printed is no code
+
+    lengths = {head: sum(map(counts, body)) for head, body in functions(path)}
+    assert {head: n for head, n in lengths.items() if n > LINES_OF_A_FUNCTION} == {}
+
+
+def shown(path):
+    """The names of the functions of a file that others can call."""
+    heads = [head for head, _ in functions(path)]
+    return {re.search(r"(\w+)\(", head)[1] for head in heads if not head.startswith("static ")}
+
+
+def declared(headers):
+    """The names of functions that headers declare."""
+    text = "".join(header.read_text() for header in headers if header.exists())
+    return set(re.findall(r"(\w+)\(", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
+
+
+# What has no header of its own: a part of the module that has one (and cli.h is that of all of cli/).
+PART_OF = {"value": "kv", "error": "util"}
+
+
+@pytest.mark.parametrize("path", sources("src", ".c"), ids=relative)
+def test_library_declares_each_function_where_it_is_looked_for(path):
+    """In the header of its file, of its module (log_open.c: log.h, log_state.h) or the public one."""
+    module = module_of(path.name)
+    headers = [path.with_suffix(".h")]
+    if path.parent.name == "cli":
+        headers += [path.parent / "cli.h"]
+    elif path.parent.name != "base":
+        headers += path.parent.glob(f"{PART_OF.get(module, module)}*.h")
+        headers += [ROOT / "src/include/datawal.h"]
+    assert sorted(shown(path) - declared(headers) - {"main"}) == []
 
 
 @pytest.mark.parametrize("path", sources("src", ".c", ".h"), ids=relative)
