@@ -14,7 +14,7 @@ import mounting
 
 pytestmark = pytest.mark.thread
 
-ROTATE = 0x80044401  # DWAL_MOUNT_ROTATE
+ROTATE = 0x80044401  # MOUNTCTL_ROTATE
 
 
 def prepare(m):

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "mountctl.h"
+
 static_assert(TREE_ROOT_ID == FUSE_ROOT_ID, "the kernel's number of the root");
 
 static void init(void *userdata, struct fuse_conn_info *conn)
@@ -163,8 +165,8 @@ static void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *ar
 		      size_t out_size)
 {
 	uint32_t active = 0;
-	int r = cmd == DWAL_MOUNT_ROTATE ? rotate_do(req_fs(req), ino, fuse_req_ctx(req), &active)
-					 : ENOTTY;
+	int r = cmd == MOUNTCTL_ROTATE ? rotate_do(req_fs(req), ino, fuse_req_ctx(req), &active)
+				       : ENOTTY;
 	if (r)
 		fuse_reply_err(req, r);
 	else

@@ -7,12 +7,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "holder.h"
+#include "mountctl.h"
 
 struct input {
 	unsigned char *data;
@@ -212,7 +212,7 @@ static bool rotate_mount(const struct args *args, enum status *status)
 
 	if (fd < 0)
 		return false;
-	if (ioctl(fd, DWAL_MOUNT_ROTATE, &active) == 0) {
+	if (ioctl(fd, MOUNTCTL_ROTATE, &active) == 0) {
 		print_rotated(args, active);
 		*status = DONE;
 		answered = true;

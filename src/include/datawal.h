@@ -30,7 +30,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -576,14 +575,6 @@ DWAL_PUBLIC int dwal_rename_atomic(const char *from, const char *to);
 
 /* Syncs a directory. */
 DWAL_PUBLIC int dwal_fsync_dir(const char *path);
-
-/* ------------------------------------------------------------------------
- * Control of a live mount (datawalfs): ioctl(2) on its root directory, by the
- * user who mounted it or by root. Fails with errno: EPERM, EROFS, EIO ...
- */
-
-/* Rotates; gives the id of the segment that is appended to now. */
-#define DWAL_MOUNT_ROTATE _IOR('D', 1, uint32_t)
 
 /* The library's version, "0.1.0". Static. */
 DWAL_PUBLIC const char *dwal_version(void);
