@@ -24,7 +24,6 @@ MODULES = """
 util:
 error:
 crc32c:
-base64:
 io:
 keydir:
 file: io
@@ -43,7 +42,7 @@ kv: log reader keydir report segment
 value: kv segment frame
 cursor: kv keydir
 compact: kv log file segment frame io
-export: kv file atomic base64
+export: kv file atomic
 """
 MAY_INCLUDE = {row.split(":")[0]: set(row.split(":")[1].split())
                for row in MODULES.strip().splitlines()}

@@ -4,6 +4,8 @@
  */
 #include "log/json.h"
 
+#include "base64.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -111,18 +113,8 @@ void json_text(struct json *json, const char *name, const char *text)
 
 void json_bytes(struct json *json, const char *name, const void *data, size_t len)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *s = data;
-
 	begin(json, name);
 	emit(json, "\"");
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < len ? (uint32_t)s[i + 1] << 8 : 0) |
-			     (i + 2 < len ? s[i + 2] : 0);
-
-		emit(json, "%c%c%c%c", digits[v >> 18], digits[v >> 12 & 63],
-		     i + 1 < len ? digits[v >> 6 & 63] : '=', i + 2 < len ? digits[v & 63] : '=');
-	}
+	base64_write(json->out, data, len);
 	emit(json, "\"");
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base64.h"
 #include "cli.h"
 
 #define WAIT_DEFAULT 3 /* seconds; as lockwait= of a mount */
@@ -194,7 +195,7 @@ static int parse_key(struct args *args, enum cli_option option, const char *text
 		return -ENOMEM;
 	}
 	if (option == OPT_KEY_BASE64)
-		good = decode_base64(text, args->key_len, args->key, &args->key_len);
+		good = base64_decode(text, args->key_len, args->key, &args->key_len);
 	else if (option == OPT_KEY_HEX)
 		good = decode_hex(text, args->key_len, args->key, &args->key_len);
 	else

@@ -156,12 +156,8 @@ bool progress_due(struct progress *p); /* ten times a second */
 void progress_show(const struct progress *p, uint64_t done, uint64_t total); /* bytes */
 void progress_end(const struct progress *p); /* erases it; also before a line */
 
-/* decode.c. n characters into out, which may be where they stand and has room
- * for half (hex), or all (base64) of them. False: not such a text. Base64 is
- * standard and padded, and the bits that padding leaves over must be 0, so
- * that one key has one text. */
+/* decode.c. n characters into n / 2 bytes. False: not such a text. */
 bool decode_hex(const char *text, size_t n, unsigned char *out, size_t *len);
-bool decode_base64(const char *text, size_t n, unsigned char *out, size_t *len);
 
 /* print.c; whether writing to stdout failed is asked once, at the end.
  *
@@ -172,7 +168,6 @@ void print_field(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t
 void print_value(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t cut);
 /* One line on stderr: "where: what" and the bytes as a field, cut. */
 void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes);
-void print_base64(FILE *to, struct dwal_bytes bytes);
 
 /* One JSON object a line. A text must need no escaping. */
 void json_begin(const char *kind);

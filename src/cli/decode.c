@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Bytes from hexadecimal digits and from base64. Pure.
+ * Bytes from hexadecimal digits. Pure.
  */
 #include <string.h>
 
@@ -25,42 +25,4 @@ bool decode_hex(const char *text, size_t n, unsigned char *out, size_t *len)
 	}
 	*len = n / 2;
 	return n % 2 == 0;
-}
-
-static int base64_value(char c)
-{
-	return c >= 'A' && c <= 'Z'   ? c - 'A'
-	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
-	       : c >= '0' && c <= '9' ? c - '0' + 52
-	       : c == '+'             ? 62
-	       : c == '/'             ? 63
-				      : -1;
-}
-
-bool decode_base64(const char *text, size_t n, unsigned char *out, size_t *len)
-{
-	size_t pad = 0, made = 0;
-	uint32_t bits = 0;
-
-	if (n % 4)
-		return false;
-	while (pad < 2 && pad < n && text[n - 1 - pad] == '=')
-		pad++;
-	for (size_t i = 0; i < n; i++) {
-		int v = i < n - pad ? base64_value(text[i]) : 0;
-
-		if (v < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)v;
-		if (i % 4 != 3)
-			continue;
-		out[made++] = (unsigned char)(bits >> 16);
-		out[made++] = (unsigned char)(bits >> 8);
-		out[made++] = (unsigned char)bits;
-	}
-	for (size_t i = 0; i < pad; i++)
-		if (out[--made])
-			return false;
-	*len = made;
-	return true;
 }

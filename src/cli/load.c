@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base64.h"
 #include "cli.h"
 
 #define CHUNK (1u << 16) /* read at once, at least */
@@ -195,7 +196,7 @@ static bool parse_members(struct text *t, struct text *key, struct text *value)
 static bool decode(const struct text *t, struct dwal_bytes *out)
 {
 	out->data = t->at;
-	return decode_base64(t->at, (size_t)(t->end - t->at), (unsigned char *)t->at, &out->len);
+	return base64_decode(t->at, (size_t)(t->end - t->at), (unsigned char *)t->at, &out->len);
 }
 
 /* What is wrong with a line, or NULL. op is a Put whose bytes are in it. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base64.h"
 #include "cli.h"
 
 /* How many bytes the UTF-8 character at the start of s takes; 0 when there
@@ -113,25 +114,6 @@ static void write_hex(FILE *to, struct dwal_bytes b)
 	}
 }
 
-void print_base64(FILE *to, struct dwal_bytes bytes)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *s = bytes.data;
-
-	for (size_t i = 0; i < bytes.len; i += 3) {
-		size_t n = bytes.len - i;
-		uint32_t bits = (uint32_t)s[i] << 16;
-
-		bits |= n > 1 ? (uint32_t)s[i + 1] << 8 : 0;
-		bits |= n > 2 ? s[i + 2] : 0;
-		putc_unlocked(digits[bits >> 18], to);
-		putc_unlocked(digits[bits >> 12 & 63], to);
-		putc_unlocked(n > 1 ? digits[bits >> 6 & 63] : '=', to);
-		putc_unlocked(n > 2 ? digits[bits & 63] : '=', to);
-	}
-}
-
 /* In a form that holds any bytes. */
 static void write_encoded(FILE *to, struct dwal_bytes bytes, enum bytes_form form)
 {
@@ -142,7 +124,7 @@ static void write_encoded(FILE *to, struct dwal_bytes bytes, enum bytes_form for
 	} else {
 		if (form == BYTES_AUTO) /* where text could stand as well */
 			fputs("b64:", to);
-		print_base64(to, bytes);
+		base64_write(to, bytes.data, bytes.len);
 	}
 }
 
@@ -209,7 +191,7 @@ void json_text(const char *name, const char *text)
 void json_bytes(const char *name, struct dwal_bytes bytes)
 {
 	printf(",\"%s\":\"", name);
-	print_base64(stdout, bytes);
+	base64_write(stdout, bytes.data, bytes.len);
 	putchar_unlocked('"');
 }
 

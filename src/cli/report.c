@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base64.h"
 #include "cli.h"
 
 static void print_report_json(const struct dwal_report *r)
@@ -39,8 +40,7 @@ static void print_report_json(const struct dwal_report *r)
 	fputs("],\"side_files_base64\":[", stdout);
 	for (size_t i = 0; i < r->side_file_count; i++) {
 		fputs(i ? ",\"" : "\"", stdout);
-		print_base64(stdout,
-			     (struct dwal_bytes){r->side_files[i], strlen(r->side_files[i])});
+		base64_write(stdout, r->side_files[i], strlen(r->side_files[i]));
 		putchar('"');
 	}
 	putchar(']');
