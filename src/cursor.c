@@ -15,11 +15,19 @@ struct snapshot {
 	struct keydir_value value;
 };
 
+/* A segment of that moment. */
+struct file {
+	uint32_t segment;
+	uint32_t generation;
+};
+
 struct dwal_cursor {
 	struct snapshot *items;
 	unsigned char *keys; /* the bytes of all keys, end to end */
 	size_t n;
 	size_t next;
+	struct file *files; /* ascending */
+	size_t file_count;
 };
 
 static int compare(const void *a, const void *b)
@@ -54,6 +62,24 @@ static int copy_keys(const struct keydir *keydir, dwal_cursor *cursor)
 	return 0;
 }
 
+/* Under the index lock: the places of the keys belong to these files. */
+static int copy_files(dwal_kv *kv, dwal_cursor *cursor)
+{
+	struct segment_view *views;
+	size_t n;
+	int err = kv_view(kv, &views, &n);
+
+	if (err)
+		return err;
+	cursor->files = calloc(n + 1, sizeof(*cursor->files));
+	for (size_t i = 0; cursor->files && i < n; i++)
+		cursor->files[i] =
+			(struct file){views[i].segment->id, views[i].segment->generation};
+	cursor->file_count = n;
+	segment_views_free(views, n);
+	return cursor->files ? 0 : -ENOMEM;
+}
+
 int dwal_kv_cursor(dwal_kv *kv, dwal_cursor **out)
 {
 	dwal_cursor *cursor = calloc(1, sizeof(*cursor));
@@ -63,6 +89,8 @@ int dwal_kv_cursor(dwal_kv *kv, dwal_cursor **out)
 		return -ENOMEM;
 	pthread_rwlock_rdlock(&kv->index);
 	err = copy_keys(&kv->keydir, cursor);
+	if (!err)
+		err = copy_files(kv, cursor);
 	pthread_rwlock_unlock(&kv->index);
 	if (err) {
 		dwal_cursor_close(cursor);
@@ -71,6 +99,21 @@ int dwal_kv_cursor(dwal_kv *kv, dwal_cursor **out)
 	qsort(cursor->items, cursor->n, sizeof(*cursor->items), compare);
 	*out = cursor;
 	return 0;
+}
+
+static int compare_segment(const void *id, const void *file)
+{
+	uint32_t a = *(const uint32_t *)id, b = ((const struct file *)file)->segment;
+
+	return (a > b) - (a < b);
+}
+
+static uint32_t generation_of(const dwal_cursor *cursor, uint32_t segment)
+{
+	const struct file *file = bsearch(&segment, cursor->files, cursor->file_count,
+					  sizeof(*file), compare_segment);
+
+	return file ? file->generation : 0;
 }
 
 int dwal_cursor_next(dwal_cursor *cursor, struct dwal_item *item)
@@ -83,7 +126,8 @@ int dwal_cursor_next(dwal_cursor *cursor, struct dwal_item *item)
 	*item = (struct dwal_item){
 		.key = {at->key, at->key_len},
 		.value_len = at->value.value_len,
-		.place = kv_place(&at->value, at->key_len),
+		.place =
+			kv_place(&at->value, at->key_len, generation_of(cursor, at->value.segment)),
 	};
 	return 0;
 }
@@ -94,6 +138,7 @@ void dwal_cursor_close(dwal_cursor *cursor)
 		return;
 	free(cursor->items);
 	free(cursor->keys);
+	free(cursor->files);
 	free(cursor);
 }
 

@@ -45,7 +45,7 @@ const char *dwal_strerror(int code)
 	case DWAL_ENOTFILE:
 		return "not a regular file";
 	case DWAL_EGONE:
-		return "the segment of the record is no more";
+		return "what stood there is no more";
 	}
 	if (code < 0 && code >= -4095)
 		return strerror(-code);

@@ -242,21 +242,36 @@ int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len)
 	return dwal_kv_batch(kv, &op, 1, NULL);
 }
 
-int kv_find(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *value,
-	    struct segment **segment)
+int kv_segment_at(dwal_kv *kv, const struct dwal_place *place, struct segment **out)
+{
+	struct segment *found = kv_segment(kv, place->segment);
+
+	if (!found || found->generation != place->generation) {
+		(void)segment_unref(found); /* nothing was read */
+		return DWAL_EGONE;
+	}
+	*out = found;
+	return 0;
+}
+
+int kv_find(dwal_kv *kv, struct dwal_bytes key, struct dwal_place *place, struct segment **segment)
 {
 	const struct keydir_value *found;
+	struct segment *stands_in = NULL;
 	int err = DWAL_ABSENT;
 
 	pthread_rwlock_rdlock(&kv->index);
 	found = keydir_find(&kv->keydir, key);
 	if (found) {
-		*value = *found;
 		/* under the lock: place and file belong together */
-		*segment = kv_segment(kv, found->segment);
-		err = 0;
+		stands_in = kv_segment(kv, found->segment);
+		err = stands_in ? 0 : DWAL_EGONE;
 	}
+	if (stands_in)
+		*place = kv_place(found, key.len, stands_in->generation);
 	pthread_rwlock_unlock(&kv->index);
+	if (!err)
+		*segment = stands_in;
 	return err;
 }
 
@@ -273,16 +288,14 @@ bool dwal_kv_contains(dwal_kv *kv, const void *key, size_t key_len)
 int dwal_kv_ref_of(dwal_kv *kv, const void *key, size_t key_len, struct dwal_place *place,
 		   uint32_t *value_len)
 {
-	const struct keydir_value *found;
+	struct segment *segment;
+	int err = kv_find(kv, (struct dwal_bytes){key, key_len}, place, &segment);
 
-	pthread_rwlock_rdlock(&kv->index);
-	found = keydir_find(&kv->keydir, (struct dwal_bytes){key, key_len});
-	if (found) {
-		*place = kv_place(found, key_len);
-		*value_len = found->value_len;
-	}
-	pthread_rwlock_unlock(&kv->index);
-	return found ? 0 : DWAL_ABSENT;
+	if (err)
+		return err;
+	(void)segment_unref(segment); /* nothing was read */
+	*value_len = place->length - dwal_frame_size(key_len, 0);
+	return 0;
 }
 
 size_t dwal_kv_len(dwal_kv *kv)
@@ -375,10 +388,11 @@ int kv_like(dwal_kv *kv, struct file_like *out)
 	return err;
 }
 
-struct dwal_place kv_place(const struct keydir_value *value, size_t key_len)
+struct dwal_place kv_place(const struct keydir_value *value, size_t key_len, uint32_t generation)
 {
 	return (struct dwal_place){
 		.segment = value->segment,
+		.generation = generation,
 		.offset = value->offset,
 		.length = dwal_frame_size(key_len, value->value_len),
 		.txid = value->txid,

@@ -31,6 +31,10 @@ const struct io *kv_io(const dwal_kv *kv);
 
 /* As log_segment() and log_view(). */
 struct segment *kv_segment(dwal_kv *kv, uint32_t id);
+
+/* The segment of a place that was given earlier, with a reference: 0, or
+ * DWAL_EGONE. */
+int kv_segment_at(dwal_kv *kv, const struct dwal_place *place, struct segment **out);
 int kv_view(dwal_kv *kv, struct segment_view **out, size_t *n);
 
 /* What a file made from the store's content is to be like: the newest segment,
@@ -38,12 +42,11 @@ int kv_view(dwal_kv *kv, struct segment_view **out, size_t *n);
  * file_like_release(). */
 int kv_like(dwal_kv *kv, struct file_like *out);
 
-/* The live Put of a key and a reference to the segment it stands in. 0 or
- * DWAL_ABSENT. */
-int kv_find(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *value,
-	    struct segment **segment);
+/* The place of the live Put of a key and a reference to the segment it stands
+ * in. 0, DWAL_ABSENT, or DWAL_EGONE where the log does not have that segment. */
+int kv_find(dwal_kv *kv, struct dwal_bytes key, struct dwal_place *place, struct segment **segment);
 
-struct dwal_place kv_place(const struct keydir_value *value, size_t key_len);
+struct dwal_place kv_place(const struct keydir_value *value, size_t key_len, uint32_t generation);
 
 /* Reads the Put of key at place, checking frame and stored key. *buffer is
  * newly allocated (free() it); *payload points into it. DWAL_ECORRUPT,
@@ -52,7 +55,9 @@ int kv_read(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
 	    const struct dwal_place *place, void **buffer, struct dwal_bytes *payload,
 	    struct dwal_error *error);
 
-/* kv_read() of what a cursor found, and progress. */
+/* kv_read() of what a cursor found, wherever it stands by now, and progress.
+ * DWAL_EGONE: it stood in a segment that has gone or was rewritten, and is not
+ * the value of its key any more. */
 int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
 		 struct dwal_bytes *payload, struct dwal_error *error);
 

@@ -266,6 +266,7 @@ static void tell_places(const struct segment *segment, uint64_t txid, const stru
 	for (size_t i = 0; i < n; i++) {
 		places[i] = (struct dwal_place){
 			.segment = segment->id,
+			.generation = segment->generation,
 			.offset = offset,
 			.length = dwal_frame_size(ops[i].key.len, ops[i].payload.len),
 			.txid = txid + i,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * What a log consists of. For log.c and log_open.c only.
+ * What a log consists of. For log.c, log_open.c and log_check.c only, and for tests.
  */
 #ifndef DWAL_LOG_STATE_H
 #define DWAL_LOG_STATE_H

@@ -51,6 +51,7 @@ int segment_like(const struct io *io, int dirfd, const uint32_t *ids, size_t n,
 struct segment {
 	const struct io *io;
 	uint32_t id;
+	uint32_t generation; /* fixed; see struct dwal_place */
 	int fd; /* where it has a pool, to be used between segment_enter() and segment_leave() */
 	atomic_uint refs;
 	dev_t dev; /* the file's identity */

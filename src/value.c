@@ -32,6 +32,14 @@ int kv_corrupt(const dwal_kv *kv, const struct dwal_place *place, enum dwal_fram
 			    status == DWAL_FRAME_OK ? what : dwal_frame_status_text(status));
 }
 
+static int gone(const dwal_kv *kv, struct dwal_error *error)
+{
+	return error_set(error, DWAL_EGONE,
+			 "%s: the segment of a value has gone or was rewritten, and the value is "
+			 "no more: read the key again",
+			 kv_dir(kv));
+}
+
 /* The failure of segment_read() and its like; 1 is a file that ends too soon. */
 static int fail(const dwal_kv *kv, const struct dwal_place *place, int err,
 		struct dwal_error *error)
@@ -86,12 +94,34 @@ int kv_read(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
 	return 0;
 }
 
+/* Of the same record: another one of its key, however new, is not what was
+ * there at the moment of the cursor. */
+static int find_again(dwal_kv *kv, const struct dwal_item *item, struct dwal_place *place,
+		      struct segment **segment)
+{
+	int err = kv_segment_at(kv, &item->place, segment);
+
+	*place = item->place;
+	if (err != DWAL_EGONE)
+		return err;
+	err = kv_find(kv, item->key, place, segment);
+	if (!err && place->txid == item->place.txid)
+		return 0;
+	if (!err)
+		(void)segment_unref(*segment); /* nothing was read */
+	return DWAL_EGONE;
+}
+
 int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
 		 struct dwal_bytes *payload, struct dwal_error *error)
 {
-	struct segment *segment = kv_segment(kv, item->place.segment);
-	int err = kv_read(kv, segment, item->key, &item->place, buffer, payload, error);
+	struct segment *segment;
+	struct dwal_place place;
+	int err = find_again(kv, item, &place, &segment);
 
+	if (err)
+		return gone(kv, error);
+	err = kv_read(kv, segment, item->key, &place, buffer, payload, error);
 	(void)segment_unref(segment); /* only read from: nothing can be lost */
 	if (err || !kv->progress)
 		return err;
@@ -108,16 +138,14 @@ int dwal_kv_get(dwal_kv *kv, const void *key, size_t key_len, void **value, size
 		struct dwal_error *error)
 {
 	const struct dwal_bytes bytes = {key, key_len};
-	struct keydir_value found;
 	struct dwal_bytes payload;
 	struct dwal_place place;
 	struct segment *segment;
 	void *buffer;
-	int err = kv_find(kv, bytes, &found, &segment);
+	int err = kv_find(kv, bytes, &place, &segment);
 
 	if (err)
-		return err;
-	place = kv_place(&found, key_len);
+		return err == DWAL_EGONE ? gone(kv, error) : err;
 	err = kv_read(kv, segment, bytes, &place, &buffer, &payload, error);
 	(void)segment_unref(segment); /* only read from: nothing can be lost */
 	if (err)
@@ -153,15 +181,11 @@ static int new_value(dwal_kv *kv, struct dwal_bytes key, const struct dwal_place
 int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out)
 {
 	const struct dwal_bytes bytes = {key, key_len};
-	struct keydir_value found;
 	struct segment *segment;
 	struct dwal_place place;
-	int err = kv_find(kv, bytes, &found, &segment);
+	int err = kv_find(kv, bytes, &place, &segment);
 
-	if (err)
-		return err;
-	place = kv_place(&found, key_len);
-	return new_value(kv, bytes, &place, segment, out);
+	return err ? err : new_value(kv, bytes, &place, segment, out);
 }
 
 int dwal_kv_value_at(dwal_kv *kv, const void *key, size_t key_len, const struct dwal_place *place,
@@ -169,12 +193,12 @@ int dwal_kv_value_at(dwal_kv *kv, const void *key, size_t key_len, const struct 
 {
 	const uint32_t least = dwal_frame_size(key_len, 0);
 	struct segment *segment;
+	int err;
 
 	if (!least || place->length < least)
 		return -EINVAL;
-	segment = kv_segment(kv, place->segment);
-	return segment ? new_value(kv, (struct dwal_bytes){key, key_len}, place, segment, out)
-		       : DWAL_EGONE;
+	err = kv_segment_at(kv, place, &segment);
+	return err ? err : new_value(kv, (struct dwal_bytes){key, key_len}, place, segment, out);
 }
 
 void dwal_value_close(dwal_value *value)

@@ -147,7 +147,8 @@ enum {
 				    * dwal_log_sync() or dwal_kv_sync(), without a lock that others
 				    * need for appending, then try again */
 	DWAL_ENOTFILE = -5012,     /* what bears a file's name in the log is no regular file */
-	DWAL_EGONE = -5013,        /* the segment of a place that was given earlier is no more */
+	DWAL_EGONE = -5013,        /* what stood at a place that was given earlier is no more: its
+				    * segment has gone, or another file has taken its name */
 };
 
 /* One line about a return code, without details. Static for our own codes
@@ -307,6 +308,8 @@ struct dwal_op {
 /* Where a record stands. */
 struct dwal_place {
 	uint32_t segment;
+	uint32_t generation; /* of the segment's file: 0 for the file as it was written or found,
+			      * one more each time another file takes its name */
 	uint64_t offset;
 	uint32_t length; /* of the whole frame */
 	uint64_t txid;
@@ -450,7 +453,7 @@ DWAL_PUBLIC int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n,
 
 /* The live value, newly allocated (free() it; never NULL on success, also
  * when empty). Frame, CRC and stored key are checked. DWAL_ABSENT,
- * DWAL_ECORRUPT, -errno. */
+ * DWAL_ECORRUPT, DWAL_EGONE, -errno. */
 DWAL_PUBLIC int dwal_kv_get(dwal_kv *kv, const void *key, size_t key_len, void **value,
 			    size_t *value_len, struct dwal_error *error);
 
@@ -458,7 +461,7 @@ DWAL_PUBLIC bool dwal_kv_contains(dwal_kv *kv, const void *key, size_t key_len);
 DWAL_PUBLIC size_t dwal_kv_len(dwal_kv *kv); /* number of live keys */
 DWAL_PUBLIC bool dwal_kv_is_empty(dwal_kv *kv);
 
-/* Where the live Put of a key stands. 0 or DWAL_ABSENT. */
+/* Where the live Put of a key stands. 0, DWAL_ABSENT or DWAL_EGONE. */
 DWAL_PUBLIC int dwal_kv_ref_of(dwal_kv *kv, const void *key, size_t key_len,
 			       struct dwal_place *place, uint32_t *value_len);
 
@@ -466,7 +469,7 @@ DWAL_PUBLIC int dwal_kv_ref_of(dwal_kv *kv, const void *key, size_t key_len,
  * is written or deleted meanwhile. The whole frame is checked (CRC, stored
  * key) by the first dwal_value_read(), with at most 1 MiB of memory. The
  * handle is the caller's; close it before the store. It may be used by one
- * thread at a time. DWAL_ABSENT, -errno. */
+ * thread at a time. DWAL_ABSENT, DWAL_EGONE, -errno. */
 DWAL_PUBLIC int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out);
 
 /* The same for the Put of key at a place that dwal_kv_batch() gave, which need
