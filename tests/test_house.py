@@ -261,6 +261,11 @@ def test_every_mark_has_a_clause():
     assert sorted(set(marks()) - set(clauses())) == []
 
 
+def test_the_design_names_clauses_that_there_are():
+    named = set(re.findall(r"\b[CS]\d+[a-z]?\b", (ROOT / "corpus/DESIGN.md").read_text()))
+    assert sorted(named - set(clauses())) == []
+
+
 def test_version_is_the_same_everywhere(build, datawal):
     header = (ROOT / "src/include/datawal.h").read_text()
     version = ".".join(re.findall(r"^#define DWAL_VERSION_[A-Z]+ (\d+)$", header, re.M))

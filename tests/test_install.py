@@ -18,8 +18,9 @@ INSTALLED = [
     LIBRARY + "so", LIBRARY + r"so\.0", LIBRARY + r"so\.\d+\.\d+\.\d+", "lib/.*pkgconfig/datawal.pc",
     "share/bash-completion/completions/datawal", "share/man/man1/datawal.1",
     "share/man/man8/datawalfs.8", "share/man/man8/mount.datawalfs.8",
-    *(f"share/doc/datawal/{name}" for name in ("ATTRIBUTES.md", "CANON.md", "FORMAT.md", "LICENSE-APACHE",
-                                               "LICENSE-MIT", "README.md", "SEMANTICS.md"))]
+    *(f"share/doc/datawal/{name}" for name in (
+        "ATTRIBUTES.md", "CANON.md", "DESIGN.md", "FORMAT.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md",
+        "SEMANTICS.md"))]
 
 
 @pytest.fixture
