@@ -3,10 +3,10 @@
  * The checks before a mount. Must not create anything, and must not open the
  * log: the lock belongs to the process that serves the mount.
  */
-#define FUSE_USE_VERSION 314
 #include "mount/mounting.h"
 
 #include "log/logname.h"
+#include "mount/messages.h"
 #include "mounttable.h"
 #include "path.h"
 

@@ -3,18 +3,18 @@
  * Parsing of the command line: one table says what each mount option means.
  * Must not look at the file system.
  */
-#define FUSE_USE_VERSION 314
 #include "mount/options.h"
 
 #include <errno.h>
 #include <fuse_opt.h>
 #include <fuse_lowlevel.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "mount/messages.h"
 
 enum kind {
 	DROP, /* for mount(8) and fstab, not for us */
@@ -116,20 +116,6 @@ static const struct known known[] = {
 
 	{"strictatime", REFUSE, 0, 0, 0},
 };
-
-void complain(const char *format, ...)
-{
-	char line[1024];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(line, sizeof(line), format, args); /* cut if long */
-	va_end(args);
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	(void)fprintf(stderr, "datawalfs: %s\n", line); /* nowhere else to say it */
-}
 
 static const struct known *find_known(const char *word)
 {

@@ -38,7 +38,4 @@ void request_release(struct request *request);
 void print_help(void);
 void print_version(void);
 
-/* One line on stderr: "datawalfs: ...". */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 #endif

@@ -5,6 +5,7 @@
  */
 #include "mount/remount.h"
 
+#include "mount/messages.h"
 #include "mounttable.h"
 
 #include <errno.h>
