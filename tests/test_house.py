@@ -46,7 +46,7 @@ export: kv file atomic
 """
 MAY_INCLUDE = {row.split(":")[0]: set(row.split(":")[1].split())
                for row in MODULES.strip().splitlines()}
-PURE_OF_FUSE = {"name", "xattr", "attr", "base64", "nodeid", "errands"}
+PURE_OF_FUSE = {"name", "xattr", "attr", "base64", "utf8", "nodeid", "errands"}
 
 
 def tracked():

@@ -5,6 +5,7 @@
 #include "log/json.h"
 
 #include "base64.h"
+#include "utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -17,43 +18,25 @@ void json_init(struct json *json, FILE *out)
 	*json = (struct json){.out = out, .empty = true};
 }
 
-/* Length of the well-formed UTF-8 sequence at s, 0 when it is none. Overlong
- * forms, surrogates and what lies beyond U+10FFFF are not well-formed. */
-static int sequence_length(const unsigned char *s)
-{
-	int len = s[0] < 0x80   ? 1
-		  : s[0] < 0xc2 ? 0
-		  : s[0] < 0xe0 ? 2
-		  : s[0] < 0xf0 ? 3
-		  : s[0] < 0xf5 ? 4
-				: 0;
-
-	for (int i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))
-		return 0;
-	return len;
-}
-
 static void quote(struct json *json, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	size_t left = strlen(text), len;
 
 	emit(json, "\"");
-	while (*s) {
-		int len = sequence_length(s);
+	for (; left; text += len, left -= len) {
+		unsigned char c = (unsigned char)*text;
 
+		len = utf8_char(text, left, NULL);
 		if (len == 0)
 			emit(json, "\\ufffd");
-		else if (*s == '"' || *s == '\\')
-			emit(json, "\\%c", *s);
-		else if (*s < 0x20)
-			emit(json, "\\u%04x", *s);
+		else if (c == '"' || c == '\\')
+			emit(json, "\\%c", c);
+		else if (c < 0x20)
+			emit(json, "\\u%04x", c);
 		else
-			emit(json, "%.*s", len, (const char *)s);
-		s += len ? len : 1;
+			emit(json, "%.*s", (int)len, text);
+		if (len == 0)
+			len = 1;
 	}
 	emit(json, "\"");
 }

@@ -11,6 +11,8 @@
 
 #include "tree/name.h"
 
+#include "utf8.h"
+
 #define EMPTY_NAME "\\empty"
 #define LONG_WORD  "\\long-"
 
@@ -170,29 +172,15 @@ static const char *escape_of(const struct name_part *part, size_t i)
 	}
 }
 
-/* The length of the character that starts here, 1 where it is not UTF-8. */
-static size_t char_len(const char *bytes, size_t len)
-{
-	unsigned char lead = (unsigned char)bytes[0];
-	unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-	unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-	size_t n = lead < 0xc2 || lead > 0xf4 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-	if (n > len)
-		return 1;
-	for (size_t i = 1; i < n; i++, low = 0x80, high = 0xbf)
-		if ((unsigned char)bytes[i] < low || (unsigned char)bytes[i] > high)
-			return 1;
-	return n;
-}
-
 /* What is written for the component from byte *i on, as little of it as a name
  * may be cut behind: an escape, a character, a byte. Moves *i on. */
 static const char *next_unit(const struct name_part *part, bool full, size_t *i, size_t *len)
 {
 	const char *raw = part->raw + *i, *escape = full ? escape_of(part, *i) : NULL;
 
-	*len = escape ? strlen(escape) : char_len(raw, part->len - *i);
+	*len = escape ? strlen(escape) : utf8_char(raw, part->len - *i, NULL);
+	if (*len == 0)
+		*len = 1;
 	*i += escape ? 1 : *len;
 	return escape ? escape : raw;
 }

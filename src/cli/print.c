@@ -9,31 +9,17 @@
 
 #include "base64.h"
 #include "cli.h"
+#include "utf8.h"
 
 /* How many bytes the UTF-8 character at the start of s takes; 0 when there
  * is none, or one that a terminal would act upon instead of showing it:
  * controls, and those that turn the direction of writing. */
 static size_t printable_char(const unsigned char *s, size_t len)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = s[0] < 0x80       ? 1
-		   : s[0] >> 5 == 6  ? 2
-		   : s[0] >> 4 == 14 ? 3
-		   : s[0] >> 3 == 30 ? 4
-				     : 0;
 	uint32_t c;
+	size_t n = utf8_char(s, len, &c);
 
-	if (!n || n > len)
-		return 0;
-	c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if (s[i] >> 6 != 2)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < ' ' || (c >= 0x7f && c < 0xa0) || c < least[n] || c > 0x10ffff)
-		return 0;
-	if ((c >= 0xd800 && c < 0xe000) || (c >= 0x200b && c <= 0x200f) ||
+	if (!n || c < ' ' || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
 	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff)
 		return 0;
 	return n;
