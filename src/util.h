@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Small tools every part uses: little-endian access to bytes, cleanup
- * attributes, filling in a struct dwal_error. Knows nothing of the log.
+ * Small tools every part uses: little-endian access to bytes, filling in a struct dwal_error. Knows
+ * nothing of the log.
  */
 #ifndef DWAL_UTIL_H
 #define DWAL_UTIL_H
 
+#include "cleanup.h"
 #include "datawal.h"
 
 #include <endian.h>
@@ -69,23 +70,6 @@ static inline unsigned char *put_bytes(unsigned char *p, struct dwal_bytes b)
 		memcpy(p, b.data, b.len);
 	return p + b.len;
 }
-
-/* Frees what a local pointer holds when it goes out of scope:
- *	cleanup_free char *name = NULL;
- */
-static inline void free_pointer(void *p)
-{
-	free(*(void **)p);
-}
-#define cleanup_free __attribute__((cleanup(free_pointer)))
-
-/* Takes the value out of a cleaned-up variable, so that it is kept. */
-#define steal_pointer(p)                    \
-	({                                  \
-		__auto_type stolen_ = *(p); \
-		*(p) = NULL;                \
-		stolen_;                    \
-	})
 
 /* Fills *error (which may be NULL) and returns code. The message is made one
  * line: control characters become '?'. */

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "mount/messages.h"
 #include "mount/session.h"
 
@@ -22,10 +23,14 @@ int background_fork(struct background *background, const char *mountpoint)
 	int fds[2];
 	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC) != 0 || (pid = fork()) < 0)
+	if (pipe2(fds, O_CLOEXEC) != 0)
 		return -errno;
-	(void)close(fds[pid ? 1 : 0]); /* a pipe */
-	*background = (struct background){mountpoint, device_below, pid, fds[pid ? 0 : 1]};
+	cleanup_fd int reading = fds[0], writing = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	*background = (struct background){mountpoint, device_below, pid,
+					  steal_fd(pid ? &reading : &writing)};
 	if (pid)
 		return 0;
 	(void)setsid();    /* cannot fail in a new process */

@@ -5,6 +5,7 @@
  */
 #include "mount/mounting.h"
 
+#include "cleanup.h"
 #include "log/logname.h"
 #include "mount/messages.h"
 #include "mounttable.h"
@@ -131,18 +132,16 @@ static bool is_leftover(const char *name)
 /* 0 when nothing is in that directory, 1 when something is, or -errno. */
 static int has_entries(int parent, const char *name)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), count = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	int err = -errno;
+	cleanup_fd int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int count = 0;
 
-	if (!dir && fd >= 0)
-		(void)close(fd); /* a directory */
 	if (!dir)
-		return err;
+		return -errno;
+	(void)steal_fd(&fd); /* dir has it */
 	while (count < 3 && readdir(dir))
 		count++;
-	(void)closedir(dir); /* nothing was written */
-	return count > 2;    /* "." and ".." */
+	return count > 2; /* "." and ".." */
 }
 
 /* mkfs makes it in the root of a volume, and closes it to users: what they may
@@ -157,7 +156,7 @@ static bool is_empty_lost_found(int parent, const char *name)
 /* A log, or empty and so about to become one? */
 static int check_is_log(const char *path)
 {
-	DIR *dir = opendir(path);
+	cleanup_dir DIR *dir = opendir(path);
 	bool segment = false, other = false;
 	struct dirent *entry;
 	uint32_t id;
@@ -173,7 +172,6 @@ static int check_is_log(const char *path)
 		other |= !is_leftover(entry->d_name) &&
 			 !is_empty_lost_found(dirfd(dir), entry->d_name);
 	}
-	(void)closedir(dir); /* nothing was written */
 	if (segment || !other)
 		return 0;
 	complain("%s is not a log: it has files, but no segment such as 00000001.dwal", path);
@@ -224,14 +222,11 @@ static int check_is_empty(const char *path)
 
 int mounting_enter(const char *mount_namespace)
 {
-	int fd = open(mount_namespace, O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 || setns(fd, CLONE_NEWNS) != 0 ? errno : 0;
+	cleanup_fd int fd = open(mount_namespace, O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0)
-		(void)close(fd); /* nothing was written */
-	if (!err)
+	if (fd >= 0 && setns(fd, CLONE_NEWNS) == 0)
 		return 0;
-	complain("mount namespace %s: %s", mount_namespace, strerror(err));
+	complain("mount namespace %s: %s", mount_namespace, strerror(errno));
 	return -1;
 }
 

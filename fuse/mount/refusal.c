@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cleanup.h"
+
 #define TEXT_SIZE 1024
 #define OWN_NAME  "datawalfs: "
 #define HELPER    "fusermount3"
@@ -58,11 +60,9 @@ void refusal_none(struct refusal *refusal)
 /* The first line of a file; false when it cannot be read or is empty. */
 static bool first_line(const char *path, char *out, size_t size)
 {
-	FILE *file = fopen(path, "re");
+	cleanup_file FILE *file = fopen(path, "re");
 	bool got = file && fgets(out, (int)size, file);
 
-	if (file)
-		(void)fclose(file); /* only read */
 	if (got)
 		out[strcspn(out, "\n")] = '\0';
 	return got && *out;
@@ -82,7 +82,7 @@ static bool is_enforced(char *label)
  * may read, or by the name of its file. */
 static bool helper_profile(char *name, size_t size)
 {
-	FILE *list = fopen("/sys/kernel/security/apparmor/profiles", "re");
+	cleanup_file FILE *list = fopen("/sys/kernel/security/apparmor/profiles", "re");
 	bool found = false;
 
 	if (!list) {
@@ -92,7 +92,6 @@ static bool helper_profile(char *name, size_t size)
 	}
 	while (!found && fgets(name, (int)size, list))
 		found = strstr(name, HELPER) && is_enforced(name);
-	(void)fclose(list); /* only read */
 	return found;
 }
 

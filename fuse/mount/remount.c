@@ -5,12 +5,12 @@
  */
 #include "mount/remount.h"
 
+#include "cleanup.h"
 #include "mount/messages.h"
 #include "mounttable.h"
 
 #include <errno.h>
 #include <string.h>
-#include <stdlib.h>
 #include <sys/mount.h>
 
 /* As for any file system: read-only and noexec are what the options say now.
@@ -36,9 +36,8 @@ static const char *reason(int error)
 
 int remount(const struct request *request)
 {
-	char *path = realpath(request->fs.mountpoint, NULL);
+	cleanup_free char *path = realpath(request->fs.mountpoint, NULL);
 	struct mount_entry found;
-	int err = -1;
 
 	if (!path)
 		complain("%s: %s", request->fs.mountpoint, strerror(errno));
@@ -47,7 +46,6 @@ int remount(const struct request *request)
 	else if (mount(NULL, path, NULL, MS_REMOUNT | new_flags(request, found.flags), NULL) != 0)
 		complain("the mount on %s cannot be changed: %s", path, reason(errno));
 	else
-		err = 0;
-	free(path);
-	return err;
+		return 0;
+	return -1;
 }

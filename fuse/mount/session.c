@@ -10,12 +10,12 @@
 #include <fuse_lowlevel.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "mount/messages.h"
 #include "mount/refusal.h"
 #include "ops/ops.h"
@@ -25,23 +25,24 @@
 /* Our own come first: what the user says of the same wins. */
 static int add_arguments(const struct fs *fs, const struct request *request, struct fuse_args *args)
 {
-	char *options = NULL, *fsname, max_read[32];
-	int err;
+	cleanup_free char *options = NULL, *fsname = NULL;
+	char max_read[32];
+	bool failed;
 
 	(void)snprintf(max_read, sizeof(max_read), "max_read=%" PRIu32, fs->opt.max_read);
-	if (asprintf(&fsname, "fsname=%s", fs->opt.log_dir) < 0)
+	if (asprintf(&fsname, "fsname=%s", fs->opt.log_dir) < 0) {
+		fsname = NULL; /* undefined otherwise */
 		return -1;
-	err = fuse_opt_add_opt_escaped(&options, fsname) ||
-	      fuse_opt_add_opt(&options, "subtype=datawalfs") ||
-	      fuse_opt_add_opt(&options, "default_permissions") ||
-	      (fs->opt.max_read && fuse_opt_add_opt(&options, max_read)) ||
-	      (request->passed && fuse_opt_add_opt(&options, request->passed)) ||
-	      (request->debug && fuse_opt_add_opt(&options, "debug")) ||
-	      fuse_opt_add_arg(args, "datawalfs") || fuse_opt_add_arg(args, "-o") ||
-	      fuse_opt_add_arg(args, options);
-	free(fsname);
-	free(options);
-	return err ? -1 : 0;
+	}
+	failed = fuse_opt_add_opt_escaped(&options, fsname) ||
+		 fuse_opt_add_opt(&options, "subtype=datawalfs") ||
+		 fuse_opt_add_opt(&options, "default_permissions") ||
+		 (fs->opt.max_read && fuse_opt_add_opt(&options, max_read)) ||
+		 (request->passed && fuse_opt_add_opt(&options, request->passed)) ||
+		 (request->debug && fuse_opt_add_opt(&options, "debug")) ||
+		 fuse_opt_add_arg(args, "datawalfs") || fuse_opt_add_arg(args, "-o") ||
+		 fuse_opt_add_arg(args, options);
+	return failed ? -1 : 0;
 }
 
 static int make_session(struct session *session, struct fs *fs, const struct request *request)
@@ -57,15 +58,14 @@ static int make_session(struct session *session, struct fs *fs, const struct req
 int session_mount(struct session *session, struct fs *fs, const struct request *request)
 {
 	struct refusal refusal;
-	char *why;
 
 	session->mountpoint = fs->opt.mountpoint;
 	refusal_listen(&refusal);
 	if (make_session(session, fs, request) != 0) {
-		why = refusal_text(&refusal);
+		cleanup_free char *why = refusal_text(&refusal);
+
 		complain("%s cannot be mounted on %s%s%s", fs->opt.log_dir, session->mountpoint,
 			 why ? ": " : "", why ? why : "");
-		free(why);
 		return -1;
 	}
 	refusal_none(&refusal);

@@ -3,6 +3,7 @@
  * Looks at /proc only: it must neither touch the lock nor wait for a mount.
  */
 #include "holder.h"
+#include "cleanup.h"
 #include "mounttable.h"
 #include "process.h"
 
@@ -21,7 +22,7 @@ struct holder_mount {
 /* Every process has the table of its mount namespace. */
 static void find_elsewhere(const char *source, bool read_only, struct holder_mount *out)
 {
-	DIR *processes = opendir("/proc");
+	cleanup_dir DIR *processes = opendir("/proc");
 	const struct dirent *entry;
 	char table[64];
 
@@ -32,8 +33,6 @@ static void find_elsewhere(const char *source, bool read_only, struct holder_mou
 		(void)snprintf(table, sizeof(table), "/proc/%d/mounts", out->pid); /* fits */
 		out->mountpoint = mounttable_mountpoint(table, source, read_only);
 	}
-	if (processes)
-		(void)closedir(processes); /* only read */
 }
 
 /* A mount that writes has the lock; one that was made read-only later, too. */
@@ -52,8 +51,9 @@ static struct holder_mount find_mount(const char *source)
 
 static void describe_mount(const char *dir, char *out, size_t size)
 {
-	char *source = realpath(dir, NULL), name[PROCESS_NAME_SIZE];
+	cleanup_free char *source = realpath(dir, NULL);
 	struct holder_mount mount = find_mount(source ? source : dir);
+	char name[PROCESS_NAME_SIZE];
 
 	if (!mount.mountpoint) {
 		(void)snprintf(out, size,
@@ -70,7 +70,6 @@ static void describe_mount(const char *dir, char *out, size_t size)
 			       mount.mountpoint, mount.pid, name);
 	}
 	free(mount.mountpoint);
-	free(source);
 }
 
 void holder_describe(const char *dir, int pid, char *out, size_t size)

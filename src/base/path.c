@@ -3,6 +3,7 @@
  * Must not know what the paths lead to.
  */
 #include "path.h"
+#include "cleanup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +25,8 @@ char *path_parent(const char *path)
 
 char *path_resolve(const char *path)
 {
-	char *real = realpath(path, NULL), *copy, *slash, *parent, *base;
+	cleanup_free char *copy = NULL, *parent = NULL;
+	char *real = realpath(path, NULL), *slash, *base;
 	size_t len = strlen(path);
 
 	if (real || errno != ENOENT)
@@ -37,7 +39,6 @@ char *path_resolve(const char *path)
 	slash = strrchr(copy, '/');
 	base = slash ? slash + 1 : copy;
 	if (*base == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) {
-		free(copy);
 		errno = ENOENT;
 		return NULL;
 	}
@@ -46,8 +47,6 @@ char *path_resolve(const char *path)
 	parent = path_resolve(!slash ? "." : slash == copy ? "/" : copy);
 	if (parent && asprintf(&real, "%s/%s", strcmp(parent, "/") ? parent : "", base) < 0)
 		real = NULL;
-	free(parent);
-	free(copy);
 	return real;
 }
 
