@@ -46,9 +46,8 @@ struct fs *fs_new(struct fs_options *options)
 	*options = (struct fs_options){.log_dir = NULL};
 	fs->dir_fd = -1;
 	fs->clock = CLOCK_UNSET;
-	fs->started = fs_now();
+	fs->started = tree_now();
 	pthread_mutex_init(&fs->write_lock, NULL);
-	pthread_mutex_init(&fs->lock, NULL);
 	errands_init(&fs->errands);
 	return fs;
 }
@@ -56,7 +55,6 @@ struct fs *fs_new(struct fs_options *options)
 void fs_free(struct fs *fs)
 {
 	errands_release(&fs->errands);
-	pthread_mutex_destroy(&fs->lock);
 	pthread_mutex_destroy(&fs->write_lock);
 	fs_options_release(&fs->opt);
 	free(fs);

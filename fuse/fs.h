@@ -10,10 +10,10 @@
  *                follow the tombstone of the name it was meant for. Held over
  *                the append (the log has one writer anyway), never over a
  *                sync but that of a failed write's cut back: an operation
- *                that needs one gives the lock back, see append_put_off().
+ *                that needs one gives the lock back, see txn_unlock().
  *   stage->lock  the staged bytes of one file. Held over its commit.
- *   lock         the tree: names, lookup counts, handle counts, attributes,
- *                the list of stages. Never held over I/O.
+ *   tree.lock    names, lookup counts, handle counts, attributes, the list of
+ *                stages. Never held over I/O.
  *   errands.lock innermost of all (errands.h).
  *
  * No reply is sent under a lock, except that forget needs none.
@@ -32,13 +32,12 @@
 #include "datawal.h"
 #include "errands.h"
 #include "errmap.h"
-#include "tree/nodeid.h"
+#include "tree/node.h"
 
 struct fuse_session;
 struct dir_handle;
 struct handle;
 struct logdir;
-struct node;
 struct stage;
 struct unfinished;
 
@@ -66,15 +65,6 @@ struct fs_options {
 	uint32_t max_read; /* bytes; 0: as much as the kernel asks for */
 };
 
-/* The time of now, for files: exact, so that every change shows. */
-static inline struct timespec fs_now(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* a valid clock */
-	return now;
-}
-
 #define FS_COMMIT_SECONDS 5u
 #define FS_LOCK_WAIT_MS   3000u
 #define FS_SEGMENT_SIZE   ((uint64_t)64 << 20)
@@ -85,7 +75,6 @@ struct fs {
 	struct fs_options opt; /* constant once open */
 	dwal_kv *kv;
 	int dir_fd;                    /* the log directory, for .log and df */
-	struct waiting *waiting;       /* replay.c; only while the log is opened */
 	struct unfinished *unfinished; /* unfinished.c (DL list); constant once open */
 	struct logdir *logdir;         /* log/logdir.h; constant once open */
 	struct fuse_session *session;  /* set once it is mounted, before the first request */
@@ -95,19 +84,12 @@ struct fs {
 	int64_t clock;        /* seconds: clock record in force; protected by write_lock */
 	atomic_bool unsynced; /* something was appended since the last sync */
 
-	pthread_mutex_t lock;
-	struct node *root;               /* constant; its contents protected by lock */
-	uint64_t next_ino;               /* protected by lock */
-	time_t fraction_second;          /* nodeattr_needs_fraction(); 0: none; protected by lock */
-	bool replayed;                   /* the log was read: requests are served */
-	bool collided;                   /* two components had one long name; protected by lock */
-	bool aliases;                    /* a node has had one; protected by lock */
-	atomic_bool values_seen;         /* names X\value are in use: X can come by itself */
-	atomic_int_fast64_t absent_told; /* monotonic ms: the kernel heard of an absent name */
-	struct nodeids ids;              /* the nodes that the kernel knows; protected by lock */
-	struct stage *stages;            /* all of them (DL list), protected by lock */
-	struct handle *handles;          /* open files (DL list), protected by lock */
-	struct dir_handle *dirs;         /* open directories (DL list), protected by lock */
+	struct tree tree;        /* what is shown; its lock protects the lists as well */
+	struct stage *stages;    /* all of them (DL list) */
+	struct handle *handles;  /* open files (DL list) */
+	struct dir_handle *dirs; /* open directories (DL list) */
+
+	atomic_int_fast64_t absent_told;     /* monotonic ms: the kernel heard of an absent name */
 	atomic_uint_fast64_t staged_bytes;   /* in memory and not in the log: at most the limit */
 	atomic_uint_fast64_t clean_bytes;    /* in memory and in the log */
 	atomic_uint_fast64_t failed_commits; /* since mount, not counting retries that worked */
@@ -120,12 +102,12 @@ void fs_options_init(struct fs_options *options);
 void fs_options_release(struct fs_options *options);
 
 /* For mount/store.c. options is taken over, also when there is no memory: then
- * NULL. */
+ * NULL. The tree is all zero. */
 struct fs *fs_new(struct fs_options *options);
 void fs_free(struct fs *fs);
 
 /* Would a change of anything be written? 0, EROFS on a read-only mount, or the
- * errno of a log that takes nothing any more. Wants no lock. */
+ * errno of a log that takes nothing any more. Under any lock. */
 int fs_refuses(const struct fs *fs);
 
 #endif

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "file/stage.h"
+#include "file/handle.h"
+#include "file/publish.h"
 #include "file/unfinished.h"
+#include "tree/treename.h"
+#include "txn.h"
 
 /* Stages that owe a Put, each with a use of its own; NULL-terminated. With dir
  * only those of files in it. */
@@ -20,7 +23,7 @@ static struct stage **use_stages(struct fs *fs, const struct node *dir)
 	struct stage *stage, **list;
 	size_t n = 0;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	DL_COUNT(fs->stages, stage, n);
 	list = calloc(n + 1, sizeof(struct stage *));
 	n = 0;
@@ -33,7 +36,7 @@ static struct stage **use_stages(struct fs *fs, const struct node *dir)
 			list[n++] = stage;
 		}
 	}
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return list;
 }
 
@@ -51,9 +54,9 @@ static bool is_owed_to_dir(struct fs *fs, const struct stage *stage)
 {
 	bool is;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	is = stage->retry || (!stage->node->published && !stage->size);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return is;
 }
 
@@ -70,7 +73,7 @@ static int publish_each(struct fs *fs, const struct node *dir, wanted_fn *is_wan
 		pthread_mutex_lock(&stage->lock);
 		wanted = stage->dirty && !stage->failed && is_wanted(fs, stage);
 		pthread_mutex_unlock(&stage->lock);
-		r = wanted ? stage_publish(fs, stage) : 0;
+		r = wanted ? publish_stage(fs, stage) : 0;
 		if (!first)
 			first = r;
 		stage_put(fs, stage);
@@ -96,16 +99,16 @@ bool pending_has_writers(struct fs *fs)
 	const struct handle *handle;
 	bool has = false;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	DL_FOREACH(fs->handles, handle)
 	{
 		has |= handle->writable;
 	}
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return has;
 }
 
-/* Wants stage->lock and fs->lock. */
+/* Wants stage->lock and the tree's lock. */
 static bool is_open(const struct fs *fs, const struct stage *stage, enum mount_end end)
 {
 	const struct handle *handle;
@@ -124,9 +127,9 @@ static bool is_unfinished(struct fs *fs, const struct stage *stage, enum mount_e
 {
 	bool is;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	is = stage->fresh && stage->node->published && is_open(fs, stage, end);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return is;
 }
 
@@ -139,7 +142,7 @@ static int end_stage(struct fs *fs, struct stage *stage, enum mount_end end)
 	unfinished = owed && is_unfinished(fs, stage, end);
 	pthread_mutex_unlock(&stage->lock);
 	if (!unfinished)
-		return owed ? stage_publish(fs, stage) : 0;
+		return owed ? publish_stage(fs, stage) : 0;
 	return end == MOUNT_END_NEAR ? 0 : unfinished_keep(fs, stage);
 }
 
@@ -166,7 +169,7 @@ int pending_commit_all(struct fs *fs, enum mount_end end)
 	if (fs->opt.read_only)
 		return 0;
 	r = publish_rest(fs, end);
-	synced = append_sync(fs);
+	synced = txn_sync(fs);
 	return r ? r : synced;
 }
 
@@ -175,7 +178,7 @@ void pending_each_failed(struct fs *fs, void (*fn)(void *ctx, const char *path, 
 {
 	struct stage *stage;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	DL_FOREACH(fs->stages, stage)
 	{
 		if (stage->retry) {
@@ -184,5 +187,5 @@ void pending_each_failed(struct fs *fs, void (*fn)(void *ctx, const char *path, 
 			free(path);
 		}
 	}
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 }

@@ -32,7 +32,7 @@ int pending_commit_names(struct fs *fs, const struct node *dir);
 bool pending_has_writers(struct fs *fs);
 
 /* Changes whose commit failed and is retried: path (as in the mount, without a
- * leading slash), errno. Called under fs->lock: must not call back. */
+ * leading slash), errno. Called under the tree's lock: must not call back. */
 void pending_each_failed(struct fs *fs, void (*fn)(void *ctx, const char *path, int error),
 			 void *ctx);
 

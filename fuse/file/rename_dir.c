@@ -10,17 +10,18 @@
 #include <string.h>
 
 #include "tree/nodeattr.h"
-#include "file/stage.h"
+#include "tree/treename.h"
+#include "txn.h"
+#include "file/publish.h"
 
 /* One file or directory record that moves. */
 struct move {
-	struct node *node; /* stays: names change under write_lock only */
+	struct node *node; /* stays: names change under the write lock only */
 	char *old_key, *new_key;
 	size_t old_len, new_len;
 	void *content; /* of a file */
 	size_t size;
-	char *attr; /* the record's text; NULL: none */
-	size_t attr_len;
+	bool with_attr; /* has an attribute record as well, or is one */
 };
 
 struct moves {
@@ -36,7 +37,6 @@ static void release(struct moves *moves)
 		free(moves->list[i].old_key);
 		free(moves->list[i].new_key);
 		free(moves->list[i].content);
-		free(moves->list[i].attr);
 	}
 	free(moves->list);
 }
@@ -58,7 +58,7 @@ static struct stage *next_staged(struct fs *fs, struct node *top, struct node **
 {
 	struct stage *stage = NULL;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	while (!stage && *at) {
 		struct node *node = *at;
 		*at = next_below(top, node);
@@ -67,7 +67,7 @@ static struct stage *next_staged(struct fs *fs, struct node *top, struct node **
 			stage->users++;
 		}
 	}
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return stage;
 }
 
@@ -82,7 +82,7 @@ static int commit_staged(struct fs *fs, struct node *top)
 	while (!r && (stage = next_staged(fs, top, &at))) {
 		pthread_mutex_lock(&stage->lock);
 		if (!stage->failed)
-			r = stage_commit(fs, stage);
+			r = publish_commit(fs, stage);
 		pthread_mutex_unlock(&stage->lock);
 		stage_put(fs, stage);
 	}
@@ -121,7 +121,7 @@ static int set_keys(struct fs *fs, struct moves *moves, struct move *move)
 	char key[DWAL_MAX_KEY];
 	const char *tail = key + moves->old_key.len;
 	size_t tail_len;
-	int r = tree_key(fs, move->node, key, &move->old_len);
+	int r = tree_key(&fs->tree, move->node, key, &move->old_len);
 
 	if (r)
 		return r;
@@ -137,24 +137,22 @@ static int set_keys(struct fs *fs, struct moves *moves, struct move *move)
 static int add_move(struct fs *fs, struct moves *moves, struct node *node, bool with_attr)
 {
 	struct move *move = new_move(moves);
-	struct attr attr = nodeattr_snapshot(fs, node);
 	int r;
 
 	if (!move)
 		return ENOMEM;
 	move->node = node;
+	move->with_attr = with_attr;
 	r = set_keys(fs, moves, move);
-	if (!r && with_attr)
-		r = attr_format_full(&attr, nodeattr_xattrs(node), &move->attr, &move->attr_len);
 	if (r)
 		return r;
-	moves->bytes += move->old_len + move->new_len + move->attr_len;
+	moves->bytes += move->old_len + move->new_len;
 	if (!node_is_dir(node))
 		moves->bytes += node->size;
 	return moves->bytes > fs->opt.rename_limit ? EXDEV : 0;
 }
 
-/* Wants fs->lock. */
+/* Wants the tree's lock. */
 static int collect(struct fs *fs, struct moves *moves, struct node *top,
 		   const struct node *replaced)
 {
@@ -162,7 +160,7 @@ static int collect(struct fs *fs, struct moves *moves, struct node *top,
 
 	for (struct node *n = top; n && !r; n = next_below(top, n)) {
 		if (!node_is_dir(n) && n->published)
-			r = add_move(fs, moves, n, nodeattr_needs_record(fs, n, fs->clock));
+			r = add_move(fs, moves, n, nodeattr_needs_record(&fs->tree, n, fs->clock));
 		else if (node_is_dir(n) && n->recorded)
 			r = add_move(fs, moves, n, true);
 	}
@@ -188,66 +186,56 @@ static int read_contents(struct fs *fs, struct moves *moves)
 
 /* ----------------------------------------------------------------- writing */
 
-static size_t add_new_name(const struct move *move, struct dwal_op *ops)
+static void add_new_name(struct txn *txn, const struct move *move)
 {
 	struct dwal_bytes key = {move->new_key, move->new_len};
-	size_t n = 0;
 
 	if (!node_is_dir(move->node))
-		ops[n++] = (struct dwal_op){DWAL_PUT, key, {move->content, move->size}};
-	if (move->attr)
-		ops[n++] = (struct dwal_op){DWAL_RAW, key, {move->attr, move->attr_len}};
-	return n;
+		txn_move(txn, move->node, key, (struct dwal_bytes){move->content, move->size});
+	if (move->with_attr)
+		txn_attr(txn, key, move->node);
 }
 
-static size_t add_end_of_old(const struct move *move, struct dwal_bytes none, struct dwal_op *ops)
+static void add_end_of_old(struct txn *txn, const struct move *move)
 {
 	struct dwal_bytes key = {move->old_key, move->old_len};
 
 	if (!node_is_dir(move->node))
-		*ops = (struct dwal_op){DWAL_DELETE, key, {NULL, 0}};
+		txn_delete(txn, key);
 	else if (move->node->recorded)
-		*ops = (struct dwal_op){DWAL_RAW, key, none};
-	else
-		return 0;
-	return 1;
+		txn_no_attr(txn, key);
 }
 
-static int write_moves(struct fs *fs, struct moves *moves)
+/* Wants the tree's lock. */
+static void gather(struct txn *txn, const struct moves *moves)
 {
-	const struct attr gone = {.type = ATTR_NONE};
-	struct dwal_op *ops = calloc(3 * moves->count, sizeof(*ops));
-	struct dwal_bytes none;
-	char *text = NULL;
-	size_t n = 0;
-	int r = ops ? attr_format_full(&gone, NULL, &text, &none.len) : ENOMEM;
-
-	if (!r) {
-		none.data = text;
-		for (size_t i = 0; i < moves->count; i++)
-			if (!node_is_dir(moves->list[i].node))
-				n += add_new_name(&moves->list[i], ops + n);
-		/* A directory's record behind all of its entries: these change
-		 * its time. */
-		for (size_t i = moves->count; i-- > 0;)
-			if (node_is_dir(moves->list[i].node))
-				n += add_new_name(&moves->list[i], ops + n);
-		for (size_t i = 0; i < moves->count; i++)
-			n += add_end_of_old(&moves->list[i], none, ops + n);
-		r = errno_of(dwal_kv_batch(fs->kv, ops, n, NULL));
-	}
-	free(text);
-	free(ops);
-	return r;
-}
-
-static void tell_nodes(struct fs *fs, struct moves *moves)
-{
-	fs->unsynced = true;
-	pthread_mutex_lock(&fs->lock);
 	for (size_t i = 0; i < moves->count; i++)
-		nodeattr_told(moves->list[i].node, moves->list[i].attr);
-	pthread_mutex_unlock(&fs->lock);
+		if (!node_is_dir(moves->list[i].node))
+			add_new_name(txn, &moves->list[i]);
+	/* A directory's record behind all of its entries: these change its time. */
+	for (size_t i = moves->count; i-- > 0;)
+		if (node_is_dir(moves->list[i].node))
+			add_new_name(txn, &moves->list[i]);
+	for (size_t i = 0; i < moves->count; i++)
+		add_end_of_old(txn, &moves->list[i]);
+}
+
+static int write_moves(struct fs *fs, const struct moves *moves)
+{
+	cleanup_txn struct txn txn;
+	int r;
+
+	txn_begin(&txn, fs);
+	tree_lock(&fs->tree);
+	gather(&txn, moves);
+	tree_unlock(&fs->tree);
+	r = moves->bytes + txn_attr_bytes(&txn) > fs->opt.rename_limit ? EXDEV : txn_commit(&txn);
+	if (r)
+		return r;
+	tree_lock(&fs->tree);
+	txn_told(&txn);
+	tree_unlock(&fs->tree);
+	return 0;
 }
 
 int rename_dir_keys(struct fs *fs, struct node *dir, const struct node *replaced,
@@ -257,16 +245,14 @@ int rename_dir_keys(struct fs *fs, struct node *dir, const struct node *replaced
 	int r = commit_staged(fs, dir);
 
 	if (!r) {
-		pthread_mutex_lock(&fs->lock);
+		tree_lock(&fs->tree);
 		r = collect(fs, &moves, dir, replaced);
-		pthread_mutex_unlock(&fs->lock);
+		tree_unlock(&fs->tree);
 	}
 	if (!r)
 		r = read_contents(fs, &moves);
 	if (!r)
 		r = write_moves(fs, &moves);
-	if (!r)
-		tell_nodes(fs, &moves);
 	release(&moves);
 	return r;
 }

@@ -12,6 +12,8 @@
 #include <utlist.h>
 
 #include "base64.h"
+#include "tree/treename.h"
+#include "txn.h"
 
 #define RECORD_KEY "datawalfs.unfinished"
 #define FIRST_LINE RECORD_KEY " 1\n"
@@ -28,18 +30,23 @@ static size_t write_head(char *head, struct dwal_bytes key, uint64_t size, uint6
 	return (size_t)(end - head);
 }
 
-static int append_part(struct fs *fs, const void *payload, size_t len)
+static int append_once(struct fs *fs, struct dwal_bytes payload)
 {
-	const struct dwal_op op = {DWAL_RAW, {RECORD_KEY, strlen(RECORD_KEY)}, {payload, len}};
+	cleanup_txn struct txn txn;
+
+	txn_begin(&txn, fs);
+	txn_raw(&txn, (struct dwal_bytes){RECORD_KEY, strlen(RECORD_KEY)}, payload);
+	return txn_commit(&txn);
+}
+
+static int append_part(struct fs *fs, struct dwal_bytes payload)
+{
 	int r;
 
 	do {
-		pthread_mutex_lock(&fs->write_lock);
-		r = errno_of(dwal_kv_batch(fs->kv, &op, 1, NULL));
-		pthread_mutex_unlock(&fs->write_lock);
-	} while (append_put_off(fs, r));
-	if (!r)
-		fs->unsynced = true;
+		txn_lock(fs);
+		r = append_once(fs, payload);
+	} while (txn_unlock(fs, r));
 	return r;
 }
 
@@ -63,7 +70,7 @@ static int append_parts(struct fs *fs, const struct stage *stage, struct dwal_by
 			part = room - head;
 		if (part)
 			memcpy(payload + head, stage->data + begin, part);
-		r = append_part(fs, payload, head + part);
+		r = append_part(fs, (struct dwal_bytes){payload, head + part});
 		begin += part;
 	} while (!r && begin < stage->size);
 	free(payload);
@@ -77,11 +84,11 @@ int unfinished_keep(struct fs *fs, struct stage *stage)
 	bool has_place;
 	int r = 0;
 
-	pthread_mutex_lock(&fs->lock);
-	has_place = node_has_place(fs, stage->node);
+	tree_lock(&fs->tree);
+	has_place = node_has_place(&fs->tree, stage->node);
 	if (has_place)
-		r = tree_key(fs, stage->node, key, &len);
-	pthread_mutex_unlock(&fs->lock);
+		r = tree_key(&fs->tree, stage->node, key, &len);
+	tree_unlock(&fs->tree);
 	if (!r && has_place)
 		r = append_parts(fs, stage, (struct dwal_bytes){key, len});
 	pthread_mutex_lock(&stage->lock);

@@ -228,7 +228,7 @@ static int make_text(struct fs *fs, enum logtext which, struct text **out)
 	}
 	text->which = which;
 	text->uses = 1;
-	text->made = fs_now();
+	text->made = tree_now();
 	pthread_mutex_lock(&fs->logdir->lock);
 	text->node = fs->logdir->next_node++;
 	DL_APPEND(fs->logdir->texts, text);
@@ -331,7 +331,7 @@ int logdir_lookup(struct fs *fs, fuse_ino_t parent, const char *name, struct fus
 	if (err)
 		return err;
 	out->ino |= NODEID_FOREIGN;
-	out->generation = fs->ids.mount;
+	out->generation = fs->tree.ids.mount;
 	return 0;
 }
 

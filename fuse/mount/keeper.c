@@ -8,8 +8,8 @@
 #include <fuse_lowlevel.h>
 #include <stdlib.h>
 
-#include "append.h"
 #include "file/pending.h"
+#include "txn.h"
 
 struct keeper {
 	struct fs *fs;
@@ -31,7 +31,7 @@ static void sync_and_retry(struct fs *fs)
 	 * nobody to tell here. */
 	(void)pending_retry(fs);
 	if (fs->unsynced)
-		(void)append_sync(fs);
+		(void)txn_sync(fs);
 	(void)dwal_kv_check(fs->kv);
 }
 

@@ -18,7 +18,7 @@
 #include "cleanup.h"
 #include "mount/messages.h"
 #include "mount/refusal.h"
-#include "ops/ops.h"
+#include "ops/table.h"
 
 #define IDLE_THREADS_MOST 4
 

@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file/stage.h"
+#include "file/handle.h"
 #include "file/unfinished.h"
 #include "holder.h"
 #include "log/logdir.h"
-#include "tree/tree.h"
+#include "tree/replay.h"
 
 /* The replay of the log, record by record. */
 struct replay {
@@ -53,7 +53,7 @@ static int observe(void *ctx, const struct dwal_record *record)
 	    clock_parse(record->key.data, record->key.len, record->payload.data,
 			record->payload.len, &fs->clock))
 		return 0;
-	return tree_replay(fs, record,
+	return tree_replay(&fs->tree, record,
 			   fs->clock != CLOCK_UNSET ? fs->clock
 						    : segment_time(replay, record->segment));
 }
@@ -99,11 +99,19 @@ static int out_of_memory(struct dwal_error *error)
 
 static int build(struct fs *fs, struct dwal_error *error)
 {
-	int r = tree_init(fs);
+	const struct tree_options options = {
+		.uid = fs->opt.uid,
+		.gid = fs->opt.gid,
+		.umask = fs->opt.umask,
+		.shows_log = fs->opt.showlog,
+		.counts_reads = !fs->opt.noatime && !fs->opt.read_only,
+		.has_clock = !fs->opt.noclock,
+	};
+	int r = -tree_init(&fs->tree, &options, fs->started);
 
 	if (!r)
 		r = open_log(fs, error); /* makes the directory */
-	tree_replay_end(fs);
+	tree_replay_end(&fs->tree);
 	if (!r)
 		r = open_dir(fs, error);
 	if (r)
@@ -134,11 +142,11 @@ int store_close(struct fs *fs)
 
 	if (!fs)
 		return 0;
+	handle_free_all(fs);
 	stage_free_all(fs);
 	unfinished_free(fs);
 	r = dwal_kv_close(fs->kv);
-	if (fs->root)
-		tree_release(fs);
+	tree_release(&fs->tree);
 	if (fs->dir_fd >= 0)
 		close(fs->dir_fd); /* a directory, read-only: nothing can be lost */
 	logdir_free(fs->logdir);

@@ -2,13 +2,20 @@
  *
  * Operations: finding a name, forgetting it, attributes, df.
  */
+#include "ops/ops_attr.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "file/beside.h"
+#include "file/handle.h"
+#include "file/publish.h"
 #include "ops/ops.h"
+#include "tree/nodeattr.h"
+#include "tree/tree.h"
+#include "tree/treename.h"
+#include "txn.h"
 
 static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name, const struct fuse_ctx *ctx,
 		     struct fuse_entry_param *out)
@@ -23,19 +30,19 @@ static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name, const s
 	if (parent == FUSE_ROOT_ID && strcmp(name, LOGDIR_NAME) == 0) {
 		memset(out, 0, sizeof(*out));
 		out->ino = LOGDIR_ID;
-		out->generation = fs->ids.mount;
+		out->generation = fs->tree.ids.mount;
 		return logdir_getattr(fs, LOGDIR_ID, &out->attr);
 	}
-	pthread_mutex_lock(&fs->lock);
-	dir = tree_node(fs, parent);
-	child = dir ? tree_lookup(fs, dir, name) : NULL;
-	if (child && beside_is_hidden(child, ctx))
+	tree_lock(&fs->tree);
+	dir = tree_node(&fs->tree, parent);
+	child = dir ? tree_lookup(&fs->tree, dir, name) : NULL;
+	if (child && beside_is_hidden(child, ctx->pid))
 		child = NULL;
 	if (!dir)
 		r = ESTALE;
 	else if (child)
 		r = ops_fill_entry(fs, child, out);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return r;
 }
 
@@ -51,7 +58,7 @@ static int64_t monotonic_ms(void)
  * when there is one, unless that comes by itself, beside a value. */
 static bool tell_absent(struct fs *fs, fuse_ino_t parent, const char *name)
 {
-	if (logdir_owns(parent) || strchr(name, '\\') || atomic_load(&fs->values_seen))
+	if (logdir_owns(parent) || strchr(name, '\\') || atomic_load(&fs->tree.values_seen))
 		return false;
 	atomic_store(&fs->absent_told, monotonic_ms());
 	return true;
@@ -65,7 +72,7 @@ static void see_value_name(struct fs *fs, const char *name)
 	char base[NAME_SIZE];
 	int64_t left;
 
-	if (!tree_value_base(name, base) || atomic_exchange(&fs->values_seen, true))
+	if (!tree_value_base(name, base) || atomic_exchange(&fs->tree.values_seen, true))
 		return;
 	left = atomic_load(&fs->absent_told) + CACHE_ABSENT_SECONDS * 1000 + 50 - monotonic_ms();
 	pause = (struct timespec){left / 1000, left % 1000 * 1000000};
@@ -114,15 +121,15 @@ static int getattr_do(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi, 
 	*seconds = 0;
 	if (logdir_owns(ino))
 		return logdir_getattr(fs, ino, out);
-	pthread_mutex_lock(&fs->lock);
-	node = tree_node(fs, ino);
+	tree_lock(&fs->tree);
+	node = tree_node(&fs->tree, ino);
 	if (!node || (node->vanished && !node->stage)) {
 		r = ESTALE;
 	} else {
-		nodeattr_stat(fs, node, out);
+		nodeattr_stat(&fs->tree, node, out);
 		*seconds = ops_attr_seconds(fs, node);
 	}
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return r;
 }
 
@@ -139,13 +146,14 @@ void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 }
 
 /* A time that is "now" is not worth more than that of a read or a write. */
-static void set_times(const struct fs *fs, struct node *node, const struct stat *attr, int to_set)
+static void set_times(const struct tree *tree, struct node *node, const struct stat *attr,
+		      int to_set)
 {
 	struct attr *a = &node->extra->attr;
-	struct timespec now = fs_now();
+	struct timespec now = tree_now();
 	struct stat before;
 
-	nodeattr_stat(fs, node, &before);
+	nodeattr_stat(tree, node, &before);
 	if (to_set & FUSE_SET_ATTR_ATIME_NOW) {
 		nodeattr_set_read(node, now);
 	} else if (to_set & FUSE_SET_ATTR_ATIME) {
@@ -185,35 +193,34 @@ static void set_attributes(const struct fs *fs, struct node *node, const struct 
 		a->gid = attr->st_gid;
 		a->present |= ATTR_HAS_GID;
 	}
-	set_times(fs, node, attr, to_set);
+	set_times(&fs->tree, node, attr, to_set);
 }
 
-/* Everything but the size. What cannot be written to the log is undone. */
+/* Everything but the size. What cannot be written to the log is undone. Wants
+ * the write lock. */
 static int change_attributes(struct fs *fs, struct node *node, const struct stat *attr, int to_set)
 {
 	struct extra before = {0};
 	struct timespec mtime;
 	int r;
 
-	pthread_mutex_lock(&fs->write_lock);
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	if (node->extra)
 		before = *node->extra;
 	mtime = node->mtime;
 	r = node->vanished ? ESTALE : nodeattr_changed(node);
 	if (!r)
 		set_attributes(fs, node, attr, to_set);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	if (!r)
 		r = publish_attributes(fs, node);
 	if (r && r != ESTALE) {
-		pthread_mutex_lock(&fs->lock);
+		tree_lock(&fs->tree);
 		if (node->extra)
 			*node->extra = before;
 		node->mtime = mtime;
-		pthread_mutex_unlock(&fs->lock);
+		tree_unlock(&fs->tree);
 	}
-	pthread_mutex_unlock(&fs->write_lock);
 	return r;
 }
 
@@ -230,12 +237,13 @@ static int setattr_do(struct fs *fs, fuse_ino_t ino, const struct stat *attr, in
 	if (!r)
 		r = ops_find(fs, ino, &node);
 	if (!r && to_set & FUSE_SET_ATTR_SIZE)
-		r = node_is_dir(node) ? EISDIR : stage_truncate(fs, node, handle, attr->st_size);
+		r = node_is_dir(node) ? EISDIR : handle_truncate(fs, node, handle, attr->st_size);
 	/* Also when nothing is to be set, as by chown(-1, -1): that is a change. */
 	if (!r && (to_set & others || !(to_set & FUSE_SET_ATTR_SIZE)))
-		do
+		do {
+			txn_lock(fs);
 			r = change_attributes(fs, node, attr, to_set);
-		while (append_put_off(fs, r));
+		} while (txn_unlock(fs, r));
 	return ops_synced(fs, r);
 }
 
@@ -261,11 +269,11 @@ static int readlink_do(struct fs *fs, fuse_ino_t ino, char target[PATH_MAX])
 	int r = ops_find(fs, ino, &node);
 
 	if (!r)
-		r = stage_open(fs, node, false, STAGE_AS_IT_IS, &handle);
+		r = handle_open(fs, node, false, false, &handle);
 	if (r)
 		return r;
-	r = stage_read(fs, handle, target, PATH_MAX, 0, &got);
-	stage_close(fs, handle);
+	r = handle_read(fs, handle, target, PATH_MAX, 0, &got);
+	handle_close(fs, handle);
 	if (r)
 		return r;
 	if (got == PATH_MAX)

@@ -2,6 +2,8 @@
  *
  * Operations on open directories. Each handle has a snapshot of the names.
  */
+#include "ops/ops_dir.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,6 +12,9 @@
 
 #include "file/pending.h"
 #include "ops/ops.h"
+#include "tree/nodeattr.h"
+#include "tree/tree.h"
+#include "txn.h"
 
 struct dir_handle {
 	struct dir_handle *prev, *next; /* fs->dirs */
@@ -34,7 +39,7 @@ static int list_logdir(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 	if (r)
 		return r;
 	dh->ino = st.st_ino;
-	dh->parent_ino = fs->root->ino;
+	dh->parent_ino = fs->tree.root->ino;
 	return logdir_list(fs, ino, &dh->listing);
 }
 
@@ -45,16 +50,16 @@ static int list_node(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 
 	if (r)
 		return r;
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	dh->ino = node->ino;
 	dh->parent_ino = node->parent ? node->parent->ino : node->ino;
-	if (node == fs->root && fs->opt.showlog)
+	if (node == fs->tree.root && fs->opt.showlog)
 		r = listing_add(&dh->listing, LOGDIR_NAME, LOGDIR_INO, S_IFDIR);
 	if (!r)
 		r = tree_list(node, &dh->listing);
 	if (!dh->noatime && !fs->opt.nodiratime)
-		nodeattr_read(fs, node);
-	pthread_mutex_unlock(&fs->lock);
+		nodeattr_read(&fs->tree, node);
+	tree_unlock(&fs->tree);
 	return r;
 }
 
@@ -66,9 +71,9 @@ static int snapshot(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 
 static void free_dir(struct fs *fs, struct dir_handle *dh)
 {
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	DL_DELETE(fs->dirs, dh);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	listing_release(&dh->listing);
 	free(dh);
 }
@@ -94,9 +99,9 @@ void ops_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, r);
 		return;
 	}
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	DL_APPEND(fs->dirs, dh);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	dh->noatime = fi->flags & O_NOATIME;
 	fi->fh = (uintptr_t)dh;
 	if (fuse_reply_open(req, fi))
@@ -149,11 +154,11 @@ static bool look_up(struct fs *fs, fuse_ino_t dir, const char *name, const struc
 	if (logdir_owns(dir) || st->st_ino >= LOGDIR_INO || strcmp(name, ".") == 0 ||
 	    strcmp(name, "..") == 0)
 		return false;
-	pthread_mutex_lock(&fs->lock);
-	parent = tree_node(fs, dir);
-	child = parent ? tree_child(parent, name) : NULL;
+	tree_lock(&fs->tree);
+	parent = tree_node(&fs->tree, dir);
+	child = parent ? node_child(parent, name) : NULL;
 	bool found = child && child->ino == st->st_ino && ops_fill_entry(fs, child, out) == 0;
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return found;
 }
 
@@ -232,9 +237,9 @@ void ops_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file
 	int r = 0;
 
 	if (!logdir_owns(ino) && !fs->opt.read_only) {
-		r = pending_commit_names(fs, tree_node(fs, ino));
+		r = pending_commit_names(fs, tree_node(&fs->tree, ino));
 		if (!r)
-			r = append_sync(fs);
+			r = txn_sync(fs);
 	}
 	fuse_reply_err(req, r);
 }

@@ -2,11 +2,15 @@
  *
  * Operations on open files.
  */
+#include "ops/ops_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "file/handle.h"
 #include "ops/ops.h"
+#include "tree/nodeattr.h"
 
 static struct handle *handle_of(const struct fuse_file_info *fi)
 {
@@ -28,21 +32,20 @@ static int open_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx,
 	if (!r)
 		r = ops_find(fs, ino, &node);
 	if (!r)
-		r = stage_open(fs, node, writable, truncates ? STAGE_TRUNCATED : STAGE_AS_IT_IS,
-			       &handle);
+		r = handle_open(fs, node, writable, truncates, &handle);
 	if (r)
 		return r;
 	handle->read_before = fi->flags & O_NOATIME;
 	fi->fh = (uintptr_t)handle;
 	fi->noflush = !writable;
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	if (truncates && ctx->uid != 0)
 		nodeattr_drop_set_id(node);
 	/* From its cache the kernel reads without telling. */
 	fi->keep_cache =
 		!node->cache_stale && (handle->read_before || (fi->flags & O_ACCMODE) == O_WRONLY ||
-				       !nodeattr_read_is_due(fs, node));
-	pthread_mutex_unlock(&fs->lock);
+				       !nodeattr_read_is_due(&fs->tree, node));
+	tree_unlock(&fs->tree);
 	return 0;
 }
 
@@ -51,7 +54,7 @@ static void release(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (logdir_owns(ino))
 		logdir_release(fs, fi);
 	else
-		stage_close(fs, handle_of(fi));
+		handle_close(fs, handle_of(fi));
 }
 
 void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -75,7 +78,7 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct 
 	if (buffer)
 		r = logdir_owns(ino)
 			    ? logdir_read(req_fs(req), fi, offset, buffer, size, &got)
-			    : stage_read(req_fs(req), handle_of(fi), buffer, size, offset, &got);
+			    : handle_read(req_fs(req), handle_of(fi), buffer, size, offset, &got);
 	if (r)
 		fuse_reply_err(req, r);
 	else
@@ -87,14 +90,14 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, 
 	       struct fuse_file_info *fi)
 {
 	/* A page of a shared mapping goes where it belongs. */
-	enum stage_write how = fi->writepage          ? STAGE_MAPPED
-			       : fi->flags & O_APPEND ? STAGE_APPEND
-						      : STAGE_WRITE;
+	enum content_write how = fi->writepage          ? CONTENT_MAPPED
+				 : fi->flags & O_APPEND ? CONTENT_APPEND
+							: CONTENT_WRITE;
 	size_t put = 0;
 	int r = logdir_owns(ino) ? EROFS : fs_refuses(req_fs(req));
 
 	if (!r)
-		r = stage_write(req_fs(req), handle_of(fi), buffer, size, offset, how, &put);
+		r = handle_write(req_fs(req), handle_of(fi), buffer, size, offset, how, &put);
 	if (r)
 		fuse_reply_err(req, r);
 	else
@@ -104,7 +107,7 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, 
 void ops_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
-	int r = logdir_owns(ino) ? 0 : stage_flush(fs, handle_of(fi));
+	int r = logdir_owns(ino) ? 0 : handle_flush(fs, handle_of(fi));
 
 	if (r)
 		ops_forget_attr(fs, ino);
@@ -121,7 +124,7 @@ void ops_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_in
 {
 	struct fs *fs = req_fs(req);
 	bool nothing = logdir_owns(ino) || fs->opt.read_only;
-	fuse_reply_err(req, nothing ? 0 : stage_fsync(fs, handle_of(fi)));
+	fuse_reply_err(req, nothing ? 0 : handle_fsync(fs, handle_of(fi)));
 }
 
 void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -130,6 +133,6 @@ void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t
 	int r = logdir_owns(ino) ? EROFS : fs_refuses(req_fs(req));
 
 	if (!r)
-		r = stage_allocate(req_fs(req), handle_of(fi), mode, offset, length);
+		r = handle_allocate(req_fs(req), handle_of(fi), mode, offset, length);
 	fuse_reply_err(req, r);
 }

@@ -1,57 +1,69 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * Operations that give and take names. The kernel serialises those that
- * concern one directory; fs->write_lock does so for the log.
+ * concern one directory; the write lock does so for the log.
  */
+#include "ops/ops_name.h"
+
 #include <errno.h>
 #include <string.h>
 
-#include "file/beside.h"
+#include "file/handle.h"
+#include "file/publish.h"
 #include "ops/ops.h"
+#include "tree/beside.h"
+#include "tree/nodeattr.h"
+#include "tree/tree.h"
+#include "tree/treename.h"
+#include "txn.h"
 
 /* A node that an operation made, and the directory that had to be made for it. */
 struct birth {
 	struct node *node, *beside;
 };
 
-/* Wants fs->lock. */
+/* Wants the tree's lock. */
 static void unmake(struct fs *fs, const struct birth *birth)
 {
-	tree_detach(fs, birth->node);
-	beside_unmake(fs, birth->beside);
+	tree_detach(&fs->tree, birth->node);
+	beside_unmake(&fs->tree, birth->beside);
 }
 
-static int add_named(struct fs *fs, struct node *dir, const char *name, mode_t mode,
-		     const struct fuse_ctx *ctx, struct birth *out)
+static int add_named(struct tree *tree, struct node *dir, const char *name, mode_t mode,
+		     const struct maker *maker, struct birth *out)
 {
 	struct place place;
-	int r = beside_make(fs, dir, name, ctx, &out->beside);
+	int r = beside_make(tree, dir, name, maker, &out->beside);
 
 	if (r)
 		return r;
-	place = tree_name_place(fs, dir, name, S_ISDIR(mode));
-	r = tree_add(fs, dir, place, mode, &out->node);
+	place = tree_name_place(tree, dir, name, S_ISDIR(mode));
+	r = tree_add(tree, dir, place, mode, &out->node);
 	if (r)
-		beside_unmake(fs, out->beside);
+		beside_unmake(tree, out->beside);
 	return r;
 }
 
-/* A new node. Wants fs->lock. */
+/* A new node. Wants the tree's lock. */
 static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
 		    const struct fuse_ctx *ctx, struct birth *out)
 {
-	struct node *dir = tree_node(fs, parent);
-	int r = ops_is_logdir(parent, name) ? EEXIST : 0;
+	struct maker maker = ops_maker(ctx);
+	struct tree *tree = &fs->tree;
+	struct node *dir;
+	int r = ops_find_to_change(fs, parent, &dir);
 
+	if (!r && ops_is_logdir(parent, name))
+		r = EEXIST;
 	if (!r)
-		r = tree_check_name(fs, dir, name, mode);
+		r = tree_check_name(tree, dir, name, mode);
 	if (!r)
-		r = add_named(fs, dir, name, mode, ctx, out);
+		r = add_named(tree, dir, name, mode, &maker, out);
 	if (r)
 		return r;
-	r = nodeattr_set_owner(fs, dir, out->node, mode, ctx->uid, ctx->gid);
+	r = nodeattr_set_owner(tree, dir, out->node, mode, ctx->uid, ctx->gid);
 	if (!r)
-		r = tree_give_id(fs, out->node); /* the reply must not fail once the log has it */
+		r = tree_give_id(tree, out->node); /* the reply must not fail once the log has it */
 	if (r)
 		unmake(fs, out);
 	else if (S_ISDIR(mode))
@@ -71,13 +83,17 @@ static void reply_new(fuse_req_t req, int r, const struct fuse_entry_param *entr
 		ops_reply_entry(req, entry);
 }
 
-/* The directory that is there, but not for this process; or NULL. Wants fs->lock. */
-static struct node *find_hidden(struct fs *fs, fuse_ino_t parent, const char *name,
+/* --------------------------------------------------------------- directories */
+
+/* The directory that is there, but not for this process; or NULL. Wants the
+ * tree's lock. */
+static struct node *find_hidden(const struct tree *tree, fuse_ino_t parent, const char *name,
 				const struct fuse_ctx *ctx)
 {
-	struct node *node = tree_child(tree_node(fs, parent), name);
+	const struct node *dir = tree_node(tree, parent);
+	struct node *node = dir ? node_child(dir, name) : NULL;
 
-	return node && beside_is_hidden(node, ctx) ? node : NULL;
+	return node && beside_is_hidden(node, ctx->pid) ? node : NULL;
 }
 
 /* Makes it the directory that mkdir(2) makes. */
@@ -86,60 +102,64 @@ static int adopt(struct fs *fs, struct node *node, mode_t mode, const struct fus
 {
 	int r;
 
-	pthread_mutex_lock(&fs->lock);
-	r = nodeattr_set_owner(fs, node->parent, node, mode, ctx->uid, ctx->gid);
-	pthread_mutex_unlock(&fs->lock);
+	tree_lock(&fs->tree);
+	r = nodeattr_set_owner(&fs->tree, node->parent, node, mode, ctx->uid, ctx->gid);
+	tree_unlock(&fs->tree);
 	if (!r)
 		r = publish_attributes(fs, node);
 	if (r)
 		return r;
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	node->implied = false;
 	r = ops_fill_entry(fs, node, out);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return r;
 }
 
-static int mkdir_once(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
-		      const struct fuse_ctx *ctx, struct fuse_entry_param *out)
+/* Tells the log of a new directory, or takes it back. */
+static int publish_birth(struct fs *fs, const struct birth *birth, struct fuse_entry_param *out)
 {
-	struct birth birth;
-	struct node *hidden;
-	int r = 0;
+	int r = publish_attributes(fs, birth->node);
 
-	pthread_mutex_lock(&fs->write_lock);
-	pthread_mutex_lock(&fs->lock);
-	hidden = find_hidden(fs, parent, name, ctx);
-	if (!hidden)
-		r = add_node(fs, parent, name, S_IFDIR | mode, ctx, &birth);
-	pthread_mutex_unlock(&fs->lock);
-	if (hidden) {
-		r = adopt(fs, hidden, mode, ctx, out);
-	} else if (!r) {
-		r = publish_attributes(fs, birth.node);
-		pthread_mutex_lock(&fs->lock);
-		if (r) {
-			unmake(fs, &birth);
-		} else {
-			nodeattr_touch(birth.node->parent, birth.node->mtime);
-			r = ops_fill_entry(fs, birth.node, out);
-		}
-		pthread_mutex_unlock(&fs->lock);
+	tree_lock(&fs->tree);
+	if (r) {
+		unmake(fs, birth);
+	} else {
+		nodeattr_touch(birth->node->parent, birth->node->mtime);
+		r = ops_fill_entry(fs, birth->node, out);
 	}
-	pthread_mutex_unlock(&fs->write_lock);
+	tree_unlock(&fs->tree);
 	return r;
+}
+
+/* Wants the write lock. */
+static int make_dir(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
+		    const struct fuse_ctx *ctx, struct fuse_entry_param *out)
+{
+	struct node *hidden, *dir;
+	struct birth birth;
+	int r;
+
+	tree_lock(&fs->tree);
+	r = ops_find_to_change(fs, parent, &dir);
+	hidden = r ? NULL : find_hidden(&fs->tree, parent, name, ctx);
+	if (!r && !hidden)
+		r = add_node(fs, parent, name, S_IFDIR | mode, ctx, &birth);
+	tree_unlock(&fs->tree);
+	if (r)
+		return r;
+	return hidden ? adopt(fs, hidden, mode, ctx, out) : publish_birth(fs, &birth, out);
 }
 
 static int mkdir_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
 		    const struct fuse_ctx *ctx, struct fuse_entry_param *out)
 {
-	int r = ops_may_change(fs, parent);
+	int r;
 
-	if (r)
-		return r;
-	do
-		r = mkdir_once(fs, parent, name, mode, ctx, out);
-	while (append_put_off(fs, r));
+	do {
+		txn_lock(fs);
+		r = make_dir(fs, parent, name, mode, ctx, out);
+	} while (txn_unlock(fs, r));
 	return ops_synced(fs, r);
 }
 
@@ -150,38 +170,35 @@ void ops_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 		  &entry);
 }
 
+/* -------------------------------------------------------------------- files */
+
 static int set_rdev(struct node *node, dev_t rdev)
 {
 	if (!S_ISCHR(node->type) && !S_ISBLK(node->type))
 		return 0;
-	if (!nodeattr_extra(node))
+	if (!node_extra(node))
 		return ENOMEM;
 	node->extra->attr.rdev = rdev;
 	node->extra->attr.present |= ATTR_HAS_RDEV;
 	return 0;
 }
 
-/* A new node that is not a directory, held. */
-static int new_file(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev,
+/* A new node that is not a directory, held. Wants the tree's lock. */
+static int add_file(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev,
 		    const struct fuse_ctx *ctx, struct birth *out)
 {
-	int r = ops_may_change(fs, parent);
+	int r = add_node(fs, parent, name, mode, ctx, out);
 
 	if (r)
 		return r;
-	pthread_mutex_lock(&fs->lock);
-	r = add_node(fs, parent, name, mode, ctx, out);
-	if (!r) {
-		r = set_rdev(out->node, rdev);
-		if (r) {
-			unmake(fs, out);
-		} else {
-			tree_hold(out->node);
-			nodeattr_touch(out->node->parent, out->node->mtime);
-		}
+	r = set_rdev(out->node, rdev);
+	if (r) {
+		unmake(fs, out);
+		return r;
 	}
-	pthread_mutex_unlock(&fs->lock);
-	return r;
+	tree_hold(out->node);
+	nodeattr_touch(out->node->parent, out->node->mtime);
+	return 0;
 }
 
 /* Anything but a directory, published at once. */
@@ -190,18 +207,21 @@ static int mknod_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 		    struct fuse_entry_param *out)
 {
 	struct birth birth;
-	int r = new_file(fs, parent, name, mode, rdev, ctx, &birth);
+	int r;
 
+	tree_lock(&fs->tree);
+	r = add_file(fs, parent, name, mode, rdev, ctx, &birth);
+	tree_unlock(&fs->tree);
 	if (r)
 		return r;
-	r = stage_publish_new(fs, birth.node, content);
-	pthread_mutex_lock(&fs->lock);
+	r = handle_publish_new(fs, birth.node, content);
+	tree_lock(&fs->tree);
 	if (r)
-		beside_unmake(fs, birth.beside);
+		beside_unmake(&fs->tree, birth.beside);
 	else
 		r = ops_fill_entry(fs, birth.node, out);
-	tree_drop(fs, birth.node);
-	pthread_mutex_unlock(&fs->lock);
+	tree_drop(&fs->tree, birth.node);
+	tree_unlock(&fs->tree);
 	return ops_synced(fs, r);
 }
 
@@ -223,62 +243,100 @@ void ops_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const ch
 		  &entry);
 }
 
+/* The file is in the log when it is closed; a directory that it stands beside
+ * shows from now on. Wants the tree's lock, and gives it up for that directory. */
+static int open_birth(struct fs *fs, const struct birth *birth, struct handle **handle)
+{
+	int r;
+
+	if (birth->beside) {
+		tree_unlock(&fs->tree);
+		r = publish_attributes_now(fs, birth->beside);
+		tree_lock(&fs->tree);
+		if (r)
+			return r;
+	}
+	return handle_create(fs, birth->node, handle);
+}
+
+static int create_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
+		     const struct fuse_ctx *ctx, struct handle **handle,
+		     struct fuse_entry_param *out)
+{
+	struct birth birth;
+	int r;
+
+	tree_lock(&fs->tree);
+	r = add_file(fs, parent, name, S_IFREG | mode, 0, ctx, &birth);
+	if (!r) {
+		r = open_birth(fs, &birth, handle);
+		if (r)
+			unmake(fs, &birth);
+		else
+			r = ops_fill_entry(fs, birth.node, out);
+		tree_drop(&fs->tree, birth.node);
+	}
+	tree_unlock(&fs->tree);
+	return r;
+}
+
+void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		struct fuse_file_info *fi)
+{
+	struct fs *fs = req_fs(req);
+	struct fuse_entry_param entry;
+	struct handle *handle;
+	int r = create_do(fs, parent, name, mode, fuse_req_ctx(req), &handle, &entry);
+
+	if (r) {
+		fuse_reply_err(req, r);
+		return;
+	}
+	fi->fh = (uintptr_t)handle;
+	if (fuse_reply_create(req, &entry, fi)) {
+		handle_close(fs, handle);
+		ops_forget_node(fs, entry.ino, 1);
+	}
+}
+
 void ops_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	int r = ops_may_change(req_fs(req), parent);
+	struct node *dir;
+	int r = ops_may_change(req_fs(req), parent, &dir);
+
 	fuse_reply_err(req, r ? r : EPERM);
 }
 
-void ops_lose(struct fs *fs, struct node *node, struct timespec when)
-{
-	struct node *dir = node->parent;
-
-	node->published = false;
-	node->vanished |= node->alias != NULL; /* the kernel may know the other name */
-	tree_detach(fs, node);
-	nodeattr_touch(dir, when);
-}
+/* ----------------------------------------------------------------- removing */
 
 /* The child that unlink or rmdir is about. Wants no lock. */
 static int find_child(struct fs *fs, fuse_ino_t parent, const char *name, struct node **out)
 {
-	if (ops_is_logdir(parent, name))
-		return EROFS;
-	pthread_mutex_lock(&fs->lock);
-	*out = tree_lookup(fs, tree_node(fs, parent), name);
-	pthread_mutex_unlock(&fs->lock);
-	return *out ? 0 : ENOENT;
-}
-
-static int append_tombstone(struct fs *fs, const struct node *node)
-{
-	struct append append = {0};
-	char key[DWAL_MAX_KEY];
-	size_t len;
+	struct node *dir;
 	int r;
 
-	pthread_mutex_lock(&fs->lock);
-	r = tree_key(fs, node, key, &len);
-	pthread_mutex_unlock(&fs->lock);
-	if (r)
-		return r;
-	append_delete(&append, (struct dwal_bytes){key, len});
-	return append_write(&append, fs);
+	tree_lock(&fs->tree);
+	r = ops_find_to_change(fs, parent, &dir);
+	if (!r && ops_is_logdir(parent, name))
+		r = EROFS;
+	if (!r)
+		*out = tree_lookup(&fs->tree, dir, name);
+	tree_unlock(&fs->tree);
+	return r ? r : *out ? 0 : ENOENT;
 }
 
 static int unlink_file(struct fs *fs, struct node *node)
 {
 	struct timespec now;
-	int r = 0;
+	int r = node->published ? publish_gone(fs, node)
+				: 0; /* changes under the write lock only */
 
-	if (node->published) /* changes under write_lock only */
-		r = append_tombstone(fs, node);
 	if (r)
 		return r;
-	now = fs_now();
-	pthread_mutex_lock(&fs->lock);
+	now = tree_now();
+	tree_lock(&fs->tree);
 	ops_lose(fs, node, now);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return 0;
 }
 
@@ -309,19 +367,19 @@ static int rmdir_locked(struct fs *fs, fuse_ino_t parent, const char *name)
 		r = ENOTDIR;
 	if (r)
 		return r;
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	r = node->children ? ENOTEMPTY : 0;
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	if (!r && node->recorded)
-		r = publish_dir_gone(fs, node);
+		r = publish_gone(fs, node);
 	if (r)
 		return r;
-	now = fs_now();
-	pthread_mutex_lock(&fs->lock);
+	now = tree_now();
+	tree_lock(&fs->tree);
 	struct node *dir = node->parent;
-	tree_detach(fs, node);
+	tree_detach(&fs->tree, node);
 	nodeattr_touch(dir, now);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return 0;
 }
 
@@ -329,17 +387,13 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name,
 			int (*remove)(struct fs *, fuse_ino_t, const char *))
 {
 	struct fs *fs = req_fs(req);
-	int r = ops_may_change(fs, parent);
+	int r;
 
-	if (!r) {
-		do {
-			pthread_mutex_lock(&fs->write_lock);
-			r = remove(fs, parent, name);
-			pthread_mutex_unlock(&fs->write_lock);
-		} while (append_put_off(fs, r));
-		r = ops_synced(fs, r);
-	}
-	fuse_reply_err(req, r);
+	do {
+		txn_lock(fs);
+		r = remove(fs, parent, name);
+	} while (txn_unlock(fs, r));
+	fuse_reply_err(req, ops_synced(fs, r));
 }
 
 void ops_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -350,62 +404,4 @@ void ops_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 void ops_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	remove_name(req, parent, name, rmdir_locked);
-}
-
-/* ------------------------------------------------------------------ create */
-
-/* The directory shows from now on; the file is in the log when it is closed. */
-static int publish_beside(struct fs *fs, struct node *beside)
-{
-	int r;
-
-	if (!beside)
-		return 0;
-	do {
-		pthread_mutex_lock(&fs->write_lock);
-		r = publish_attributes(fs, beside);
-		pthread_mutex_unlock(&fs->write_lock);
-	} while (append_put_off(fs, r));
-	return r;
-}
-
-static int create_do(struct fs *fs, fuse_ino_t parent, const char *name, mode_t mode,
-		     const struct fuse_ctx *ctx, struct handle **handle,
-		     struct fuse_entry_param *out)
-{
-	struct birth birth;
-	int r = new_file(fs, parent, name, S_IFREG | mode, 0, ctx, &birth);
-
-	if (r)
-		return r;
-	r = publish_beside(fs, birth.beside);
-	if (!r)
-		r = stage_open(fs, birth.node, true, STAGE_CREATED, handle);
-	pthread_mutex_lock(&fs->lock);
-	if (r)
-		unmake(fs, &birth);
-	else
-		r = ops_fill_entry(fs, birth.node, out);
-	tree_drop(fs, birth.node);
-	pthread_mutex_unlock(&fs->lock);
-	return r;
-}
-
-void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		struct fuse_file_info *fi)
-{
-	struct fs *fs = req_fs(req);
-	struct fuse_entry_param entry;
-	struct handle *handle;
-	int r = create_do(fs, parent, name, mode, fuse_req_ctx(req), &handle, &entry);
-
-	if (r) {
-		fuse_reply_err(req, r);
-		return;
-	}
-	fi->fh = (uintptr_t)handle;
-	if (fuse_reply_create(req, &entry, fi)) {
-		stage_close(fs, handle);
-		ops_forget_node(fs, entry.ino, 1);
-	}
 }

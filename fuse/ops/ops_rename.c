@@ -3,20 +3,26 @@
  * rename(2). Of a file: Put of the new name, then the tombstone of the old, in
  * one write. Of a directory: the same for every key below it (rename_dir.c).
  */
+#include "ops/ops_rename.h"
+
 #include <errno.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "file/beside.h"
-#include "ops/ops.h"
+#include "file/publish.h"
 #include "file/rename_dir.h"
+#include "ops/ops.h"
+#include "tree/nodeattr.h"
+#include "tree/tree.h"
+#include "tree/treename.h"
+#include "txn.h"
 
 /* A rename that was looked up and checked. */
 struct renaming {
 	struct node *node, *replaced, *dir;
 	const char *name;
-	const struct fuse_ctx *ctx;
+	struct maker maker;
 	struct place place;  /* until the tree has it */
 	struct node *beside; /* a directory that had to be made for it, or NULL */
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
@@ -34,40 +40,42 @@ static int check_replaced(const struct renaming *ren, unsigned int flags)
 	return ren->replaced->children ? ENOTEMPTY : 0;
 }
 
-/* Wants fs->lock. */
+/* Wants the tree's lock. */
 static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
 {
 	int r = ren->replaced ? check_replaced(ren, flags)
-			      : tree_check_name(fs, ren->dir, ren->name, ren->node->type);
+			      : tree_check_name(&fs->tree, ren->dir, ren->name, ren->node->type);
 
 	if (!r)
-		r = tree_key(fs, ren->node, ren->old_key, &ren->old_len);
+		r = tree_key(&fs->tree, ren->node, ren->old_key, &ren->old_len);
 	if (!r)
-		r = tree_name_key(fs, ren->dir, ren->name, node_is_dir(ren->node), ren->new_key,
-				  &ren->new_len);
+		r = tree_name_key(&fs->tree, ren->dir, ren->name, node_is_dir(ren->node),
+				  ren->new_key, &ren->new_len);
 	if (r)
 		return r;
-	ren->place = ren->replaced
-			     ? tree_place_copy(fs, ren->replaced)
-			     : tree_name_place(fs, ren->dir, ren->name, node_is_dir(ren->node));
+	ren->place = ren->replaced ? tree_place_copy(&fs->tree, ren->replaced)
+				   : tree_name_place(&fs->tree, ren->dir, ren->name,
+						     node_is_dir(ren->node));
 	if (!ren->place.name)
 		return ENOMEM;
-	return ren->replaced ? 0 : beside_make(fs, ren->dir, ren->name, ren->ctx, &ren->beside);
+	return ren->replaced
+		       ? 0
+		       : beside_make(&fs->tree, ren->dir, ren->name, &ren->maker, &ren->beside);
 }
 
-/* The log has the new name: so has the tree. Wants fs->lock. */
+/* The log has the new name: so has the tree. Wants the tree's lock. */
 static int move_node(struct fs *fs, struct renaming *ren)
 {
 	struct node *old_dir = ren->node->parent;
 	struct timespec now;
 	int r;
 
-	now = fs_now();
+	now = tree_now();
 	if (ren->replaced && node_is_dir(ren->replaced))
-		tree_give_way(fs, ren->replaced);
+		tree_give_way(&fs->tree, ren->replaced);
 	else if (ren->replaced)
 		ops_lose(fs, ren->replaced, now);
-	r = tree_move(fs, ren->node, ren->dir, ren->place);
+	r = tree_move(&fs->tree, ren->node, ren->dir, ren->place);
 	ren->place = (struct place){0};
 	nodeattr_renamed(ren->node, now);
 	nodeattr_touch(old_dir, now);
@@ -81,14 +89,14 @@ static int look_up(struct fs *fs, struct node *from_dir, const char *from, struc
 	int r;
 
 	ren->beside = NULL;
-	pthread_mutex_lock(&fs->lock);
-	ren->node = tree_lookup(fs, from_dir, from);
-	ren->replaced = tree_lookup(fs, ren->dir, ren->name);
+	tree_lock(&fs->tree);
+	ren->node = tree_lookup(&fs->tree, from_dir, from);
+	ren->replaced = tree_lookup(&fs->tree, ren->dir, ren->name);
 	if (!ren->node)
 		r = ENOENT;
 	else
 		r = ren->node == ren->replaced ? 0 : check_rename(fs, ren, flags);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return r;
 }
 
@@ -96,19 +104,19 @@ static int rename_node(struct fs *fs, struct renaming *ren)
 {
 	struct dwal_bytes new_key = {ren->new_key, ren->new_len};
 	struct dwal_bytes old_key = {ren->old_key, ren->old_len};
-	struct stage_name name = {new_key, old_key, ren->replaced, ren->beside};
+	struct publish_name name = {new_key, old_key, ren->replaced, ren->beside};
 	int r;
 
 	if (node_is_dir(ren->node))
 		r = rename_dir_keys(fs, ren->node, ren->replaced, new_key, old_key);
 	else
-		r = stage_publish_as(fs, ren->node, &name);
-	pthread_mutex_lock(&fs->lock);
+		r = publish_as(fs, ren->node, &name);
+	tree_lock(&fs->tree);
 	if (!r)
 		r = move_node(fs, ren);
 	else
-		beside_unmake(fs, ren->beside);
-	pthread_mutex_unlock(&fs->lock);
+		beside_unmake(&fs->tree, ren->beside);
+	tree_unlock(&fs->tree);
 	return r;
 }
 
@@ -133,28 +141,23 @@ static int rename_locked(struct fs *fs, struct node *from_dir, const char *from,
 static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 		     const char *newname, unsigned int flags, const struct fuse_ctx *ctx)
 {
-	struct renaming ren = {.name = newname, .ctx = ctx};
+	struct renaming ren = {.name = newname, .maker = ops_maker(ctx)};
 	struct node *from_dir;
-	int r = ops_may_change(fs, parent);
+	int r = ops_may_change(fs, parent, &from_dir);
 
 	if (!r)
-		r = ops_may_change(fs, newparent);
+		r = ops_may_change(fs, newparent, &ren.dir);
 	if (!r && (ops_is_logdir(parent, name) || ops_is_logdir(newparent, newname)))
 		r = EROFS;
 	if (!r && flags & ~(unsigned)RENAME_NOREPLACE)
 		r = EINVAL;
-	if (!r)
-		r = ops_find(fs, parent, &from_dir);
-	if (!r)
-		r = ops_find(fs, newparent, &ren.dir);
 	if (r)
 		return r;
 	do {
-		pthread_mutex_lock(&fs->write_lock);
+		txn_lock(fs);
 		r = rename_locked(fs, from_dir, name, &ren, flags);
-		pthread_mutex_unlock(&fs->write_lock);
 		place_release(&ren.place);
-	} while (append_put_off(fs, r));
+	} while (txn_unlock(fs, r));
 	return ops_synced(fs, r);
 }
 

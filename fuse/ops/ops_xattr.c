@@ -4,6 +4,8 @@
  * `user.datawal.*` tells where in the log a file is: read-only, computed when
  * asked for by name and never listed, so that nobody copies it.
  */
+#include "ops/ops_xattr.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +13,12 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "file/publish.h"
 #include "ops/ops.h"
+#include "tree/nodeattr.h"
+#include "tree/tree.h"
+#include "tree/treename.h"
+#include "txn.h"
 
 #define USER_PREFIX    "user."
 #define VIRTUAL_PREFIX "user.datawal."
@@ -64,12 +71,12 @@ static int virtual_value(struct fs *fs, const struct node *node, const char *fie
 	dwal_value *value = NULL;
 	int r;
 
-	pthread_mutex_lock(&fs->lock);
-	r = node_has_place(fs, node) ? tree_key(fs, node, buffer, len) : ENODATA;
+	tree_lock(&fs->tree);
+	r = node_has_place(&fs->tree, node) ? tree_key(&fs->tree, node, buffer, len) : ENODATA;
 	if (!r && strcmp(field, "key") != 0)
 		r = node->published ? errno_of(dwal_kv_value(fs->kv, buffer, *len, &value))
 				    : ENODATA;
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	if (!r && value) {
 		r = virtual_number(value, field, buffer);
 		*len = strlen(buffer);
@@ -97,13 +104,13 @@ static int copy_value(struct fs *fs, struct node *node, const char *name, char *
 {
 	const struct xattr *found;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	found = xattr_find(nodeattr_xattrs(node), name);
 	if (found) {
 		*len = found->len;
 		memcpy(buffer, found->value, found->len);
 	}
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return found ? 0 : ENODATA;
 }
 
@@ -150,13 +157,13 @@ void ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	int r = 0;
 
 	if (!logdir_owns(ino)) {
-		pthread_mutex_lock(&fs->lock);
-		node = tree_node(fs, ino);
+		tree_lock(&fs->tree);
+		node = tree_node(&fs->tree, ino);
 		if (node)
 			len = list_names(nodeattr_xattrs(node), names);
 		else
 			r = ESTALE;
-		pthread_mutex_unlock(&fs->lock);
+		tree_unlock(&fs->tree);
 	}
 	reply_bytes(req, r, names, len, size);
 }
@@ -168,7 +175,7 @@ struct change {
 	int flags;
 };
 
-/* Wants fs->lock. */
+/* Wants the tree's lock. */
 static int apply(struct node *node, const struct change *change)
 {
 	bool there = xattr_find(nodeattr_xattrs(node), change->name);
@@ -177,7 +184,7 @@ static int apply(struct node *node, const struct change *change)
 		return ENODATA;
 	if (there && change->flags & XATTR_CREATE)
 		return EEXIST;
-	if (!nodeattr_extra(node))
+	if (!node_extra(node))
 		return ENOMEM;
 	if (change->value)
 		return xattr_set(&node->extra->xattrs, change->name, change->value, change->size);
@@ -199,27 +206,27 @@ static int change_locked(struct fs *fs, struct node *node, const struct change *
 	struct xattr *before;
 	int r;
 
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	bool same = is_same(node, change);
 	r = node->vanished ? ESTALE : same ? 0 : xattr_copy(nodeattr_xattrs(node), &before);
 	if (r || same) {
-		pthread_mutex_unlock(&fs->lock);
+		tree_unlock(&fs->tree);
 		return r;
 	}
 	r = apply(node, change);
 	if (!r)
 		r = nodeattr_changed(node);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	if (!r)
 		r = publish_attributes(fs, node);
-	pthread_mutex_lock(&fs->lock);
+	tree_lock(&fs->tree);
 	if (r && node->extra) {
 		struct xattr *now = node->extra->xattrs;
 		node->extra->xattrs = before;
 		before = now;
 	}
 	xattr_free(before);
-	pthread_mutex_unlock(&fs->lock);
+	tree_unlock(&fs->tree);
 	return r;
 }
 
@@ -233,10 +240,9 @@ static void change_xattr(fuse_req_t req, fuse_ino_t ino, const struct change *ch
 		r = ops_find(fs, ino, &node);
 	if (!r) {
 		do {
-			pthread_mutex_lock(&fs->write_lock);
+			txn_lock(fs);
 			r = change_locked(fs, node, change);
-			pthread_mutex_unlock(&fs->write_lock);
-		} while (append_put_off(fs, r));
+		} while (txn_unlock(fs, r));
 		r = ops_synced(fs, r);
 	}
 	fuse_reply_err(req, r);

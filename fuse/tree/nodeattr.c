@@ -11,31 +11,16 @@
 
 #define SECOND_NS 1000000000LL
 
-struct extra *nodeattr_extra(struct node *node)
-{
-	if (!node->extra)
-		node->extra = calloc(1, sizeof(*node->extra));
-	return node->extra;
-}
-
-void nodeattr_free(struct node *node)
-{
-	if (node->extra)
-		xattr_free(node->extra->xattrs);
-	free(node->extra);
-	node->extra = NULL;
-}
-
 static unsigned present(const struct node *node)
 {
 	return node->extra ? node->extra->attr.present : 0;
 }
 
-static mode_t default_mode(const struct fs *fs, mode_t type)
+static mode_t default_mode(const struct tree *tree, mode_t type)
 {
 	if (S_ISLNK(type))
 		return 0777; /* as everywhere: it is the target's that counts */
-	return (S_ISDIR(type) ? 0755 : 0644) & ~fs->opt.umask;
+	return (S_ISDIR(type) ? 0755 : 0644) & ~tree->opt.umask;
 }
 
 static bool is_device(mode_t type)
@@ -43,20 +28,20 @@ static bool is_device(mode_t type)
 	return S_ISCHR(type) || S_ISBLK(type);
 }
 
-void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *out)
+void nodeattr_stat(const struct tree *tree, const struct node *node, struct stat *out)
 {
 	static const struct attr none;
 	const struct attr *a = node->extra ? &node->extra->attr : &none;
 
 	memset(out, 0, sizeof(*out));
 	out->st_ino = node->ino;
-	out->st_mode =
-		node->type | (a->present & ATTR_HAS_MODE ? a->mode : default_mode(fs, node->type));
-	out->st_uid = a->present & ATTR_HAS_UID ? a->uid : fs->opt.uid;
-	out->st_gid = a->present & ATTR_HAS_GID ? a->gid : fs->opt.gid;
+	out->st_mode = node->type |
+		       (a->present & ATTR_HAS_MODE ? a->mode : default_mode(tree, node->type));
+	out->st_uid = a->present & ATTR_HAS_UID ? a->uid : tree->opt.uid;
+	out->st_gid = a->present & ATTR_HAS_GID ? a->gid : tree->opt.gid;
 	out->st_rdev = a->present & ATTR_HAS_RDEV && is_device(node->type) ? a->rdev : 0;
-	out->st_nlink = !node_has_place(fs, node) ? 0 : node_is_dir(node) ? 2 + node->subdirs : 1;
-	out->st_nlink += node == fs->root && fs->opt.showlog; /* .log is in it as well */
+	out->st_nlink = !node_has_place(tree, node) ? 0 : node_is_dir(node) ? 2 + node->subdirs : 1;
+	out->st_nlink += node == tree->root && tree->opt.shows_log; /* .log is in it as well */
 	out->st_size = (off_t)node->size;
 	out->st_blksize = 4096;
 	out->st_blocks = (blkcnt_t)((node->size + 511) / 512);
@@ -111,11 +96,11 @@ bool nodeattr_mtime_is_set(const struct node *node)
 
 int nodeattr_changed(struct node *node)
 {
-	struct extra *extra = nodeattr_extra(node);
+	struct extra *extra = node_extra(node);
 
 	if (!extra)
 		return ENOMEM;
-	extra->attr.ctime = fs_now();
+	extra->attr.ctime = tree_now();
 	extra->attr.present |= ATTR_HAS_CTIME;
 	extra->owed = true;
 	return 0;
@@ -137,7 +122,7 @@ void nodeattr_drop_set_id(struct node *node)
 
 void nodeattr_renamed(struct node *node, struct timespec when)
 {
-	if (!nodeattr_extra(node))
+	if (!node_extra(node))
 		return;
 	node->extra->attr.ctime = when;
 	node->extra->attr.present |= ATTR_HAS_CTIME;
@@ -155,45 +140,45 @@ void nodeattr_set_read(struct node *node, struct timespec when)
 		node->extra->attr.present &= ~(unsigned)ATTR_HAS_ATIME;
 }
 
-bool nodeattr_read_is_due(const struct fs *fs, const struct node *node)
+bool nodeattr_read_is_due(const struct tree *tree, const struct node *node)
 {
 	const time_t day = 24 * 60 * 60;
 	struct stat st;
 
-	if (fs->opt.noatime || fs->opt.read_only)
+	if (!tree->opt.counts_reads)
 		return false;
-	nodeattr_stat(fs, node, &st);
+	nodeattr_stat(tree, node, &st);
 	return !is_after(st.st_atim, st.st_mtim) || !is_after(st.st_atim, st.st_ctim) ||
-	       fs_now().tv_sec - st.st_atim.tv_sec >= day;
+	       tree_now().tv_sec - st.st_atim.tv_sec >= day;
 }
 
-void nodeattr_read(const struct fs *fs, struct node *node)
+void nodeattr_read(const struct tree *tree, struct node *node)
 {
-	if (nodeattr_read_is_due(fs, node))
-		nodeattr_set_read(node, fs_now());
+	if (nodeattr_read_is_due(tree, node))
+		nodeattr_set_read(node, tree_now());
 }
 
-int nodeattr_set_owner(const struct fs *fs, const struct node *dir, struct node *node, mode_t mode,
-		       uid_t uid, gid_t gid)
+int nodeattr_set_owner(const struct tree *tree, const struct node *dir, struct node *node,
+		       mode_t mode, uid_t uid, gid_t gid)
 {
 	struct attr attr = {.mode = mode & 07777, .uid = uid, .gid = gid};
 	struct stat parent;
 
-	nodeattr_stat(fs, dir, &parent);
+	nodeattr_stat(tree, dir, &parent);
 	if (parent.st_mode & S_ISGID) {
 		attr.gid = parent.st_gid;
 		if (node_is_dir(node))
 			attr.mode |= S_ISGID;
 	}
-	if (attr.mode != default_mode(fs, node->type))
+	if (attr.mode != default_mode(tree, node->type))
 		attr.present |= ATTR_HAS_MODE;
-	if (attr.uid != fs->opt.uid)
+	if (attr.uid != tree->opt.uid)
 		attr.present |= ATTR_HAS_UID;
-	if (attr.gid != fs->opt.gid)
+	if (attr.gid != tree->opt.gid)
 		attr.present |= ATTR_HAS_GID;
 	if (!attr.present && S_ISREG(node->type))
 		return 0;
-	if (!nodeattr_extra(node))
+	if (!node_extra(node))
 		return ENOMEM;
 	node->extra->attr = attr;
 	node->extra->owed = true; /* with any other type the record tells it */
@@ -229,12 +214,12 @@ static mode_t file_type(enum attr_type type)
 	return types[type];
 }
 
-bool nodeattr_needs_fraction(const struct fs *fs, const struct node *node)
+bool nodeattr_needs_fraction(const struct tree *tree, const struct node *node)
 {
-	return fs->fraction_second && node->mtime.tv_sec == fs->fraction_second;
+	return tree->fraction_second && node->mtime.tv_sec == tree->fraction_second;
 }
 
-struct attr nodeattr_snapshot(struct fs *fs, const struct node *node)
+struct attr nodeattr_snapshot(struct tree *tree, const struct node *node)
 {
 	struct attr attr = {0};
 	struct timespec now;
@@ -243,11 +228,11 @@ struct attr nodeattr_snapshot(struct fs *fs, const struct node *node)
 		attr = node->extra->attr;
 	attr.type = attr_type(node->type);
 	attr.mtime = node->mtime;
-	if (!(attr.present & ATTR_HAS_MTIME) && !nodeattr_needs_fraction(fs, node))
+	if (!(attr.present & ATTR_HAS_MTIME) && !nodeattr_needs_fraction(tree, node))
 		attr.mtime.tv_nsec = 0;
-	now = fs_now();
+	now = tree_now();
 	if (attr.mtime.tv_nsec && attr.mtime.tv_sec == now.tv_sec)
-		fs->fraction_second = now.tv_sec;
+		tree->fraction_second = now.tv_sec;
 	attr.present |= ATTR_HAS_MTIME;
 	attr.present &= ~(unsigned)ATTR_HAS_RDEV;
 	if (is_device(node->type))
@@ -265,22 +250,24 @@ bool nodeattr_owed(const struct node *node)
 	return node->extra && node->extra->owed;
 }
 
-void nodeattr_told(struct node *node, bool recorded)
+void nodeattr_told(struct node *node, const struct record_place *record)
 {
-	node->recorded = recorded;
+	node->recorded = record;
+	if (record)
+		node->extra->record = *record;
 	if (node->extra)
 		node->extra->owed = false;
 }
 
-bool nodeattr_needs_record(const struct fs *fs, const struct node *node, int64_t clock)
+bool nodeattr_needs_record(const struct tree *tree, const struct node *node, int64_t clock)
 {
 	unsigned has = present(node);
 
 	if (!S_ISREG(node->type) || nodeattr_xattrs(node) ||
 	    has & (ATTR_HAS_MODE | ATTR_HAS_UID | ATTR_HAS_GID | ATTR_HAS_MTIME | ATTR_HAS_ATIME))
 		return true;
-	return nodeattr_needs_fraction(fs, node) ||
-	       (!fs->opt.noclock && clock != node->mtime.tv_sec);
+	return nodeattr_needs_fraction(tree, node) ||
+	       (tree->opt.has_clock && clock != node->mtime.tv_sec);
 }
 
 static bool value_fits(const struct node *node, enum attr_type type)
@@ -301,16 +288,17 @@ void nodeattr_settle_type(struct node *node)
 	node->extra->owed = !fits; /* what is written to such a file is a file's */
 }
 
-int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xattrs)
+int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xattrs,
+		  struct record_place record)
 {
-	struct extra *extra = nodeattr_extra(node);
+	struct extra *extra = node_extra(node);
 
 	if (!extra) {
 		xattr_free(xattrs);
 		return ENOMEM;
 	}
 	xattr_free(extra->xattrs);
-	*extra = (struct extra){.attr = *attr, .xattrs = xattrs};
+	*extra = (struct extra){.attr = *attr, .xattrs = xattrs, .record = record};
 	nodeattr_settle_type(node);
 	node->recorded = true;
 	if (attr->present & ATTR_HAS_MTIME)

@@ -3,28 +3,17 @@
  * Attributes of nodes: what stat(2) shows, what differs from the mount's
  * defaults, and what the log is to be told of it. Never does I/O.
  *
- * Every function wants fs->lock held.
+ * Every function wants the tree's lock.
  */
-#ifndef NODEATTR_H
-#define NODEATTR_H
+#ifndef TREE_NODEATTR_H
+#define TREE_NODEATTR_H
 
 #include "tree/attr.h"
-#include "tree/tree.h"
+#include "tree/node.h"
 #include "tree/xattr.h"
 
-/* What a node has beyond the defaults; most nodes have none. */
-struct extra {
-	struct attr attr; /* the fields that are present; type as replayed, or ATTR_NONE */
-	struct xattr *xattrs;
-	bool owed; /* changed since the log was last told */
-};
-
-/* The node's extra, made when it has none. NULL: no memory. */
-struct extra *nodeattr_extra(struct node *node);
-void nodeattr_free(struct node *node);
-
 /* Fills in what stat(2) shows. */
-void nodeattr_stat(const struct fs *fs, const struct node *node, struct stat *out);
+void nodeattr_stat(const struct tree *tree, const struct node *node, struct stat *out);
 
 /* Content, or the entries of a directory, changed at this time. That is no
  * access: the time of access stays. */
@@ -56,10 +45,10 @@ void nodeattr_renamed(struct node *node, struct timespec when);
 void nodeattr_drop_set_id(struct node *node);
 
 /* Would reading change the time of access? */
-bool nodeattr_read_is_due(const struct fs *fs, const struct node *node);
+bool nodeattr_read_is_due(const struct tree *tree, const struct node *node);
 
 /* The content was read: the time of access, as with relatime. */
-void nodeattr_read(const struct fs *fs, struct node *node);
+void nodeattr_read(const struct tree *tree, struct node *node);
 
 /* The time of access, in memory only. */
 void nodeattr_set_read(struct node *node, struct timespec when);
@@ -67,36 +56,39 @@ void nodeattr_set_read(struct node *node, struct timespec when);
 /* Owner, group and mode of a new node in dir, as far as they differ from the
  * defaults: the caller's, or the directory's group where it is set-gid. 0 or
  * ENOMEM. */
-int nodeattr_set_owner(const struct fs *fs, const struct node *dir, struct node *node, mode_t mode,
-		       uid_t uid, gid_t gid);
+int nodeattr_set_owner(const struct tree *tree, const struct node *dir, struct node *node,
+		       mode_t mode, uid_t uid, gid_t gid);
 
 /* The whole of it, as an attribute record says it. A time of modification that
  * nobody set is said in whole seconds, like that of a file without a record:
  * else what was made of a file in the same second would be older than it after
  * a remount. */
-struct attr nodeattr_snapshot(struct fs *fs, const struct node *node);
+struct attr nodeattr_snapshot(struct tree *tree, const struct node *node);
 
 /* The time set for another file in the second of this node's time has its
  * fraction in the log: then this one's is kept as well, for the same reason. */
-bool nodeattr_needs_fraction(const struct fs *fs, const struct node *node);
+bool nodeattr_needs_fraction(const struct tree *tree, const struct node *node);
 const struct xattr *nodeattr_xattrs(const struct node *node);
 
 /* Is there a change that the log has not been told? */
 bool nodeattr_owed(const struct node *node);
 
-/* The log has it, or no record is in force. */
-void nodeattr_told(struct node *node, bool recorded);
+/* The log has it, in a record at this place; NULL: no record is in force. The
+ * node has an extra where it has a record: made before, so that this cannot
+ * fail. */
+void nodeattr_told(struct node *node, const struct record_place *record);
 
 /* Would a Put under another key, with this clock in force, need a record
  * beside it to keep what the node has? */
-bool nodeattr_needs_record(const struct fs *fs, const struct node *node, int64_t clock);
+bool nodeattr_needs_record(const struct tree *tree, const struct node *node, int64_t clock);
 
 /* While the log is replayed: the type that the attributes tell, or a regular
  * file where the value cannot be that of such a node. */
 void nodeattr_settle_type(struct node *node);
 
-/* A record of the log says this: a full snapshot. xattrs are taken over. 0 or
- * ENOMEM. */
-int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xattrs);
+/* The record at this place says this: a full snapshot. xattrs are taken over. 0
+ * or ENOMEM. */
+int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xattrs,
+		  struct record_place record);
 
 #endif

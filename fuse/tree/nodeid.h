@@ -6,7 +6,7 @@
  * generations start at random, for one of another mount.
  *
  * Only nodes that the kernel knows have a slot. Knows nothing of nodes but
- * their addresses. Every function wants fs->lock.
+ * their addresses. Every function wants the tree's lock.
  */
 #ifndef NODEID_H
 #define NODEID_H

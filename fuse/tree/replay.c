@@ -4,35 +4,39 @@
  * and directories there are, and their times. The rules are those of
  * ATTRIBUTES.md. Nothing here is reached once the mount serves requests.
  */
+#include "tree/replay.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tree/nodeattr.h"
+#include "tree/treename.h"
+#include "tree/xattr.h"
 
-static int add_part(struct fs *fs, struct node *dir, const struct name_part *part, bool value,
+static int add_part(struct tree *tree, struct node *dir, const struct name_part *part, bool value,
 		    mode_t type, struct node **out)
 {
-	fs->values_seen |= value;
-	return tree_add(fs, dir, tree_free_place(fs, dir, part, value), type, out);
+	tree->values_seen |= value;
+	return tree_add(tree, dir, tree_free_place(tree, dir, part, value), type, out);
 }
 
 /* Moves the file that stands where a directory must be. */
-static int stand_aside(struct fs *fs, struct node *dir, struct node *file,
+static int stand_aside(struct tree *tree, struct node *dir, struct node *file,
 		       const struct name_part *part)
 {
-	struct place place = tree_free_place(fs, dir, part, true);
+	struct place place = tree_free_place(tree, dir, part, true);
 
-	fs->values_seen = true;
-	return place.name ? tree_move(fs, file, dir, place) : ENOMEM;
+	tree->values_seen = true;
+	return place.name ? tree_move(tree, file, dir, place) : ENOMEM;
 }
 
 /* The directory of this component in dir, made when it is missing. */
-static int make_dir(struct fs *fs, struct node *dir, const struct name_part *part, int64_t time,
+static int make_dir(struct tree *tree, struct node *dir, const struct name_part *part, int64_t time,
 		    struct node **out)
 {
-	struct node *child = tree_find_part(fs, dir, part, false);
+	struct node *child = tree_find_part(tree, dir, part, false);
 	int r = 0;
 
 	if (child && node_is_dir(child)) {
@@ -40,9 +44,9 @@ static int make_dir(struct fs *fs, struct node *dir, const struct name_part *par
 		return 0;
 	}
 	if (child)
-		r = stand_aside(fs, dir, child, part);
+		r = stand_aside(tree, dir, child, part);
 	if (!r)
-		r = add_part(fs, dir, part, false, S_IFDIR, out);
+		r = add_part(tree, dir, part, false, S_IFDIR, out);
 	if (r)
 		return -r;
 	nodeattr_touched(*out, (struct timespec){.tv_sec = time});
@@ -51,42 +55,42 @@ static int make_dir(struct fs *fs, struct node *dir, const struct name_part *par
 }
 
 /* Walks to the last component of a key, making directories on the way. */
-static int walk(struct fs *fs, struct dwal_bytes key, int64_t time, struct node **dir,
+static int walk(struct tree *tree, struct dwal_bytes key, int64_t time, struct node **dir,
 		struct name_part *part)
 {
 	size_t cursor = 0;
 
-	*dir = fs->root;
+	*dir = tree->root;
 	while (name_next(key.data, key.len, &cursor, part) && !part->last) {
-		int r = make_dir(fs, *dir, part, time, dir);
+		int r = make_dir(tree, *dir, part, time, dir);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-static struct node *find_entry(const struct fs *fs, const struct node *dir,
+static struct node *find_entry(const struct tree *tree, const struct node *dir,
 			       const struct name_part *part, bool is_dir)
 {
-	struct node *child = tree_find_part(fs, dir, part, false);
+	struct node *child = tree_find_part(tree, dir, part, false);
 
 	if (child && node_is_dir(child) && !is_dir)
-		child = tree_find_part(fs, dir, part, true);
+		child = tree_find_part(tree, dir, part, true);
 	return child && node_is_dir(child) == is_dir ? child : NULL;
 }
 
 /* The file, or the directory, of a key; NULL when there is none. */
-static struct node *find(const struct fs *fs, struct dwal_bytes key, bool is_dir)
+static struct node *find(const struct tree *tree, struct dwal_bytes key, bool is_dir)
 {
-	struct node *dir = fs->root;
+	struct node *dir = tree->root;
 	struct name_part part;
 	size_t cursor = 0;
 
 	if (is_dir && !key.len)
-		return fs->root;
+		return tree->root;
 	while (dir && name_next(key.data, key.len, &cursor, &part) && !part.last)
-		dir = find_entry(fs, dir, &part, true);
-	return dir ? find_entry(fs, dir, &part, is_dir) : NULL;
+		dir = find_entry(tree, dir, &part, true);
+	return dir ? find_entry(tree, dir, &part, is_dir) : NULL;
 }
 
 /* Attributes whose value is not there (yet): they show from the next Put of
@@ -95,30 +99,37 @@ struct waiting {
 	UT_hash_handle hh;
 	struct attr attr;
 	struct xattr *xattrs;
+	struct record_place record;
 	char key[];
 };
 
-static struct waiting *find_waiting(const struct fs *fs, struct dwal_bytes key)
+static struct record_place place_of(const struct dwal_record *record)
+{
+	return (struct record_place){record->segment, record->offset};
+}
+
+static struct waiting *find_waiting(const struct tree *tree, struct dwal_bytes key)
 {
 	struct waiting *waiting;
-	HASH_FIND(hh, fs->waiting, key.data, (unsigned)key.len, waiting);
+	HASH_FIND(hh, tree->waiting, key.data, (unsigned)key.len, waiting);
 	return waiting;
 }
 
-static void drop_waiting(struct fs *fs, struct waiting *waiting)
+static void drop_waiting(struct tree *tree, struct waiting *waiting)
 {
-	HASH_DEL(fs->waiting, waiting);
+	HASH_DEL(tree->waiting, waiting);
 	xattr_free(waiting->xattrs);
 	free(waiting);
 }
 
-static int let_wait(struct fs *fs, struct dwal_bytes key, const struct attr *attr,
+static int let_wait(struct tree *tree, const struct dwal_record *record, const struct attr *attr,
 		    struct xattr *xattrs)
 {
-	struct waiting *waiting = find_waiting(fs, key);
+	struct dwal_bytes key = record->key;
+	struct waiting *waiting = find_waiting(tree, key);
 
 	if (waiting)
-		drop_waiting(fs, waiting);
+		drop_waiting(tree, waiting);
 	waiting = calloc(1, sizeof(*waiting) + key.len + 1);
 	if (!waiting) {
 		xattr_free(xattrs);
@@ -127,22 +138,23 @@ static int let_wait(struct fs *fs, struct dwal_bytes key, const struct attr *att
 	waiting->attr = *attr;
 	waiting->attr.present &= ~(unsigned)(ATTR_HAS_MTIME | ATTR_HAS_ATIME | ATTR_HAS_CTIME);
 	waiting->xattrs = xattrs;
+	waiting->record = place_of(record);
 	memcpy(waiting->key, key.data, key.len);
-	HASH_ADD(hh, fs->waiting, key[0], (unsigned)key.len, waiting);
+	HASH_ADD(hh, tree->waiting, key[0], (unsigned)key.len, waiting);
 	return 0;
 }
 
 /* The key has its value now. */
-static int end_wait(struct fs *fs, struct dwal_bytes key, struct node *node)
+static int end_wait(struct tree *tree, struct dwal_bytes key, struct node *node)
 {
-	struct waiting *waiting = fs->waiting ? find_waiting(fs, key) : NULL;
+	struct waiting *waiting = tree->waiting ? find_waiting(tree, key) : NULL;
 	int r;
 
 	if (!waiting)
 		return 0;
-	r = nodeattr_load(node, &waiting->attr, waiting->xattrs);
+	r = nodeattr_load(node, &waiting->attr, waiting->xattrs, waiting->record);
 	waiting->xattrs = NULL;
-	drop_waiting(fs, waiting);
+	drop_waiting(tree, waiting);
 	return -r;
 }
 
@@ -153,18 +165,18 @@ static bool can_be_target(struct dwal_bytes value)
 	return value.len > 0 && value.len < PATH_MAX && !memchr(value.data, 0, value.len);
 }
 
-static int replay_put(struct fs *fs, const struct dwal_record *record, int64_t time)
+static int replay_put(struct tree *tree, const struct dwal_record *record, int64_t time)
 {
 	struct name_part part;
 	struct node *dir, *node;
-	int r = walk(fs, record->key, time, &dir, &part);
+	int r = walk(tree, record->key, time, &dir, &part);
 
 	if (r)
 		return r;
-	node = find_entry(fs, dir, &part, false);
+	node = find_entry(tree, dir, &part, false);
 	if (!node) {
-		bool beside = find_entry(fs, dir, &part, true);
-		r = add_part(fs, dir, &part, beside, S_IFREG, &node);
+		bool beside = find_entry(tree, dir, &part, true);
+		r = add_part(tree, dir, &part, beside, S_IFREG, &node);
 		if (r)
 			return -r;
 		nodeattr_touched(dir, (struct timespec){.tv_sec = time});
@@ -174,79 +186,81 @@ static int replay_put(struct fs *fs, const struct dwal_record *record, int64_t t
 	node->can_be_target = can_be_target(record->payload);
 	nodeattr_settle_type(node);
 	nodeattr_put(node, (struct timespec){.tv_sec = time});
-	return end_wait(fs, record->key, node);
+	return end_wait(tree, record->key, node);
 }
 
 /* Directories that exist only through keys end with the last of them. */
-static void prune(struct fs *fs, struct node *dir)
+static void prune(struct tree *tree, struct node *dir)
 {
 	while (dir->parent && !dir->children && !dir->recorded) {
 		struct node *parent = dir->parent;
-		tree_detach(fs, dir);
+		tree_detach(tree, dir);
 		dir = parent;
 	}
 }
 
-static void replay_delete(struct fs *fs, const struct dwal_record *record)
+static void replay_delete(struct tree *tree, const struct dwal_record *record)
 {
-	struct waiting *waiting = fs->waiting ? find_waiting(fs, record->key) : NULL;
-	struct node *node = find(fs, record->key, false);
+	struct waiting *waiting = tree->waiting ? find_waiting(tree, record->key) : NULL;
+	struct node *node = find(tree, record->key, false);
 	struct node *dir;
 
 	if (waiting)
-		drop_waiting(fs, waiting);
+		drop_waiting(tree, waiting);
 	if (!node)
 		return;
 	dir = node->parent;
-	tree_detach(fs, node);
-	prune(fs, dir);
+	tree_detach(tree, node);
+	prune(tree, dir);
 }
 
-static int make_recorded_dir(struct fs *fs, struct dwal_bytes key, int64_t time, struct node **out)
+static int make_recorded_dir(struct tree *tree, struct dwal_bytes key, int64_t time,
+			     struct node **out)
 {
 	struct name_part part;
-	int r = walk(fs, key, time, out, &part);
+	int r = walk(tree, key, time, out, &part);
 
-	return r ? r : make_dir(fs, *out, &part, time, out);
+	return r ? r : make_dir(tree, *out, &part, time, out);
 }
 
-static int replay_dir(struct fs *fs, struct dwal_bytes key, const struct attr *attr,
+static int replay_dir(struct tree *tree, const struct dwal_record *record, const struct attr *attr,
 		      struct xattr *xattrs, int64_t time)
 {
-	struct node *dir = fs->root;
+	struct dwal_bytes key = record->key;
+	struct node *dir = tree->root;
 	/* No directory has such a path: the last component would be empty. */
 	bool impossible = key.len && ((const char *)key.data)[key.len - 1] == '/';
 	int r = 0;
 
 	if (key.len && !impossible)
-		r = make_recorded_dir(fs, key, time, &dir);
+		r = make_recorded_dir(tree, key, time, &dir);
 	if (!r && !impossible)
-		return -nodeattr_load(dir, attr, xattrs);
+		return -nodeattr_load(dir, attr, xattrs, place_of(record));
 	xattr_free(xattrs);
 	return r;
 }
 
-void tree_replay_end(struct fs *fs)
+void tree_replay_end(struct tree *tree)
 {
 	struct waiting *waiting, *next;
 
-	HASH_ITER (hh, fs->waiting, waiting, next)
-		drop_waiting(fs, waiting);
-	fs->replayed = true;
+	HASH_ITER (hh, tree->waiting, waiting, next)
+		drop_waiting(tree, waiting);
+	tree->replayed = true;
 }
 
-static int replay_attr(struct fs *fs, const struct dwal_record *record, const struct attr *attr,
+static int replay_attr(struct tree *tree, const struct dwal_record *record, const struct attr *attr,
 		       int64_t time)
 {
-	struct node *node = find(fs, record->key, attr_is_dir(attr));
+	struct node *node = find(tree, record->key, attr_is_dir(attr));
 	struct xattr *xattrs;
 	int r;
 
 	if (attr->type == ATTR_NONE) {
 		if (node) {
-			nodeattr_free(node);
+			node_free_extra(node);
 			node->recorded = false;
-			prune(fs, node);
+			prune(tree, node);
 		}
 		return 0;
 	}
@@ -254,23 +268,24 @@ static int replay_attr(struct fs *fs, const struct dwal_record *record, const st
 	if (r)
 		return -r;
 	if (attr->type == ATTR_DIR)
-		return replay_dir(fs, record->key, attr, xattrs, time);
-	return node ? -nodeattr_load(node, attr, xattrs) : let_wait(fs, record->key, attr, xattrs);
+		return replay_dir(tree, record, attr, xattrs, time);
+	return node ? -nodeattr_load(node, attr, xattrs, place_of(record))
+		    : let_wait(tree, record, attr, xattrs);
 }
 
-int tree_replay(struct fs *fs, const struct dwal_record *record, int64_t time)
+int tree_replay(struct tree *tree, const struct dwal_record *record, int64_t time)
 {
 	struct attr attr;
 
 	switch (record->type) {
 	case DWAL_PUT:
-		return replay_put(fs, record, time);
+		return replay_put(tree, record, time);
 	case DWAL_DELETE:
-		replay_delete(fs, record);
+		replay_delete(tree, record);
 		return 0;
 	case DWAL_RAW:
 		if (attr_parse(record->payload.data, record->payload.len, &attr))
-			return replay_attr(fs, record, &attr, time);
+			return replay_attr(tree, record, &attr, time);
 		return 0;
 	}
 	return 0;

@@ -8,47 +8,33 @@
  * it. Only leave_place() ends such a conflict. The log begins one, and so does
  * who makes `a\value`; no directory can be made where a file is.
  */
-#include "tree/nodeattr.h"
+#include "tree/tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int tree_init(struct fs *fs)
-{
-	int r = nodeid_init(&fs->ids);
+#include "tree/treename.h"
 
+int tree_init(struct tree *tree, const struct tree_options *options, struct timespec now)
+{
+	int r;
+
+	*tree = (struct tree){.opt = *options, .next_ino = 1};
+	pthread_mutex_init(&tree->lock, NULL);
+	r = nodeid_init(&tree->ids);
 	if (r)
-		return -r;
-	fs->next_ino = 1;
-	fs->root = calloc(1, sizeof(*fs->root));
-	if (!fs->root)
-		return -ENOMEM;
-	fs->root->ino = fs->next_ino++;
-	fs->root->type = S_IFDIR;
-	fs->root->mtime = fs->started;
+		return r;
+	tree->root = node_new(tree, S_IFDIR);
+	if (!tree->root)
+		return ENOMEM;
+	tree->root->mtime = now;
 	return 0;
 }
 
-static void end_id(struct fs *fs, struct node *node)
+void tree_release(struct tree *tree)
 {
-	if (node->slot != NODEID_NONE)
-		nodeid_give_back(&fs->ids, node->slot);
-	node->slot = NODEID_NONE;
-}
-
-static void free_node(struct fs *fs, struct node *node)
-{
-	end_id(fs, node);
-	nodeattr_free(node);
-	free(node->name);
-	free(node->alias);
-	free(node);
-}
-
-void tree_release(struct fs *fs)
-{
-	struct node *dir = fs->root, *lost;
+	struct node *dir = tree->root, *lost;
 	uint32_t slot = NODEID_NONE;
 
 	while (dir) {
@@ -57,157 +43,112 @@ void tree_release(struct fs *fs)
 			dir = child;
 		} else if (child) {
 			HASH_DEL(dir->children, child);
-			free_node(fs, child);
+			node_free(tree, child);
 		} else {
 			struct node *parent = dir->parent;
 			if (parent)
 				HASH_DEL(parent->children, dir);
-			free_node(fs, dir);
+			node_free(tree, dir);
 			dir = parent;
 		}
 	}
-	fs->root = NULL;
 	/* What has lost its place is there only because the kernel knows it. */
-	while ((lost = nodeid_next(&fs->ids, &slot)))
-		free_node(fs, lost);
-	nodeid_release(&fs->ids);
+	while ((lost = nodeid_next(&tree->ids, &slot)))
+		node_free(tree, lost);
+	nodeid_release(&tree->ids);
+	pthread_mutex_destroy(&tree->lock);
 }
 
-int tree_give_id(struct fs *fs, struct node *node)
+int tree_give_id(struct tree *tree, struct node *node)
 {
-	if (node == fs->root || node->slot != NODEID_NONE)
+	if (node == tree->root || node->slot != NODEID_NONE)
 		return 0;
-	return nodeid_take(&fs->ids, node, &node->slot);
+	return nodeid_take(&tree->ids, node, &node->slot);
 }
 
-uint64_t tree_id(const struct fs *fs, const struct node *node)
+uint64_t tree_id(const struct tree *tree, const struct node *node)
 {
-	if (node == fs->root)
+	if (node == tree->root)
 		return TREE_ROOT_ID;
-	return node->slot != NODEID_NONE ? nodeid_of(&fs->ids, node->slot) : 0;
+	return node->slot != NODEID_NONE ? nodeid_of(&tree->ids, node->slot) : 0;
 }
 
-struct node *tree_node(const struct fs *fs, uint64_t id)
+struct node *tree_node(const struct tree *tree, uint64_t id)
 {
-	return id == TREE_ROOT_ID ? fs->root : nodeid_find(&fs->ids, id);
+	return id == TREE_ROOT_ID ? tree->root : nodeid_find(&tree->ids, id);
 }
 
-struct node *tree_child(const struct node *dir, const char *name)
+int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t type,
+	     struct node **out)
 {
-	struct node *child;
-	HASH_FIND_STR(dir->children, name, child);
-	return child;
-}
+	struct node *node = node_new(tree, type);
 
-static int give_place(struct node *dir, struct node *node)
-{
-	HASH_ADD_KEYPTR(hh, dir->children, node->name, strlen(node->name), node);
-	if (!node->hh.tbl)
-		return ENOMEM; /* what uthash leaves when it has no memory */
-	node->parent = dir;
-	dir->subdirs += node_is_dir(node);
-	return 0;
-}
-
-static void take_place(struct node *node)
-{
-	HASH_DEL(node->parent->children, node);
-	node->parent->subdirs -= node_is_dir(node);
-	node->parent = NULL;
-}
-
-/* Takes the place over. */
-static void set_place(struct node *node, struct place place)
-{
-	free(node->name);
-	free(node->alias);
-	node->name = place.name;
-	node->alias = place.alias;
-	node->is_long = place.is_long;
-	node->value = place.value;
-}
-
-int tree_add(struct fs *fs, struct node *dir, struct place place, mode_t type, struct node **out)
-{
-	struct node *node = calloc(1, sizeof(*node));
 	if (!node) {
 		place_release(&place);
 		return ENOMEM;
 	}
-	set_place(node, place);
-	node->ino = fs->next_ino++;
-	node->type = type & S_IFMT;
-	node->mtime = fs_now();
-	if (!node->name || give_place(dir, node)) {
-		free_node(fs, node);
+	node_call(node, place);
+	if (!node->name || node_enter(node, dir)) {
+		node_free(tree, node);
 		return ENOMEM;
 	}
 	*out = node;
 	return 0;
 }
 
-void tree_call(struct node *node, struct place place)
+static void free_if_unused(struct tree *tree, struct node *node)
 {
-	struct node *dir = node->parent;
-
-	take_place(node);
-	set_place(node, place);
-	(void)give_place(dir, node); /* has the memory that take_place() freed */
-}
-
-static void free_if_unused(struct fs *fs, struct node *node)
-{
-	if (!node_has_place(fs, node) && !node->holds && !node->lookups)
-		free_node(fs, node);
+	if (!node_has_place(tree, node) && !node->holds && !node->lookups)
+		node_free(tree, node);
 }
 
 /* The directory has lost its place in parent: the file that had to stand aside
  * for it shows under its own name. Who knows it by the other one, from a
  * listing, still finds it by that. */
-static void end_conflict(struct fs *fs, struct node *parent, const struct name_part *part)
+static void end_conflict(struct tree *tree, struct node *parent, const struct name_part *part)
 {
-	struct node *file = tree_find_part(fs, parent, part, true);
+	struct node *file = tree_find_part(tree, parent, part, true);
 	struct place own = {0};
 
 	if (file)
-		own = tree_free_place(fs, parent, part, false);
+		own = tree_free_place(tree, parent, part, false);
 	if (!own.name)
 		return;
-	if (fs->replayed) {
+	if (tree->replayed) {
 		own.alias = strdup(file->name);
-		fs->aliases = true;
+		tree->aliases = true;
 	}
-	tree_call(file, own);
+	node_rename(file, own);
 }
 
-static void leave_place(struct fs *fs, struct node *node)
+static void leave_place(struct tree *tree, struct node *node)
 {
 	char raw[NAME_SIZE];
 	struct node *parent = node->parent;
-	struct name_part part = tree_part(fs, node, raw);
+	struct name_part part = tree_part(tree, node, raw);
 
-	take_place(node);
+	node_leave(node);
 	if (node_is_dir(node))
-		end_conflict(fs, parent, &part);
+		end_conflict(tree, parent, &part);
 }
 
-void tree_give_way(struct fs *fs, struct node *dir)
+void tree_give_way(struct tree *tree, struct node *dir)
 {
-	take_place(dir);
-	free_if_unused(fs, dir);
+	node_leave(dir);
+	free_if_unused(tree, dir);
 }
 
-void tree_detach(struct fs *fs, struct node *node)
+void tree_detach(struct tree *tree, struct node *node)
 {
-	leave_place(fs, node);
-	free_if_unused(fs, node);
+	leave_place(tree, node);
+	free_if_unused(tree, node);
 }
 
-int tree_move(struct fs *fs, struct node *node, struct node *dir, struct place place)
+int tree_move(struct tree *tree, struct node *node, struct node *dir, struct place place)
 {
-	leave_place(fs, node);
-	set_place(node, place);
-	return give_place(dir, node);
+	leave_place(tree, node);
+	node_call(node, place);
+	return node_enter(node, dir);
 }
 
 void tree_hold(struct node *node)
@@ -215,22 +156,22 @@ void tree_hold(struct node *node)
 	node->holds++;
 }
 
-void tree_drop(struct fs *fs, struct node *node)
+void tree_drop(struct tree *tree, struct node *node)
 {
 	node->holds--;
-	free_if_unused(fs, node);
+	free_if_unused(tree, node);
 }
 
-void tree_forget(struct fs *fs, struct node *node, uint64_t lookups)
+void tree_forget(struct tree *tree, struct node *node, uint64_t lookups)
 {
-	if (node == fs->root)
+	if (node == tree->root)
 		return;
 	node->lookups -= lookups < node->lookups ? lookups : node->lookups;
 	if (!node->lookups) {
-		end_id(fs, node);
+		node_end_id(tree, node);
 		node->cache_stale = false;
 	}
-	free_if_unused(fs, node);
+	free_if_unused(tree, node);
 }
 
 int tree_list(const struct node *dir, struct listing *listing)

@@ -3,18 +3,11 @@
  * What nodes are called: names in directories, and the keys that they stand
  * for. Iterative throughout.
  */
-#include "tree/tree.h"
+#include "tree/treename.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-void place_release(struct place *place)
-{
-	free(place->name);
-	free(place->alias);
-	*place = (struct place){0};
-}
 
 /* Behind the NUL of a name in the long form stand the length and the bytes of
  * the raw component, which the name does not tell. */
@@ -37,30 +30,30 @@ static struct place make_place(const struct name_part *part, bool value)
 }
 
 /* The component of a name that is checked or in the tree, and no long form. */
-static struct name_part decoded(const struct fs *fs, const struct node *dir, const char *name,
+static struct name_part decoded(const struct tree *tree, const struct node *dir, const char *name,
 				bool is_dir, char raw[NAME_SIZE], bool *value)
 {
-	struct name_part part = {.raw = raw, .first = dir == fs->root};
+	struct name_part part = {.raw = raw, .first = dir == tree->root};
 
 	(void)name_decode(name, part.first, is_dir ? NAME_DIR : NAME_FILE, raw, &part.len, value);
 	return part;
 }
 
-struct name_part tree_part(const struct fs *fs, const struct node *node, char raw[NAME_SIZE])
+struct name_part tree_part(const struct tree *tree, const struct node *node, char raw[NAME_SIZE])
 {
-	struct name_part part = {.first = node->parent == fs->root};
+	struct name_part part = {.first = node->parent == tree->root};
 	const char *behind = node->name + strlen(node->name) + 1;
 	bool value;
 
 	if (!node->is_long)
-		return decoded(fs, node->parent, node->name, node_is_dir(node), raw, &value);
+		return decoded(tree, node->parent, node->name, node_is_dir(node), raw, &value);
 	memcpy(&part.len, behind, sizeof(part.len));
 	part.raw = behind + sizeof(part.len);
 	return part;
 }
 
 /* Is this node, under a name in the long form, that of the component? */
-static bool has_part(const struct fs *fs, const struct node *node, const struct name_part *part,
+static bool has_part(const struct tree *tree, const struct node *node, const struct name_part *part,
 		     bool value)
 {
 	char raw[NAME_SIZE];
@@ -68,23 +61,23 @@ static bool has_part(const struct fs *fs, const struct node *node, const struct 
 
 	if (!node->is_long || node->value != value)
 		return false;
-	own = tree_part(fs, node, raw);
+	own = tree_part(tree, node, raw);
 	return own.len == part->len && memcmp(own.raw, part->raw, own.len) == 0;
 }
 
-struct node *tree_find_part(const struct fs *fs, const struct node *dir,
+struct node *tree_find_part(const struct tree *tree, const struct node *dir,
 			    const struct name_part *part, bool value)
 {
 	char name[NAME_SIZE];
 	bool is_long = name_encode(part, value, name) == NAME_IS_LONG;
-	struct node *child = tree_child(dir, name);
+	struct node *child = node_child(dir, name);
 
 	if (!is_long)
 		return child && !child->is_long ? child : NULL;
-	if (child ? has_part(fs, child, part, value) : !fs->collided)
+	if (child ? has_part(tree, child, part, value) : !tree->collided)
 		return child;
 	for (child = dir->children; child; child = child->hh.next)
-		if (has_part(fs, child, part, value))
+		if (has_part(tree, child, part, value))
 			return child;
 	return NULL;
 }
@@ -100,64 +93,64 @@ static void count_up(char *name)
 }
 
 /* For a component in the long form: its name, or the next that is free. */
-static struct place make_long_place(struct fs *fs, const struct node *dir,
+static struct place make_long_place(struct tree *tree, const struct node *dir,
 				    const struct name_part *part, bool value)
 {
 	struct place place = make_place(part, value);
 
-	while (place.name && tree_child(dir, place.name)) {
-		fs->collided = true;
+	while (place.name && node_child(dir, place.name)) {
+		tree->collided = true;
 		count_up(place.name);
 	}
 	return place;
 }
 
 /* A name that spells its component is that component's. 0 or ENOMEM. */
-static int make_way(struct fs *fs, const struct node *dir, const char *name)
+static int make_way(struct tree *tree, const struct node *dir, const char *name)
 {
 	char raw[NAME_SIZE];
-	struct node *other = tree_child(dir, name);
+	struct node *other = node_child(dir, name);
 	struct name_part part;
 	struct place place;
 
 	if (!other || !other->is_long)
 		return 0;
-	part = tree_part(fs, other, raw);
-	place = make_long_place(fs, dir, &part, other->value);
+	part = tree_part(tree, other, raw);
+	place = make_long_place(tree, dir, &part, other->value);
 	if (!place.name)
 		return ENOMEM;
-	tree_call(other, place);
+	node_rename(other, place);
 	return 0;
 }
 
-struct place tree_free_place(struct fs *fs, const struct node *dir, const struct name_part *part,
-			     bool value)
+struct place tree_free_place(struct tree *tree, const struct node *dir,
+			     const struct name_part *part, bool value)
 {
 	struct place place = make_place(part, value);
 
 	if (place.name && place.is_long) {
 		place_release(&place);
-		return make_long_place(fs, dir, part, value);
+		return make_long_place(tree, dir, part, value);
 	}
-	if (place.name && make_way(fs, dir, place.name))
+	if (place.name && make_way(tree, dir, place.name))
 		place_release(&place);
 	return place;
 }
 
-struct place tree_name_place(const struct fs *fs, const struct node *dir, const char *name,
+struct place tree_name_place(const struct tree *tree, const struct node *dir, const char *name,
 			     bool is_dir)
 {
 	char raw[NAME_SIZE];
 	struct place place = {.name = strdup(name)};
 
-	(void)decoded(fs, dir, name, is_dir, raw, &place.value);
+	(void)decoded(tree, dir, name, is_dir, raw, &place.value);
 	return place;
 }
 
-struct place tree_place_copy(const struct fs *fs, const struct node *node)
+struct place tree_place_copy(const struct tree *tree, const struct node *node)
 {
 	char raw[NAME_SIZE];
-	struct name_part part = tree_part(fs, node, raw);
+	struct name_part part = tree_part(tree, node, raw);
 	struct place place = make_place(&part, node->value);
 
 	if (place.name)
@@ -167,11 +160,11 @@ struct place tree_place_copy(const struct fs *fs, const struct node *node)
 	return place;
 }
 
-struct node *tree_lookup(const struct fs *fs, const struct node *dir, const char *name)
+struct node *tree_lookup(const struct tree *tree, const struct node *dir, const char *name)
 {
-	struct node *child = tree_child(dir, name);
+	struct node *child = node_child(dir, name);
 
-	if (child || !fs->aliases)
+	if (child || !tree->aliases)
 		return child;
 	child = tree_beside(dir, name);
 	if (child)
@@ -200,25 +193,25 @@ struct node *tree_beside(const struct node *dir, const char *name)
 {
 	char base[NAME_SIZE];
 
-	return tree_value_base(name, base) ? tree_child(dir, base) : NULL;
+	return tree_value_base(name, base) ? node_child(dir, base) : NULL;
 }
 
-int tree_check_name(const struct fs *fs, const struct node *dir, const char *name, mode_t type)
+int tree_check_name(const struct tree *tree, const struct node *dir, const char *name, mode_t type)
 {
 	char raw[NAME_SIZE], key[DWAL_MAX_KEY];
 	const struct node *beside;
 	size_t len;
 	bool value;
-	int r = name_decode(name, dir == fs->root, S_ISDIR(type) ? NAME_DIR : NAME_FILE, raw, &len,
-			    &value);
+	int r = name_decode(name, dir == tree->root, S_ISDIR(type) ? NAME_DIR : NAME_FILE, raw,
+			    &len, &value);
 	if (r)
 		return -r;
-	if (tree_lookup(fs, dir, name))
+	if (tree_lookup(tree, dir, name))
 		return EEXIST;
 	beside = value ? tree_beside(dir, name) : NULL;
 	if (beside && !node_is_dir(beside))
 		return EINVAL;
-	return tree_name_key(fs, dir, name, S_ISDIR(type), key, &len);
+	return tree_name_key(tree, dir, name, S_ISDIR(type), key, &len);
 }
 
 /* Puts len bytes, and a separator behind them unless they are the last, before
@@ -236,20 +229,20 @@ static int prepend(char *key, size_t *at, const char *raw, size_t len, bool last
 	return 0;
 }
 
-int tree_name_key(const struct fs *fs, const struct node *dir, const char *name, bool is_dir,
+int tree_name_key(const struct tree *tree, const struct node *dir, const char *name, bool is_dir,
 		  char *key, size_t *key_len)
 {
 	char raw[NAME_SIZE];
 	size_t at = DWAL_MAX_KEY; /* filled from the end */
-	const struct node *child = tree_lookup(fs, dir, name);
+	const struct node *child = tree_lookup(tree, dir, name);
 	struct name_part part;
 	bool value;
 	int r;
 
-	part = child ? tree_part(fs, child, raw) : decoded(fs, dir, name, is_dir, raw, &value);
+	part = child ? tree_part(tree, child, raw) : decoded(tree, dir, name, is_dir, raw, &value);
 	r = prepend(key, &at, part.raw, part.len, true);
 	for (const struct node *n = dir; n->parent && !r; n = n->parent) {
-		part = tree_part(fs, n, raw);
+		part = tree_part(tree, n, raw);
 		r = prepend(key, &at, part.raw, part.len, false);
 	}
 	if (r)
@@ -259,13 +252,13 @@ int tree_name_key(const struct fs *fs, const struct node *dir, const char *name,
 	return 0;
 }
 
-int tree_key(const struct fs *fs, const struct node *node, char *key, size_t *key_len)
+int tree_key(const struct tree *tree, const struct node *node, char *key, size_t *key_len)
 {
-	if (node == fs->root) {
+	if (node == tree->root) {
 		*key_len = 0;
 		return 0;
 	}
-	return tree_name_key(fs, node->parent, node->name, node_is_dir(node), key, key_len);
+	return tree_name_key(tree, node->parent, node->name, node_is_dir(node), key, key_len);
 }
 
 char *tree_path(const struct node *node)

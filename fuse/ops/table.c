@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The table of operations, what is agreed with the kernel, and the control of
+ * a live mount.
+ */
+#include "ops/table.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <syslog.h>
+
+#include "mountctl.h"
+#include "ops/ops.h"
+#include "ops/ops_attr.h"
+#include "ops/ops_dir.h"
+#include "ops/ops_file.h"
+#include "ops/ops_name.h"
+#include "ops/ops_rename.h"
+#include "ops/ops_xattr.h"
+#include "tree/tree.h"
+
+static_assert(TREE_ROOT_ID == FUSE_ROOT_ID, "the kernel's number of the root");
+
+static void init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct fs *fs = userdata;
+
+	/* Without it O_TRUNC arrives as a size change that cannot be told from
+	 * truncate(2), and a failed overwrite would lose the old value. */
+	if (!(conn->capable & FUSE_CAP_ATOMIC_O_TRUNC)) {
+		syslog(LOG_ERR, "datawalfs: this kernel lacks atomic O_TRUNC: unmounting");
+		fuse_session_exit(fs->session);
+		return;
+	}
+	conn->want |= FUSE_CAP_ATOMIC_O_TRUNC;
+	if (fs->opt.max_read)
+		conn->max_read = fs->opt.max_read; /* as the mount option; both must be told */
+	/* Content changes through this mount only, so a changed time is no
+	 * reason to drop pages; and it is the kernel that clears suid bits. */
+	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_HANDLE_KILLPRIV);
+	/* The kernel does not drop the pages that were read during an
+	 * asynchronous direct write: they would stay as they were. */
+	conn->want &= ~(unsigned)FUSE_CAP_ASYNC_DIO;
+	/* It would look up "." and ".." of nodes that it has forgotten. */
+	conn->want &= ~(unsigned)FUSE_CAP_EXPORT_SUPPORT;
+}
+
+static int rotate_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx, uint32_t *active)
+{
+	int r;
+
+	if (ino != FUSE_ROOT_ID)
+		return ENOTTY;
+	if (ctx->uid != fs->opt.uid && ctx->uid != 0)
+		return EPERM;
+	r = errno_of(dwal_kv_rotate(fs->kv));
+	*active = dwal_kv_active_segment(fs->kv);
+	return r;
+}
+
+static void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+		      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_size,
+		      size_t out_size)
+{
+	uint32_t active = 0;
+	int r = cmd == MOUNTCTL_ROTATE ? rotate_do(req_fs(req), ino, fuse_req_ctx(req), &active)
+				       : ENOTTY;
+	if (r)
+		fuse_reply_err(req, r);
+	else
+		fuse_reply_ioctl(req, 0, &active, sizeof(active));
+}
+
+static void destroy(void *userdata)
+{
+	ops_free_dirs(userdata);
+}
+
+const struct fuse_lowlevel_ops fs_ops = {
+	.init = init,
+	.destroy = destroy,
+	.lookup = ops_lookup,
+	.forget = ops_forget,
+	.forget_multi = ops_forget_multi,
+	.getattr = ops_getattr,
+	.setattr = ops_setattr,
+	.readlink = ops_readlink,
+	.statfs = ops_statfs,
+	.mkdir = ops_mkdir,
+	.mknod = ops_mknod,
+	.symlink = ops_symlink,
+	.link = ops_link,
+	.unlink = ops_unlink,
+	.rmdir = ops_rmdir,
+	.rename = ops_rename,
+	.setxattr = ops_setxattr,
+	.getxattr = ops_getxattr,
+	.listxattr = ops_listxattr,
+	.removexattr = ops_removexattr,
+	.create = ops_create,
+	.open = ops_open,
+	.read = ops_read,
+	.write = ops_write,
+	.flush = ops_flush,
+	.release = ops_release,
+	.fsync = ops_fsync,
+	.fallocate = ops_fallocate,
+	.opendir = ops_opendir,
+	.readdir = ops_readdir,
+	.readdirplus = ops_readdirplus,
+	.releasedir = ops_releasedir,
+	.fsyncdir = ops_fsyncdir,
+	.ioctl = ops_ioctl,
+};

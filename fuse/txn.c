@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The records of one operation, in one write. Knows the record formats of
+ * datawalfs, and not why a record is written.
+ */
+#include "txn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tree/nodeattr.h"
+
+void txn_lock(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->write_lock);
+}
+
+bool txn_unlock(struct fs *fs, int r)
+{
+	pthread_mutex_unlock(&fs->write_lock);
+	if (r != FS_PUT_OFF)
+		return false;
+	(void)txn_sync(fs); /* a failure poisons the log: so the next try ends */
+	return true;
+}
+
+void txn_begin(struct txn *txn, struct fs *fs)
+{
+	txn->fs = fs;
+	txn->error = 0;
+	txn->ops = txn->few_ops;
+	txn->places = txn->few_places;
+	txn->notes = txn->few_notes;
+	txn->count = 0;
+	txn->capacity = TXN_FEW;
+	txn->clock = fs->clock;
+}
+
+void txn_end(struct txn *txn)
+{
+	for (size_t i = 0; i < txn->count; i++)
+		free(txn->notes[i].text);
+	if (txn->ops == txn->few_ops)
+		return;
+	free(txn->ops);
+	free(txn->places);
+	free(txn->notes);
+}
+
+static int grow(struct txn *txn)
+{
+	size_t more = 2 * txn->capacity;
+	struct dwal_op *ops = calloc(more, sizeof(*ops));
+	struct dwal_place *places = calloc(more, sizeof(*places));
+	struct txn_note *notes = calloc(more, sizeof(*notes));
+
+	if (!ops || !places || !notes) {
+		free(ops);
+		free(places);
+		free(notes);
+		return ENOMEM;
+	}
+	memcpy(ops, txn->ops, txn->count * sizeof(*ops));
+	memcpy(notes, txn->notes, txn->count * sizeof(*notes));
+	if (txn->ops != txn->few_ops) {
+		free(txn->ops);
+		free(txn->places);
+		free(txn->notes);
+	}
+	txn->ops = ops;
+	txn->places = places;
+	txn->notes = notes;
+	txn->capacity = more;
+	return 0;
+}
+
+static void add(struct txn *txn, struct dwal_op op, struct txn_note note)
+{
+	if (!txn->error && txn->count == txn->capacity)
+		txn->error = grow(txn);
+	if (txn->error) {
+		free(note.text);
+		return;
+	}
+	txn->ops[txn->count] = op;
+	txn->notes[txn->count++] = note;
+}
+
+void txn_clock(struct txn *txn, struct timespec written)
+{
+	size_t len;
+
+	if (txn->fs->opt.noclock || !clock_is_due(txn->clock, written.tv_sec, tree_now().tv_sec))
+		return;
+	txn->clock = written.tv_sec;
+	len = clock_format(txn->clock, txn->clock_text, sizeof(txn->clock_text));
+	txn_raw(txn, (struct dwal_bytes){CLOCK_KEY, CLOCK_KEY_LEN},
+		(struct dwal_bytes){txn->clock_text, len});
+}
+
+void txn_put(struct txn *txn, struct dwal_bytes key, struct dwal_bytes content)
+{
+	txn->put = txn->count;
+	add(txn, (struct dwal_op){DWAL_PUT, key, content}, (struct txn_note){0});
+}
+
+void txn_move(struct txn *txn, struct node *node, struct dwal_bytes key, struct dwal_bytes content)
+{
+	txn->put = txn->count;
+	add(txn, (struct dwal_op){DWAL_PUT, key, content},
+	    (struct txn_note){.node = node, .moved = true});
+}
+
+static void add_attr(struct txn *txn, struct dwal_bytes key, struct node *node,
+		     const struct attr *attr, const struct xattr *xattrs)
+{
+	char *text = NULL;
+	size_t len = 0;
+
+	if (!txn->error)
+		txn->error = attr_format_full(attr, xattrs, &text, &len);
+	if (!txn->error)
+		add(txn, (struct dwal_op){DWAL_RAW, key, {text, len}},
+		    (struct txn_note){.node = node, .text = text});
+}
+
+void txn_attr(struct txn *txn, struct dwal_bytes key, struct node *node)
+{
+	struct attr attr = nodeattr_snapshot(&txn->fs->tree, node);
+
+	if (!node_extra(node)) /* where txn_told() notes the place */
+		txn->error = ENOMEM;
+	add_attr(txn, key, node, &attr, nodeattr_xattrs(node));
+}
+
+void txn_no_attr(struct txn *txn, struct dwal_bytes key)
+{
+	add_attr(txn, key, NULL, &(struct attr){.type = ATTR_NONE}, NULL);
+}
+
+void txn_delete(struct txn *txn, struct dwal_bytes key)
+{
+	add(txn, (struct dwal_op){DWAL_DELETE, key, {NULL, 0}}, (struct txn_note){0});
+}
+
+void txn_raw(struct txn *txn, struct dwal_bytes key, struct dwal_bytes payload)
+{
+	add(txn, (struct dwal_op){DWAL_RAW, key, payload}, (struct txn_note){0});
+}
+
+size_t txn_attr_bytes(const struct txn *txn)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < txn->count; i++)
+		if (txn->notes[i].node && txn->notes[i].text)
+			bytes += txn->ops[i].payload.len;
+	return bytes;
+}
+
+int txn_commit(struct txn *txn)
+{
+	struct fs *fs = txn->fs;
+	int r = txn->error;
+
+	if (r || !txn->count)
+		return r;
+	r = errno_of(dwal_kv_batch(fs->kv, txn->ops, txn->count, txn->places));
+	if (r)
+		return r;
+	fs->clock = txn->clock;
+	fs->unsynced = true;
+	return 0;
+}
+
+void txn_told(const struct txn *txn)
+{
+	for (size_t i = 0; i < txn->count; i++) {
+		const struct txn_note *note = &txn->notes[i];
+		struct record_place place = {txn->places[i].segment, txn->places[i].offset};
+
+		if (note->node)
+			nodeattr_told(note->node, note->moved ? NULL : &place);
+	}
+}
+
+int txn_sync(struct fs *fs)
+{
+	/* Before the sync: what is appended during it is not in it. */
+	bool had = atomic_exchange(&fs->unsynced, false);
+	int r = errno_of(dwal_kv_sync(fs->kv));
+
+	if (r && had)
+		fs->unsynced = true;
+	return r;
+}

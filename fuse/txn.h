@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What one operation of the mount writes: its records, in order, as one write
+ * of the log that happens as a whole or not at all (to the living process).
+ * Everything that the mount appends is put together here, and what the log has
+ * been told of a node is noted here.
+ *
+ *	txn_lock(fs)            the write lock, until txn_unlock()
+ *	txn_begin(&txn, fs)
+ *	tree_lock(...)          what there is to say is a matter of the tree
+ *	txn_put(&txn, ...), txn_attr(&txn, ...) ...
+ *	tree_unlock(...)
+ *	txn_commit(&txn)        one append
+ *	tree_lock(...)
+ *	txn_told(&txn)          with the change of the tree that belongs to it
+ *	tree_unlock(...)
+ *	txn_end(&txn)
+ *
+ * A failure to add a record is kept, and is what txn_commit() returns.
+ */
+#ifndef TXN_H
+#define TXN_H
+
+#include "fs.h"
+
+/* So many records need no allocation: a directory's attributes, clock, Put,
+ * attributes, its directory's, Delete. */
+#define TXN_FEW 6
+
+/* What goes with a record beside its bytes. */
+struct txn_note {
+	struct node *node; /* of whose attributes it tells, or NULL */
+	bool moved;        /* a Put that leaves the node's record at the old key */
+	char *text;        /* the payload, when it is the transaction's own */
+};
+
+struct txn {
+	struct fs *fs;
+	int error; /* errno: not all could be added */
+	struct dwal_op *ops;
+	struct dwal_place *places; /* of the records, once committed */
+	struct txn_note *notes;
+	size_t count, capacity;
+	size_t put;    /* the number of the last Put */
+	int64_t clock; /* in force behind the records so far, in seconds */
+	char clock_text[CLOCK_TEXT_SIZE];
+	struct dwal_op few_ops[TXN_FEW];
+	struct dwal_place few_places[TXN_FEW];
+	struct txn_note few_notes[TXN_FEW];
+};
+
+/* Serialises what appends to the log, with the changes of the tree that belong
+ * to it. No other lock may be held. */
+void txn_lock(struct fs *fs);
+
+/* Behind an operation that ended with r: true when it is to be done again from
+ * its start, under the lock. It met the end of a segment, and what fills that
+ * has been synced by now, without the lock. */
+bool txn_unlock(struct fs *fs, int r);
+
+/* The rest wants the write lock, but txn_sync(). */
+
+/* Makes an empty one, to be ended. It must stay where it is. Not thread-safe. */
+void txn_begin(struct txn *txn, struct fs *fs);
+void txn_end(struct txn *txn);
+
+/* Ends a local one when it goes out of scope. */
+#define cleanup_txn __attribute__((cleanup(txn_end)))
+
+/* Adding records. key and content are borrowed until txn_commit(). */
+
+/* The clock, when the one in force is older than this time of a last write: to
+ * be followed by the Put that has it. Once at most. */
+void txn_clock(struct txn *txn, struct timespec written);
+
+void txn_put(struct txn *txn, struct dwal_bytes key, struct dwal_bytes content);
+
+/* The same for the content of a node under a new key: a record of attributes
+ * stays behind with the old one. */
+void txn_move(struct txn *txn, struct node *node, struct dwal_bytes key, struct dwal_bytes content);
+
+/* The node's attributes as they are now. Wants the tree's lock. */
+void txn_attr(struct txn *txn, struct dwal_bytes key, struct node *node);
+
+/* Takes the record of a directory back. */
+void txn_no_attr(struct txn *txn, struct dwal_bytes key);
+
+void txn_delete(struct txn *txn, struct dwal_bytes key);
+
+/* Any other record of ours. */
+void txn_raw(struct txn *txn, struct dwal_bytes key, struct dwal_bytes payload);
+
+/* The bytes of attributes among the records. */
+size_t txn_attr_bytes(const struct txn *txn);
+
+/* Appends all in one write; nothing when there is nothing. Not under the tree's
+ * lock. Written on return, see txn_sync(). 0; the errno of what could not be
+ * added; FS_PUT_OFF, for txn_unlock(), or another errno: nothing was written. */
+int txn_commit(struct txn *txn);
+
+/* Behind a commit: the nodes know what the log has been told of them. Wants
+ * the tree's lock. */
+void txn_told(const struct txn *txn);
+
+/* Makes durable what was committed. Wants no lock. 0 or a positive errno. */
+int txn_sync(struct fs *fs);
+
+#endif
