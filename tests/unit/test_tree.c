@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * The tree as an object of its own: several at once, each with its own nodes,
+ * ids and numbers, and built from records without a log.
+ */
+#include "tree/replay.h"
+#include "tree/tree.h"
+#include "tree/treename.h"
+#include "unit.h"
+
+static const struct tree_options plain = {.uid = 1000, .gid = 1000, .umask = 022};
+
+static void replay(struct tree *tree, enum dwal_type type, const char *key, const char *payload,
+		   uint64_t offset)
+{
+	const struct dwal_record record = {
+		.segment = 1,
+		.offset = offset,
+		.type = type,
+		.key = {key, strlen(key)},
+		.payload = {payload, strlen(payload)},
+	};
+
+	CHECK_INT(tree_replay(tree, &record, 7), 0);
+}
+
+static struct node *find(const struct tree *tree, const char *dir, const char *name)
+{
+	const struct node *parent = dir ? node_child(tree->root, dir) : tree->root;
+
+	return parent ? node_child(parent, name) : NULL;
+}
+
+static void test_two_trees_do_not_know_each_other(void)
+{
+	struct tree one, other;
+	struct node *node;
+
+	CHECK_INT(tree_init(&one, &plain, (struct timespec){1, 0}), 0);
+	CHECK_INT(tree_init(&other, &plain, (struct timespec){2, 0}), 0);
+	replay(&one, DWAL_PUT, "dir/a", "1", 0);
+	replay(&other, DWAL_PUT, "dir/b", "22", 0);
+	replay(&other, DWAL_DELETE, "dir/a", "", 40);
+	tree_replay_end(&one);
+	tree_replay_end(&other);
+	CHECK(find(&one, "dir", "a") && !find(&one, "dir", "b"));
+	CHECK(find(&other, "dir", "b") && !find(&other, "dir", "a"));
+
+	node = find(&one, "dir", "a");
+	CHECK_INT(tree_give_id(&one, node), 0);
+	CHECK(tree_node(&one, tree_id(&one, node)) == node);
+	CHECK(!tree_node(&other, tree_id(&one, node)));
+
+	tree_lock(&one);
+	tree_lock(&other); /* another lock */
+	tree_unlock(&other);
+	tree_unlock(&one);
+	tree_release(&one);
+	CHECK_INT(find(&other, "dir", "b")->size, 2);
+	tree_release(&other);
+}
+
+#define DIR_RECORD  "datawalfs.attr 1\ntype=dir\nmode=0700\n"
+#define FILE_RECORD "datawalfs.attr 1\ntype=file\nmode=0600\n"
+#define NO_RECORD   "datawalfs.attr 1\ntype=none\n"
+
+static void check_record(const struct node *node, uint64_t offset)
+{
+	CHECK(node->recorded);
+	CHECK_INT(node->extra->record.segment, 1);
+	CHECK_INT(node->extra->record.offset, offset);
+}
+
+static void test_a_node_knows_the_record_in_force(void)
+{
+	struct tree tree;
+
+	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	replay(&tree, DWAL_RAW, "early", FILE_RECORD, 100); /* waits for its value */
+	replay(&tree, DWAL_PUT, "early", "1", 200);
+	check_record(find(&tree, NULL, "early"), 100);
+	replay(&tree, DWAL_RAW, "early", FILE_RECORD, 300);
+	replay(&tree, DWAL_PUT, "early", "22", 400); /* ends its times only */
+	check_record(find(&tree, NULL, "early"), 300);
+	replay(&tree, DWAL_DELETE, "early", "", 500);
+	replay(&tree, DWAL_PUT, "early", "1", 600);
+	CHECK(!find(&tree, NULL, "early")->recorded);
+
+	replay(&tree, DWAL_RAW, "dir", DIR_RECORD, 700);
+	check_record(find(&tree, NULL, "dir"), 700);
+	replay(&tree, DWAL_PUT, "dir/file", "1", 800);
+	replay(&tree, DWAL_RAW, "dir", NO_RECORD, 900);
+	CHECK(!find(&tree, NULL, "dir")->recorded);
+	tree_replay_end(&tree);
+	tree_release(&tree);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct unit_test tests[] = {
+		{"two_trees_do_not_know_each_other", test_two_trees_do_not_know_each_other},
+		{"a_node_knows_the_record_in_force", test_a_node_knows_the_record_in_force},
+	};
+
+	return unit_main(argc, argv, tests, sizeof(tests) / sizeof(*tests));
+}
