@@ -154,6 +154,18 @@ def test_a_directory_shows_the_time_at_which_its_last_entry_was_added(mount):
     assert int((m / "d").stat().st_mtime) == added
 
 
+@pytest.mark.clause("S16c")
+def test_the_kernel_is_told_of_a_directory_whose_time_a_commit_changes(gated):
+    m, gates = gated()
+    (m / "d").mkdir()
+    with open(m / "d/f", "wb", buffering=0) as file:
+        next_second()
+        file.write(b"value")
+        gates.watch("forget")
+    gates.wait("forget")
+    assert int((m / "d").stat().st_mtime) == int((m / "d/f").stat().st_mtime)
+
+
 @pytest.mark.clause("S16d")
 def test_noclock_writes_puts_and_nothing_else(datawal, logdir, mount):
     m = mount(logdir, "noclock")
