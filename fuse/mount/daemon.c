@@ -85,10 +85,7 @@ static int start(struct daemon *d, struct request *request)
 	}
 	if (open_store(d, request) != 0)
 		return -1;
-	d->watcher.fs = d->fs;
-	d->watcher.session = &d->session;
-	d->watcher.reports = &d->reports;
-	watcher_block_signals(&d->watcher);
+	watcher_init(&d->watcher, d->fs, &d->session, &d->reports);
 	return session_mount(&d->session, d->fs, request) == 0 ? start_threads(d) : -1;
 }
 

@@ -16,7 +16,7 @@ static void on_wake(int signal_number)
 {
 }
 
-void watcher_block_signals(struct watcher *watcher)
+static void block_signals(struct watcher *watcher)
 {
 	struct sigaction wake = {.sa_handler = on_wake}; /* without SA_RESTART */
 	sigset_t wake_signals;
@@ -30,7 +30,14 @@ void watcher_block_signals(struct watcher *watcher)
 	(void)sigaddset(&wake_signals, WAKE_SIGNAL);
 	(void)pthread_sigmask(SIG_UNBLOCK, &wake_signals, NULL);
 	(void)sigaction(WAKE_SIGNAL, &wake, NULL);
-	watcher->main_thread = pthread_self();
+}
+
+void watcher_init(struct watcher *watcher, struct fs *fs, struct session *session,
+		  struct reports *reports)
+{
+	*watcher = (struct watcher){
+		.fs = fs, .session = session, .reports = reports, .main_thread = pthread_self()};
+	block_signals(watcher);
 }
 
 /* Until nothing is open for writing, for a while; a second signal ends it. */

@@ -13,18 +13,20 @@
 #include "mount/session.h"
 
 struct watcher {
-	struct fs *fs;           /* set, */
-	struct session *session; /* like this */
-	struct reports *reports; /* and this, by whoever starts it */
-	sigset_t end_signals;    /* blocked in every thread; the watcher waits for them */
-	pthread_t main_thread;   /* which runs the loop */
+	struct fs *fs;
+	struct session *session;
+	struct reports *reports;
+	sigset_t end_signals;  /* blocked in every thread; the watcher waits for them */
+	pthread_t main_thread; /* which runs the loop */
 	pthread_t thread;
 	atomic_bool stopped; /* by a signal */
 	atomic_bool loop_ended;
 };
 
-/* Before any thread starts, as they inherit the mask; by the main one. */
-void watcher_block_signals(struct watcher *watcher);
+/* By the main thread, before any other starts: they inherit the signals that are
+ * blocked here. All three are to outlive the watcher. */
+void watcher_init(struct watcher *watcher, struct fs *fs, struct session *session,
+		  struct reports *reports);
 
 /* 0 or a positive errno. */
 int watcher_start(struct watcher *watcher);
