@@ -15,7 +15,7 @@
 
 #include "file/pending.h"
 #include "file/unfinished.h"
-#include "log/json.h"
+#include "findings.h"
 
 /* The stream is in memory and remembers a failure until it is closed. */
 #define say(out, ...) ((void)fprintf(out, __VA_ARGS__))
@@ -96,18 +96,6 @@ static void say_damage(FILE *out, const struct dwal_damage *damage, bool cut)
 		    damage->intact.lowest_txid, damage->intact.highest_txid);
 }
 
-static void say_missing(FILE *out, const struct dwal_txids *txids)
-{
-	char where[128];
-
-	say(out, "txids missing           %" PRIu64, txids->missing);
-	if (txids->missing) {
-		dwal_gap_text(&txids->first_gap, where, sizeof(where));
-		say(out, ", the first %s", where);
-	}
-	say(out, "\n");
-}
-
 static void say_found(FILE *out, const struct dwal_report *found)
 {
 	say(out, "segments scanned        %" PRIu64 "\n", found->files_scanned);
@@ -115,7 +103,7 @@ static void say_found(FILE *out, const struct dwal_report *found)
 	say(out, "  Raw, not files        %" PRIu64 "\n", found->raw_records);
 	say(out, "last txid seen          %" PRIu64 "\n", found->last_txid_seen);
 	say(out, "txids out of order      %" PRIu64 "\n", found->txids.out_of_order);
-	say_missing(out, &found->txids);
+	findings_missing_text(out, "txids missing           ", &found->txids);
 	say(out, "torn tails              %" PRIu64 "\n", found->tail_truncated);
 	say(out, "  bytes discarded       %" PRIu64 "\n", found->tail_bytes_discarded);
 	say(out, "  intact records behind %" PRIu64 " (not replayed)\n", found->intact.records);
@@ -203,55 +191,9 @@ static void put_failed_commit(void *json, const char *path, int error)
 	json_close(json, '}');
 }
 
-static void put_damage(struct json *json, const struct dwal_damage *damage)
-{
-	json_open(json, NULL, '{');
-	json_number(json, "segment", damage->segment);
-	json_number(json, "offset", damage->offset);
-	json_number(json, "bytes", damage->bytes);
-	json_text(json, "reason", dwal_frame_status_text(damage->reason));
-	json_bool(json, "torn_tail", damage->torn_tail);
-	json_number(json, "intact_records", damage->intact.records);
-	json_number(json, "intact_lowest_txid", damage->intact.lowest_txid);
-	json_number(json, "intact_highest_txid", damage->intact.highest_txid);
-	json_close(json, '}');
-}
-
-static void put_missing(struct json *json, const struct dwal_txids *txids)
-{
-	json_number(json, "txids_missing", txids->missing);
-	if (!txids->missing) {
-		json_text(json, "first_gap", NULL);
-		return;
-	}
-	json_open(json, "first_gap", '{');
-	json_number(json, "after_txid", txids->first_gap.after_txid);
-	json_number(json, "after_segment", txids->first_gap.after_segment);
-	json_number(json, "before_txid", txids->first_gap.before_txid);
-	json_number(json, "before_segment", txids->first_gap.before_segment);
-	json_close(json, '}');
-}
-
 static void put_found(struct json *json, const struct dwal_report *found)
 {
-	json_number(json, "files_scanned", found->files_scanned);
-	json_number(json, "records_replayed", found->records_replayed);
-	json_number(json, "tail_truncated", found->tail_truncated);
-	json_number(json, "tail_bytes_discarded", found->tail_bytes_discarded);
-	json_number(json, "mid_stream_errors", found->mid_stream_errors);
-	json_number(json, "unsupported_versions", found->unsupported_versions);
-	json_number(json, "last_txid_seen", found->last_txid_seen);
-	json_number(json, "raw_records", found->raw_records);
-	json_number(json, "txids_out_of_order", found->txids.out_of_order);
-	json_number(json, "intact_records_behind", found->intact.records);
-	json_number(json, "intact_bytes_behind", found->intact.bytes);
-	json_number(json, "intact_lowest_txid", found->intact.lowest_txid);
-	json_number(json, "intact_highest_txid", found->intact.highest_txid);
-	put_missing(json, &found->txids);
-	json_open(json, "damage", '[');
-	for (size_t i = 0; i < found->damage_count; i++)
-		put_damage(json, &found->damage[i]);
-	json_close(json, ']');
+	findings_report_json(json, found);
 	json_open(json, "side_files", '[');
 	for (size_t i = 0; i < found->side_file_count; i++)
 		json_text(json, NULL, found->side_files[i]);
@@ -291,7 +233,7 @@ static int write_recovery_json(struct fs *fs, FILE *out)
 {
 	struct json json;
 
-	json_init(&json, out);
+	json_init(&json, out, JSON_INDENTED);
 	put_head(&json, fs, "recovery");
 	json_number(&json, "mounted_at", (uint64_t)fs->started.tv_sec);
 	put_found(&json, dwal_kv_report(fs->kv));
@@ -347,7 +289,7 @@ static int write_stats_json(struct fs *fs, FILE *out)
 
 	if (err)
 		return errno_of(err);
-	json_init(&json, out);
+	json_init(&json, out, JSON_INDENTED);
 	put_head(&json, fs, "stats");
 	put_segments(&json, stats, n);
 	json_number(&json, "keys", dwal_kv_len(fs->kv));

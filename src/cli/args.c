@@ -124,13 +124,15 @@ enum status cmd_help(const struct args *args)
 
 enum status cmd_version(const struct args *args)
 {
+	struct json json;
+
 	if (!args->json) {
 		printf("datawal %s\n", dwal_version());
 		return DONE;
 	}
-	json_begin("version");
-	json_text("version", dwal_version());
-	json_end();
+	json = json_line("version");
+	json_text(&json, "version", dwal_version());
+	json_close(&json, '}');
 	return DONE;
 }
 

@@ -104,15 +104,18 @@ static void print_check_json(const struct check *check)
 {
 	static const char *const verdicts[] = {
 		[DONE] = "sound", [RECOVERABLE] = "torn-tail", [HARD_ERROR] = "damaged"};
+	struct json json = json_line("check");
 
-	json_begin("check");
-	json_verification(&check->v);
-	json_number("live_keys", check->keys);
-	json_number("live_bytes", check->bytes);
-	json_number("unreadable_values", check->unreadable);
-	json_text("mount", check->v.hard_errors ? "refuses" : check->v.torn ? "repairs" : "ready");
-	json_text("verdict", verdicts[judge(check)]);
-	json_end();
+	json_verification(&json, &check->v);
+	json_number(&json, "live_keys", check->keys);
+	json_number(&json, "live_bytes", check->bytes);
+	json_number(&json, "unreadable_values", check->unreadable);
+	json_text(&json, "mount",
+		  check->v.hard_errors ? "refuses"
+		  : check->v.torn      ? "repairs"
+				       : "ready");
+	json_text(&json, "verdict", verdicts[judge(check)]);
+	json_close(&json, '}');
 }
 
 enum status cmd_check(const struct args *args)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "datawal.h"
+#include "json.h"
 
 #define CLI_CUT 64u /* bytes of a field that people are shown on a terminal */
 
@@ -169,12 +170,8 @@ void print_value(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t
 /* One line on stderr: "where: what" and the bytes as a field, cut. */
 void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes);
 
-/* One JSON object a line. A text must need no escaping. */
-void json_begin(const char *kind);
-void json_number(const char *name, uint64_t number);
-void json_text(const char *name, const char *text);
-void json_bytes(const char *name, struct dwal_bytes bytes);
-void json_end(void);
+/* One JSON object on a line of stdout, begun; json_close() ends it. */
+struct json json_line(const char *kind);
 
 /* walk.c. All records of a log in order, read beside any writer; at a torn
  * tail it looks again before it believes in it: a tail that moves is a
@@ -226,7 +223,7 @@ struct verification {
 /* Says each damage. Not DONE: the log could not be read, which was said. */
 enum status verify_log(const char *dir, struct verification *v);
 void print_verification(const struct verification *v);
-void json_verification(const struct verification *v);
+void json_verification(struct json *json, const struct verification *v);
 
 /* tell.c. One line about a damage that nobody touched; the exit status. */
 enum status tell_damage(const char *where, const struct dwal_damage *damage);
@@ -235,8 +232,5 @@ void tell_repair(const char *dir, const struct dwal_report *report);
 /* One line when a store that was opened for reading ends with intact records
  * behind a torn tail. Not DONE: that could not be read. */
 enum status tell_intact(const char *dir, const struct dwal_report *report);
-/* Missing txids: a line behind its label; two members of a JSON object. */
-void print_missing(const char *label, const struct dwal_txids *txids);
-void json_missing(const struct dwal_txids *txids);
 
 #endif

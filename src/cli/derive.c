@@ -167,9 +167,10 @@ static enum status export_store(const struct args *args, struct derivation *d, d
 	if (ret)
 		return not_made(path, ret, &error);
 	if (args->json && !to_stdout) {
-		json_begin("export");
-		json_number("live_keys", dwal_kv_len(kv));
-		json_end();
+		struct json json = json_line("export");
+
+		json_number(&json, "live_keys", dwal_kv_len(kv));
+		json_close(&json, '}');
 	}
 	return DONE;
 }
@@ -201,11 +202,12 @@ static enum status compact_store(const struct args *args, struct derivation *d, 
 	if (ret)
 		return not_made(args->operand[1], ret, &error);
 	if (args->json) {
-		json_begin("compact");
-		json_number("live_keys", stats.live_keys);
-		json_number("records_written", stats.records_written);
-		json_number("bytes_written", stats.bytes_written);
-		json_end();
+		struct json json = json_line("compact");
+
+		json_number(&json, "live_keys", stats.live_keys);
+		json_number(&json, "records_written", stats.records_written);
+		json_number(&json, "bytes_written", stats.bytes_written);
+		json_close(&json, '}');
 		return DONE;
 	}
 	printf("live keys        %llu\n", (unsigned long long)stats.live_keys);

@@ -9,6 +9,8 @@
 
 static void print_frame(const struct args *args, const struct dwal_record *r, bool behind)
 {
+	struct json json;
+
 	if (!args->json) {
 		printf("%u:%llu %s txid=%llu len=%u key_len=%zu payload_len=%zu%s\n", r->segment,
 		       (unsigned long long)r->offset, dwal_type_name(r->type),
@@ -16,15 +18,15 @@ static void print_frame(const struct args *args, const struct dwal_record *r, bo
 		       behind ? " (behind damage)" : "");
 		return;
 	}
-	json_begin("frame");
-	json_number("segment", r->segment);
-	json_number("offset", r->offset);
-	json_number("len", r->length);
-	json_text("record_type", dwal_type_name(r->type));
-	json_number("txid", r->txid);
-	json_number("key_len", r->key.len);
-	json_number("payload_len", r->payload.len);
-	json_end();
+	json = json_line("frame");
+	json_number(&json, "segment", r->segment);
+	json_number(&json, "offset", r->offset);
+	json_number(&json, "len", r->length);
+	json_text(&json, "record_type", dwal_type_name(r->type));
+	json_number(&json, "txid", r->txid);
+	json_number(&json, "key_len", r->key.len);
+	json_number(&json, "payload_len", r->payload.len);
+	json_close(&json, '}');
 }
 
 /* Of one file it is not known whether it is sealed, nor who will write it. */

@@ -336,6 +336,7 @@ static enum status load_input(const struct args *args, struct load *load)
 {
 	struct stat st;
 	enum status status = DONE;
+	struct json json;
 
 	catch_signals();
 	progress_begin(&load->progress);
@@ -350,9 +351,9 @@ static enum status load_input(const struct args *args, struct load *load)
 	progress_end(&load->progress);
 	if (status != DONE || !args->json)
 		return status;
-	json_begin("load");
-	json_number("puts", load->puts);
-	json_end();
+	json = json_line("load");
+	json_number(&json, "puts", load->puts);
+	json_close(&json, '}');
 	return DONE;
 }
 

@@ -3,7 +3,6 @@
  * Bytes for people, and as JSON on stdout. It must not know where they come
  * from.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,29 +158,13 @@ void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes
 	free(text);
 }
 
-void json_begin(const char *kind)
+struct json json_line(const char *kind)
 {
-	printf("{\"schema\":\"datawal.cli.v1\",\"kind\":\"%s\"", kind);
-}
+	struct json json;
 
-void json_number(const char *name, uint64_t number)
-{
-	printf(",\"%s\":%" PRIu64, name, number);
-}
-
-void json_text(const char *name, const char *text)
-{
-	printf(",\"%s\":\"%s\"", name, text);
-}
-
-void json_bytes(const char *name, struct dwal_bytes bytes)
-{
-	printf(",\"%s\":\"", name);
-	base64_write(stdout, bytes.data, bytes.len);
-	putchar_unlocked('"');
-}
-
-void json_end(void)
-{
-	fputs("}\n", stdout);
+	json_init(&json, stdout, JSON_LINE);
+	json_open(&json, NULL, '{');
+	json_text(&json, "schema", "datawal.cli.v1");
+	json_text(&json, "kind", kind);
+	return json;
 }

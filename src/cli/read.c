@@ -9,15 +9,16 @@
 
 static void print_record_json(const struct dwal_record *r)
 {
-	json_begin("record");
-	json_number("segment", r->segment);
-	json_number("offset", r->offset);
-	json_number("len", r->length);
-	json_text("record_type", dwal_type_name(r->type));
-	json_number("txid", r->txid);
-	json_bytes("key_base64", r->key);
-	json_bytes("payload_base64", r->payload);
-	json_end();
+	struct json json = json_line("record");
+
+	json_number(&json, "segment", r->segment);
+	json_number(&json, "offset", r->offset);
+	json_number(&json, "len", r->length);
+	json_text(&json, "record_type", dwal_type_name(r->type));
+	json_number(&json, "txid", r->txid);
+	json_bytes(&json, "key_base64", r->key.data, r->key.len);
+	json_bytes(&json, "payload_base64", r->payload.data, r->payload.len);
+	json_close(&json, '}');
 }
 
 /* A Raw record has no key, a Delete no payload: only what is there, or
@@ -112,14 +113,15 @@ enum status cmd_scan(const struct args *args)
 static enum status print_miss(const struct args *args)
 {
 	const struct dwal_bytes key = {args->key, args->key_len};
+	struct json json;
 
 	if (!args->json) {
 		complain_bytes(args->operand[0], "no such key: ", key);
 		return RECOVERABLE;
 	}
-	json_begin("miss");
-	json_bytes("key_base64", key);
-	json_end();
+	json = json_line("miss");
+	json_bytes(&json, "key_base64", key.data, key.len);
+	json_close(&json, '}');
 	return RECOVERABLE;
 }
 
@@ -130,11 +132,12 @@ static void print_hit(const struct args *args, struct dwal_bytes value)
 	const bool text = args->bytes == BYTES_BASE64 || args->bytes == BYTES_HEX;
 
 	if (args->json) {
-		json_begin("value");
-		json_bytes("key_base64", (struct dwal_bytes){args->key, args->key_len});
-		json_bytes("value_base64", value);
-		json_number("value_len", value.len);
-		json_end();
+		struct json json = json_line("value");
+
+		json_bytes(&json, "key_base64", args->key, args->key_len);
+		json_bytes(&json, "value_base64", value.data, value.len);
+		json_number(&json, "value_len", value.len);
+		json_close(&json, '}');
 	} else if (!args->raw && (text || isatty(STDOUT_FILENO))) {
 		print_value(stdout, value, args->bytes, args->cut);
 		putchar('\n');
@@ -169,10 +172,11 @@ enum status cmd_get(const struct args *args)
 static void print_key(const struct args *args, const struct dwal_item *item)
 {
 	if (args->json) {
-		json_begin("key");
-		json_bytes("key_base64", item->key);
-		json_number("value_len", item->value_len);
-		json_end();
+		struct json json = json_line("key");
+
+		json_bytes(&json, "key_base64", item->key.data, item->key.len);
+		json_number(&json, "value_len", item->value_len);
+		json_close(&json, '}');
 		return;
 	}
 	printf("%9u ", item->value_len);

@@ -6,45 +6,19 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base64.h"
 #include "cli.h"
+#include "findings.h"
 
 static void print_report_json(const struct dwal_report *r)
 {
-	json_begin("report");
-	json_number("files_scanned", r->files_scanned);
-	json_number("records_replayed", r->records_replayed);
-	json_number("tail_truncated", r->tail_truncated);
-	json_number("tail_bytes_discarded", r->tail_bytes_discarded);
-	json_number("mid_stream_errors", r->mid_stream_errors);
-	json_number("unsupported_versions", r->unsupported_versions);
-	json_number("last_txid_seen", r->last_txid_seen);
-	json_number("raw_records", r->raw_records);
-	json_number("txids_out_of_order", r->txids.out_of_order);
-	json_number("intact_records_behind", r->intact.records);
-	json_number("intact_bytes_behind", r->intact.bytes);
-	json_number("intact_lowest_txid", r->intact.lowest_txid);
-	json_number("intact_highest_txid", r->intact.highest_txid);
-	json_missing(&r->txids);
-	fputs(",\"damage\":[", stdout);
-	for (size_t i = 0; i < r->damage_count; i++) {
-		const struct dwal_damage *d = &r->damage[i];
+	struct json json = json_line("report");
 
-		printf("%s{\"segment\":%u,\"offset\":%" PRIu64 ",\"bytes\":%" PRIu64
-		       ",\"reason\":\"%s\",\"torn_tail\":%s,\"intact_records\":%" PRIu64
-		       ",\"intact_lowest_txid\":%" PRIu64 ",\"intact_highest_txid\":%" PRIu64 "}",
-		       i ? "," : "", d->segment, d->offset, d->bytes,
-		       dwal_frame_status_text(d->reason), d->torn_tail ? "true" : "false",
-		       d->intact.records, d->intact.lowest_txid, d->intact.highest_txid);
-	}
-	fputs("],\"side_files_base64\":[", stdout);
-	for (size_t i = 0; i < r->side_file_count; i++) {
-		fputs(i ? ",\"" : "\"", stdout);
-		base64_write(stdout, r->side_files[i], strlen(r->side_files[i]));
-		putchar('"');
-	}
-	putchar(']');
-	json_end();
+	findings_report_json(&json, r);
+	json_open(&json, "side_files_base64", '[');
+	for (size_t i = 0; i < r->side_file_count; i++)
+		json_bytes(&json, NULL, r->side_files[i], strlen(r->side_files[i]));
+	json_close(&json, ']');
+	json_close(&json, '}');
 }
 
 static void print_damage(const struct dwal_report *r)
@@ -87,7 +61,7 @@ static void print_report(const char *dir, const struct dwal_report *r)
 	putchar('\n');
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		printf("%-22s%" PRIu64 "\n", lines[i].label, lines[i].number);
-	print_missing("txids missing         ", &r->txids);
+	findings_missing_text(stdout, "txids missing         ", &r->txids);
 	if (r->damage_count)
 		puts("damage:");
 	print_damage(r);

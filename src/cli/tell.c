@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * What is said of damage, of the intact records behind it and of missing
- * txids, by every command in the same words. It must not look for them.
+ * What is said of damage and of the intact records behind it, by every
+ * command in the same words. It must not look for them.
  */
 #include "cli.h"
 
@@ -44,31 +44,4 @@ enum status tell_intact(const char *dir, const struct dwal_report *report)
 	if (!ret && tail.intact.records)
 		(void)tell_damage(dir, &tail); /* what lies before it can be read */
 	return DONE;
-}
-
-void print_missing(const char *label, const struct dwal_txids *txids)
-{
-	char where[128];
-
-	printf("%s%llu", label, (unsigned long long)txids->missing);
-	if (txids->missing) {
-		dwal_gap_text(&txids->first_gap, where, sizeof(where));
-		printf(", the first %s", where);
-	}
-	putchar('\n');
-}
-
-void json_missing(const struct dwal_txids *txids)
-{
-	const struct dwal_gap *gap = &txids->first_gap;
-
-	json_number("txids_missing", txids->missing);
-	if (!txids->missing) {
-		fputs(",\"first_gap\":null", stdout);
-		return;
-	}
-	printf(",\"first_gap\":{\"after_txid\":%llu,\"after_segment\":%u,\"before_txid\":%llu,"
-	       "\"before_segment\":%u}",
-	       (unsigned long long)gap->after_txid, gap->after_segment,
-	       (unsigned long long)gap->before_txid, gap->before_segment);
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "cli.h"
+#include "findings.h"
 
 /* How far the walk is in all segments together. */
 struct extent {
@@ -121,21 +122,21 @@ void print_verification(const struct verification *v)
 	printf("other hard errors   %" PRIu64 "\n", v->hard_errors - v->crc_failures);
 	printf("torn tail           %" PRIu64 " bytes\n", v->tail_bytes);
 	printf("intact behind them  %" PRIu64 "\n", v->intact_behind);
-	print_missing("txids missing       ", &v->txids);
+	findings_missing_text(stdout, "txids missing       ", &v->txids);
 	printf("last frame          segment %u, offset %" PRIu64 "\n", v->last_segment,
 	       v->last_offset);
 }
 
-void json_verification(const struct verification *v)
+void json_verification(struct json *json, const struct verification *v)
 {
-	json_number("frames_checked", v->frames);
-	json_number("crc_failures", v->crc_failures);
-	json_number("tail_truncated", v->torn);
-	json_number("tail_bytes_discarded", v->tail_bytes);
-	json_number("last_segment", v->last_segment);
-	json_number("last_offset", v->last_offset);
-	json_number("intact_records_behind", v->intact_behind);
-	json_missing(&v->txids);
+	json_number(json, "frames_checked", v->frames);
+	json_number(json, "crc_failures", v->crc_failures);
+	json_number(json, "tail_truncated", v->torn);
+	json_number(json, "tail_bytes_discarded", v->tail_bytes);
+	json_number(json, "last_segment", v->last_segment);
+	json_number(json, "last_offset", v->last_offset);
+	json_number(json, "intact_records_behind", v->intact_behind);
+	findings_missing_json(json, &v->txids);
 }
 
 enum status cmd_verify(const struct args *args)
@@ -148,9 +149,10 @@ enum status cmd_verify(const struct args *args)
 	if (status != DONE)
 		return status;
 	if (args->json) {
-		json_begin("verify");
-		json_verification(&v);
-		json_end();
+		struct json json = json_line("verify");
+
+		json_verification(&json, &v);
+		json_close(&json, '}');
 	} else {
 		print_verification(&v);
 	}

@@ -138,6 +138,7 @@ static enum status append_op(const struct args *args, dwal_log *log, const struc
 {
 	struct dwal_place place;
 	int ret = dwal_log_append(log, op, 1, &place);
+	struct json json;
 
 	if (!ret && args->sync)
 		ret = dwal_log_sync(log);
@@ -145,13 +146,13 @@ static enum status append_op(const struct args *args, dwal_log *log, const struc
 		return write_refused(args, log, ret);
 	if (!args->json)
 		return DONE;
-	json_begin("written");
-	json_number("segment", place.segment);
-	json_number("offset", place.offset);
-	json_number("len", place.length);
-	json_text("record_type", dwal_type_name(op->type));
-	json_number("txid", place.txid);
-	json_end();
+	json = json_line("written");
+	json_number(&json, "segment", place.segment);
+	json_number(&json, "offset", place.offset);
+	json_number(&json, "len", place.length);
+	json_text(&json, "record_type", dwal_type_name(op->type));
+	json_number(&json, "txid", place.txid);
+	json_close(&json, '}');
 	return DONE;
 }
 
@@ -195,11 +196,13 @@ enum status cmd_delete(const struct args *args)
 
 static void print_rotated(const struct args *args, uint32_t active)
 {
+	struct json json;
+
 	if (!args->json)
 		return;
-	json_begin("rotate");
-	json_number("active_segment", active);
-	json_end();
+	json = json_line("rotate");
+	json_number(&json, "active_segment", active);
+	json_close(&json, '}');
 }
 
 /* Asks the daemon, when the operand is the root of a live mount. False: it is

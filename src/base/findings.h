@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What was found in a log, said in the same words by all programs.
+ */
+#ifndef BASE_FINDINGS_H
+#define BASE_FINDINGS_H
+
+#include "datawal.h"
+#include "json.h"
+
+/* A recovery report but for its side files: members of the open object. */
+void findings_report_json(struct json *json, const struct dwal_report *report);
+
+/* Missing txids: two members of the open object. */
+void findings_missing_json(struct json *json, const struct dwal_txids *txids);
+
+/* The same as a line behind its label. */
+void findings_missing_text(FILE *to, const char *label, const struct dwal_txids *txids);
+
+#endif
