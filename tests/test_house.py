@@ -5,6 +5,7 @@ import ast
 import json
 import re
 import subprocess
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -44,9 +45,66 @@ cursor: kv keydir
 compact: kv log file segment frame io
 export: kv file atomic
 """
-MAY_INCLUDE = {row.split(":")[0]: set(row.split(":")[1].split())
-               for row in MODULES.strip().splitlines()}
-PURE_OF_FUSE = {"name", "xattr", "attr", "base64", "utf8", "nodeid", "errands"}
+
+# The same for fuse/, by rooms. Everybody may use what is in base.
+MODULES_OF_FUSE = """
+errmap:
+errands:
+tree/name:
+tree/listing:
+tree/nodeid:
+tree/xattr:
+tree/attr: tree/xattr
+tree/node: tree/nodeid tree/attr tree/xattr
+tree/treename: tree/node tree/name
+tree/nodeattr: tree/node tree/attr tree/xattr
+tree/tree: tree/treename tree/node tree/listing
+tree/replay: tree/tree tree/treename tree/nodeattr tree/xattr
+tree/beside: tree/tree tree/treename tree/nodeattr tree/node
+fs: errmap errands tree/node tree/attr
+txn: fs tree/nodeattr
+file/stage: txn fs tree/tree tree/treename
+file/content: file/stage tree/nodeattr
+file/publish: file/stage txn tree/beside tree/tree tree/treename tree/nodeattr
+file/handle: file/publish file/content txn tree/tree tree/nodeattr
+file/unfinished: file/stage txn tree/treename
+file/rename_dir: file/publish txn fs tree/treename tree/nodeattr
+file/pending: file/unfinished file/handle file/publish txn fs tree/treename
+log/logname:
+log/logfile: log/logname fs
+log/logtext: file/pending file/unfinished fs
+log/logdir: log/logtext log/logfile log/logname fs tree/listing
+ops/ops: log/logdir file/stage txn fs tree/beside tree/tree tree/nodeattr
+ops/ops_attr: ops/ops file/handle file/publish txn tree/tree tree/treename tree/nodeattr
+ops/ops_dir: ops/ops file/pending txn tree/tree tree/nodeattr
+ops/ops_file: ops/ops file/handle tree/nodeattr
+ops/ops_name: ops/ops file/handle file/publish txn tree/beside tree/tree tree/treename tree/nodeattr
+ops/ops_rename: ops/ops file/rename_dir file/publish txn tree/tree tree/treename tree/nodeattr
+ops/ops_xattr: ops/ops file/publish txn tree/tree tree/treename tree/nodeattr
+ops/table: ops/ops ops/ops_attr ops/ops_dir ops/ops_file ops/ops_name ops/ops_rename ops/ops_xattr tree/tree
+mount/messages:
+mount/refusal:
+mount/resources:
+mount/options: mount/messages fs
+mount/mounting: mount/options mount/messages log/logname
+mount/remount: mount/options mount/messages
+mount/session: mount/options mount/refusal mount/messages ops/table fs
+mount/background: mount/session mount/messages
+mount/watcher: mount/session mount/messages file/pending
+mount/store: log/logdir file/handle file/unfinished fs tree/replay
+mount/keeper: file/pending txn fs
+mount/daemon: mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
+main: mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
+"""
+
+
+def table_of(text):
+    rows = [row.split(":") for row in text.strip().splitlines()]
+    return {module: set(others.split()) for module, others in rows}
+
+
+MAY_INCLUDE, MAY_INCLUDE_IN_FUSE = table_of(MODULES), table_of(MODULES_OF_FUSE)
+PURE_OF_FUSE = {"errands", "tree/name", "tree/nodeid", "tree/xattr", "tree/attr"}
 
 
 def tracked():
@@ -127,7 +185,7 @@ def test_no_function_is_long(path):
 
 def shown(path):
     """The names of the functions of a file that others can call."""
-    heads = [head for head, _ in functions(path)]
+    heads = [re.sub(r"__attribute__\(\(\w+(\(.*?\))?\)\) ", "", head) for head, _ in functions(path)]
     return {re.search(r"(\w+)\(", head)[1] for head in heads if not head.startswith("static ")}
 
 
@@ -178,29 +236,54 @@ def test_a_header_of_base_has_a_name_of_its_own():
     assert [n for n in BASE if names.count(n) > 1] == []
 
 
-def test_the_table_of_modules_goes_downwards():
+@pytest.mark.parametrize("table", [MAY_INCLUDE, MAY_INCLUDE_IN_FUSE], ids=["src", "fuse"])
+def test_the_table_of_modules_goes_downwards(table):
     above = set()
-    for module, others in MAY_INCLUDE.items():
+    for module, others in table.items():
         assert others <= above
         above.add(module)
-
-
-def module_of_fuse(header):
-    return header.split("/")[-1].removesuffix(".h")
 
 
 def module_of(file_name):
     return re.split(r"[_.]", file_name)[0]
 
 
+def module_of_fuse(path):
+    """tree/node.c and tree/node.h are the module tree/node."""
+    return relative(path.with_suffix("")).removeprefix("fuse/")
+
+
+def modules_included(path):
+    return {name.removesuffix(".h") for name in quoted_includes(path) if name not in BASE | {"datawal.h"}}
+
+
 @pytest.mark.parametrize("path", sources("fuse", ".c", ".h"), ids=relative)
-def test_datawalfs_sees_only_the_public_header(path):
-    headers = {relative(p).removeprefix("fuse/") for p in sources("fuse", ".h")}
-    included = set(quoted_includes(path))
-    assert included <= headers | BASE | {"datawal.h"}
-    if path.stem in PURE_OF_FUSE:
-        assert {module_of_fuse(name) for name in included} <= PURE_OF_FUSE | {"datawal"}
+def test_datawalfs_includes_go_downwards(path):
+    module, included = module_of_fuse(path), modules_included(path)
+    assert module in MAY_INCLUDE_IN_FUSE, "it has no row in MODULES_OF_FUSE"
+    assert included <= MAY_INCLUDE_IN_FUSE[module] | {module}
+    if module in PURE_OF_FUSE:
+        assert included <= PURE_OF_FUSE
         assert "<fuse" not in path.read_text()
+
+
+def room_of(module):
+    """A directory is a room, and so is a file beside main.c."""
+    return module.split("/")[0]
+
+
+@pytest.mark.parametrize("part", [str, room_of], ids=["modules", "rooms"])
+def test_no_part_of_datawalfs_needs_one_that_needs_it(part):
+    graph = {}
+    for path in sources("fuse", ".c", ".h"):
+        one = part(module_of_fuse(path))
+        graph.setdefault(one, set()).update({part(other) for other in modules_included(path)} - {one})
+    TopologicalSorter(graph).prepare()  # CycleError names the cycle
+
+
+@pytest.mark.parametrize("path", sources("fuse", ".c"), ids=relative)
+def test_datawalfs_has_a_header_for_each_file_with_what_it_shows(path):
+    assert sorted(shown(path) - declared([path.with_suffix(".h")]) - {"main"}) == []
 
 
 @pytest.mark.parametrize("path", sources("contrib/examples", ".c") + sources("tests/programs", ".c"),
