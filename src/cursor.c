@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Looks over the whole key directory: the sorted snapshot of live keys, and
- * how much of each segment is live. Reads no value.
+ * Looks over the whole store: the sorted snapshot of live keys, and the
+ * segments with how much of each is live. Reads no value.
  */
 #include "kv.h"
 
@@ -142,30 +142,6 @@ void dwal_cursor_close(dwal_cursor *cursor)
 	free(cursor);
 }
 
-static int compare_id(const void *id, const void *stats)
-{
-	uint32_t a = *(const uint32_t *)id, b = ((const struct dwal_segment_stats *)stats)->id;
-
-	return (a > b) - (a < b);
-}
-
-static void count_live(const struct keydir *keydir, struct dwal_segment_stats *stats, size_t n)
-{
-	struct keydir_entry *entry = NULL;
-	struct keydir_value value;
-	struct dwal_bytes key;
-
-	while ((entry = keydir_next(keydir, entry, &key, &value))) {
-		struct dwal_segment_stats *one =
-			bsearch(&value.segment, stats, n, sizeof(*stats), compare_id);
-
-		if (one) {
-			one->live_records++;
-			one->live_bytes += dwal_frame_size(key.len, value.value_len);
-		}
-	}
-}
-
 int dwal_kv_segments(dwal_kv *kv, uint32_t **out, size_t *n)
 {
 	struct segment_view *views;
@@ -195,9 +171,24 @@ int dwal_kv_open_segment(dwal_kv *kv, uint32_t id, int *fd)
 	return err;
 }
 
+static struct dwal_segment_stats stats_of(const struct segment_view *view, bool active,
+					  const struct usage *usage)
+{
+	struct segment_usage live = usage_of(usage, view->segment->id);
+
+	return (struct dwal_segment_stats){
+		.id = live.segment,
+		.active = active,
+		.bytes = view->end,
+		.records = view->records,
+		.live_records = live.records,
+		.live_bytes = live.bytes,
+	};
+}
+
 int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n)
 {
-	struct dwal_segment_stats *stats;
+	struct dwal_segment_stats *stats = NULL;
 	struct segment_view *views;
 	size_t count;
 	int err;
@@ -205,26 +196,18 @@ int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n)
 	/* the index first: what it names is then in the view */
 	pthread_rwlock_rdlock(&kv->index);
 	err = kv_view(kv, &views, &count);
-	if (err)
-		goto unlock;
-	stats = calloc(count + 1, sizeof(*stats));
-	if (!stats) {
-		err = -ENOMEM;
-		goto free_views;
+	if (!err) {
+		stats = calloc(count + 1, sizeof(*stats));
+		for (size_t i = 0; stats && i < count; i++)
+			stats[i] = stats_of(&views[i], i + 1 == count, &kv->keydir.usage);
+		segment_views_free(views, count);
 	}
-	for (size_t i = 0; i < count; i++)
-		stats[i] = (struct dwal_segment_stats){
-			.id = views[i].segment->id,
-			.active = i + 1 == count,
-			.bytes = views[i].end,
-			.records = views[i].records,
-		};
-	count_live(&kv->keydir, stats, count);
+	pthread_rwlock_unlock(&kv->index);
+	if (err)
+		return err;
+	if (!stats)
+		return -ENOMEM;
 	*out = stats;
 	*n = count;
-free_views:
-	segment_views_free(views, count);
-unlock:
-	pthread_rwlock_unlock(&kv->index);
-	return err;
+	return 0;
 }

@@ -5,6 +5,7 @@
  */
 #include "keydir.h"
 
+#include "frame.h"
 #include "util.h"
 
 #include <errno.h>
@@ -98,6 +99,7 @@ void keydir_release(struct keydir *dir)
 		entry = next;
 	}
 	dir->live = 0;
+	usage_release(&dir->usage);
 }
 
 const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_bytes key)
@@ -133,6 +135,8 @@ int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entr
 	unsigned hashed = hash(dir, key);
 	struct keydir_entry *entry = find(dir, key, hashed);
 
+	if (usage_reserve(&dir->usage))
+		return -ENOMEM;
 	if (!entry) {
 		entry = new_entry(key);
 		if (!entry || add(dir, entry, key.len, hashed))
@@ -142,10 +146,19 @@ int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entr
 	return 0;
 }
 
+static uint32_t frame_size(const struct keydir_entry *entry)
+{
+	return FRAME_OVERHEAD + entry->hh.keylen + entry->value.value_len;
+}
+
 void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct keydir_value *value)
 {
-	dir->live += !has_value(entry);
+	if (has_value(entry))
+		usage_take(&dir->usage, entry->value.segment, frame_size(entry));
+	else
+		dir->live++;
 	entry->value = *value;
+	usage_add(&dir->usage, entry->value.segment, frame_size(entry));
 }
 
 void keydir_clear(struct keydir *dir, struct dwal_bytes key)
@@ -154,6 +167,7 @@ void keydir_clear(struct keydir *dir, struct dwal_bytes key)
 
 	if (!entry || !has_value(entry))
 		return;
+	usage_take(&dir->usage, entry->value.segment, frame_size(entry));
 	entry->value = no_value;
 	dir->live--;
 }
@@ -194,9 +208,14 @@ static int take_in(struct keydir *dir, struct keydir_entry *entry)
 	struct dwal_bytes key = {entry->key, entry->hh.keylen};
 	struct keydir_entry *old = find(dir, key, entry->hh.hashv);
 
+	if (usage_reserve(&dir->usage)) {
+		free(entry);
+		return -ENOMEM;
+	}
 	if (!old) {
 		if (add(dir, entry, key.len, entry->hh.hashv))
 			return -ENOMEM;
+		usage_add(&dir->usage, entry->value.segment, frame_size(entry));
 		dir->live++;
 		return 0;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The key directory: a map from each live key to the place of its Put.
- * Pure: knows no file, no lock and no log. Not thread-safe; its user locks.
+ * The key directory: a map from each live key to the place of its Put, and how
+ * much of each segment these are. Pure: knows no file, no lock and no log. Not thread-safe; its
+ * user locks.
  *
  * An entry can be reserved before its record is written, so that nothing can
  * fail any more once the record is in the log. A reserved entry without a
@@ -11,6 +12,7 @@
 #define DWAL_KEYDIR_H
 
 #include "datawal.h"
+#include "usage.h"
 
 struct keydir_entry;
 
@@ -18,6 +20,7 @@ struct keydir {
 	struct keydir_entry *head; /* of uthash; NULL when empty */
 	size_t live;
 	uint64_t seed;
+	struct usage usage; /* of the live keys' Puts */
 };
 
 struct keydir_value {
@@ -40,7 +43,8 @@ static inline size_t keydir_len(const struct keydir *dir)
 const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_bytes key);
 
 /* Finds or adds the entry of a key; a new one has no value. It stays where it
- * is until it is removed or pruned. 0 or -ENOMEM. */
+ * is until it is removed or pruned. Makes room to count one more segment as
+ * well: what is reserved may then be set in one that is new. 0 or -ENOMEM. */
 int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entry **out);
 
 void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct keydir_value *value);

@@ -26,11 +26,12 @@ util:
 error:
 crc32c:
 io:
-keydir:
+usage:
 file: io
 lock: file io
 atomic: file io
 frame: crc32c
+keydir: usage frame
 batch: frame
 segment: frame file io
 scan: segment frame
@@ -41,7 +42,7 @@ log: recover iter batch lock report scan segment frame file io
 reader: recover iter report scan segment io
 kv: log reader keydir report segment
 value: kv segment frame
-cursor: kv keydir
+cursor: kv keydir usage
 compact: kv log file segment frame io
 export: kv file atomic
 """

@@ -530,7 +530,8 @@ struct dwal_segment_stats {
 	uint64_t live_bytes;   /* their frames */
 };
 
-/* One entry a segment, ascending, newly allocated (free() it). */
+/* One entry a segment, ascending, newly allocated (free() it). Takes no longer
+ * with more keys. */
 DWAL_PUBLIC int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n);
 
 /* ------------------------------------------------------------------------

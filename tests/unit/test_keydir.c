@@ -156,6 +156,59 @@ static void loading_equals_setting_one_by_one(void)
 	keydir_release(&plain);
 }
 
+static const uint32_t far_apart[] = {50, 0, 99999999, 7, 8, 4000000, 1, 99999998, 6, 5, 4, 3};
+enum { FAR_APART = sizeof(far_apart) / sizeof(*far_apart) };
+
+static void check_usage(const struct keydir *dir)
+{
+	struct keydir_entry *entry = NULL;
+	struct keydir_value value;
+	struct dwal_bytes key;
+
+	for (size_t i = 0; i < FAR_APART; i++) {
+		struct segment_usage live = usage_of(&dir->usage, far_apart[i]);
+
+		CHECK_INT(live.segment, far_apart[i]);
+		while ((entry = keydir_next(dir, entry, &key, &value)))
+			if (value.segment == live.segment) {
+				live.records--;
+				live.bytes -= dwal_frame_size(key.len, value.value_len);
+			}
+		CHECK(live.records == 0 && live.bytes == 0);
+	}
+	CHECK_INT(usage_of(&dir->usage, 2).records, 0);
+}
+
+/* What is set needs no memory any more: its record is in the log by then. */
+static void usage_is_counted_for_segments_in_any_order(void)
+{
+	struct keydir_entry *entry;
+	struct keydir dir;
+	uint64_t seed = 5;
+	char key[16];
+
+	keydir_init(&dir, 1);
+	for (uint64_t step = 1; step < 600; step++) {
+		const struct keydir_value value = {
+			.offset = step,
+			.segment = far_apart[unit_random(&seed) % (1 + step * FAR_APART / 600)],
+			.value_len = (uint32_t)(unit_random(&seed) % 1000),
+		};
+		size_t room;
+
+		snprintf(key, sizeof(key), "%d", (int)(unit_random(&seed) % 100));
+		if (unit_random(&seed) % 3 == 0)
+			keydir_clear(&dir, text(key));
+		CHECK_INT(keydir_reserve(&dir, text(key), &entry), 0);
+		room = dir.usage.room;
+		keydir_set(&dir, entry, &value);
+		CHECK(dir.usage.room == room && dir.usage.n <= room);
+		check_usage(&dir);
+	}
+	CHECK_INT(dir.usage.n, FAR_APART);
+	keydir_release(&dir);
+}
+
 enum { CHOSEN = 400, CHOSEN_MASK = 1023 };
 
 /* The longest chain of a directory that holds these keys. */
@@ -198,4 +251,5 @@ static void keys_chosen_to_collide_do_not_collide_under_another_seed(void)
 UNIT_MAIN(UNIT(segment_zero_is_one_like_any_other), UNIT(empty_key_is_a_key),
 	  UNIT(reserved_entry_is_no_live_key), UNIT(prune_leaves_live_keys_alone),
 	  UNIT(walk_and_find_agree_with_a_plain_array), UNIT(loading_equals_setting_one_by_one),
+	  UNIT(usage_is_counted_for_segments_in_any_order),
 	  UNIT(keys_chosen_to_collide_do_not_collide_under_another_seed))

@@ -332,40 +332,6 @@ static void reading_a_damaged_log_is_an_error_that_says_where(void)
 	unit_dir_remove(&dir);
 }
 
-static void stats_count_what_is_live_in_each_segment(void)
-{
-	struct dwal_segment_stats *stats;
-	dwal_kv *kv;
-	size_t n;
-
-	dir = unit_dir_make();
-	kv = open_store();
-	put(kv, "a", "1");
-	put(kv, "b", "22");
-	CHECK_INT(dwal_kv_rotate(kv), 0);
-	put(kv, "a", "333");
-	CHECK_INT(dwal_kv_delete(kv, "c", 1), 0);
-	for (int again = 0; again < 3; again++) {
-		CHECK_INT(dwal_kv_stats(kv, &stats, &n), 0);
-		CHECK_INT(n, 2);
-		CHECK(stats[0].id == 1 && !stats[0].active);
-		CHECK_INT(stats[0].records, 2);
-		CHECK_INT(stats[0].bytes, 30 + 31);
-		CHECK_INT(stats[0].live_records, 1);
-		CHECK_INT(stats[0].live_bytes, 31);
-		CHECK(stats[1].id == 2 && stats[1].active);
-		CHECK_INT(stats[1].records, 2);
-		CHECK_INT(stats[1].bytes, 32 + 29);
-		CHECK_INT(stats[1].live_records, 1);
-		CHECK_INT(stats[1].live_bytes, 32);
-		free(stats);
-		CHECK_INT(dwal_kv_close(kv), 0);
-		kv = again ? open_reading() : open_store();
-	}
-	CHECK_INT(dwal_kv_close(kv), 0);
-	unit_dir_remove(&dir);
-}
-
 enum { THREADS = 4, ROUNDS = 1500 };
 
 struct worker {
@@ -452,5 +418,4 @@ UNIT_MAIN(UNIT(each_open_takes_a_seed_of_its_own),
 	  UNIT(unusual_records_are_accepted), UNIT(deleting_an_absent_key_writes_a_tombstone),
 	  UNIT(reading_store_takes_no_lock_and_changes_nothing),
 	  UNIT(reading_a_damaged_log_is_an_error_that_says_where),
-	  UNIT(stats_count_what_is_live_in_each_segment),
 	  UNIT(threads_see_whole_values_and_leave_what_a_new_open_finds))
