@@ -7,6 +7,7 @@
 #include "file.h"
 #include "kv.h"
 #include "log.h"
+#include "logname.h"
 #include "path.h"
 #include "util.h"
 
@@ -150,7 +151,7 @@ static int is_made_by_one(void *ctx, const char *name)
 {
 	uint32_t id;
 
-	return strcmp(name, ".lock") == 0 || segment_parse_name(name, &id) ? 0 : -ENOTEMPTY;
+	return strcmp(name, LOGNAME_LOCK) == 0 || logname_parse_segment(name, &id) ? 0 : -ENOTEMPTY;
 }
 
 static int remove_one(void *ctx, const char *name)

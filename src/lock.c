@@ -5,6 +5,7 @@
  * existence means nothing. Must not know what the lock protects.
  */
 #include "lock.h"
+#include "logname.h"
 #include "process.h"
 #include "util.h"
 
@@ -90,11 +91,11 @@ static int open_file(const struct io *io, int dirfd, const struct file_like *lik
 
 	do {
 		out->created = false;
-		out->fd = file_open(io, dirfd, LOCK_NAME, O_RDWR, &st);
+		out->fd = file_open(io, dirfd, LOGNAME_LOCK, O_RDWR, &st);
 		if (out->fd != -ENOENT)
 			break;
 		out->created = true;
-		out->fd = file_create(io, dirfd, LOCK_NAME, O_RDWR, like);
+		out->fd = file_create(io, dirfd, LOGNAME_LOCK, O_RDWR, like);
 	} while (out->fd == -EEXIST);
 	return out->fd < 0 ? out->fd : 0;
 }
@@ -104,7 +105,7 @@ static int open_file(const struct io *io, int dirfd, const struct file_like *lik
 static bool is_current(const struct io *io, int dirfd, int fd)
 {
 	/* without an answer it is taken as good: trying again would not help */
-	return file_is_named(io, dirfd, LOCK_NAME, fd) != 0;
+	return file_is_named(io, dirfd, LOGNAME_LOCK, fd) != 0;
 }
 
 /* Opens and locks the file. On failure *out is closed, but for -EWOULDBLOCK:
@@ -155,7 +156,7 @@ int lock_acquire(const struct io *io, int dirfd, const char *dir, uint32_t wait_
 	} else if (rc == -EWOULDBLOCK) {
 		rc = refuse(io, lock.fd, dir, error);
 	} else {
-		(void)error_set(error, rc, "%s/" LOCK_NAME ": cannot be locked: %s", dir,
+		(void)error_set(error, rc, "%s/" LOGNAME_LOCK ": cannot be locked: %s", dir,
 				dwal_strerror(rc));
 	}
 	(void)io_close(io, &lock.fd); /* nothing was written */
@@ -165,7 +166,7 @@ int lock_acquire(const struct io *io, int dirfd, const char *dir, uint32_t wait_
 int lock_renew(const struct io *io, int dirfd, const struct file_like *like, struct lock *lock)
 {
 	struct lock fresh = *lock;
-	int rc = file_is_named(io, dirfd, LOCK_NAME, lock->fd);
+	int rc = file_is_named(io, dirfd, LOGNAME_LOCK, lock->fd);
 
 	if (rc)
 		return rc > 0 ? 0 : rc;
@@ -182,7 +183,7 @@ int lock_renew(const struct io *io, int dirfd, const struct file_like *like, str
 void lock_remove_trace(const struct io *io, int dirfd, const struct lock *lock)
 {
 	if (lock->created)
-		(void)io->unlinkat(io, dirfd, LOCK_NAME, 0); /* it means nothing, if it stays */
+		(void)io->unlinkat(io, dirfd, LOGNAME_LOCK, 0); /* it means nothing, if it stays */
 }
 
 int lock_release(const struct io *io, struct lock *lock)

@@ -9,8 +9,6 @@
 #include "file.h"
 #include "io.h"
 
-#define LOCK_NAME ".lock"
-
 struct lock {
 	int fd;         /* of the lock's file */
 	bool created;   /* by this lock_acquire(): there was no such file */

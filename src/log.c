@@ -6,6 +6,7 @@
 #include "log.h"
 #include "iter.h"
 #include "log_state.h"
+#include "logname.h"
 #include "util.h"
 
 #include <errno.h>
@@ -40,11 +41,11 @@ void log_add_segment(dwal_log *log, struct segment *segment)
 /* Stops all mutation for good. The first reason stays. Under state_lock. */
 static void poison(dwal_log *log, const char *what, uint32_t segment, int rc)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 
 	if (atomic_load(&log->refusal))
 		return;
-	segment_name(segment, name);
+	logname_segment(segment, name);
 	(void)snprintf(log->refusal_text, sizeof(log->refusal_text), /* cut if long */
 		       "%.200s/%s: %s failed (%s): nothing is written any more, reading goes on; "
 		       "check the disk, then open the log again",

@@ -6,6 +6,7 @@
  * but the lock's file.
  */
 #include "log_state.h"
+#include "logname.h"
 #include "util.h"
 
 #include <errno.h>
@@ -73,13 +74,13 @@ int log_begin_checks(dwal_log *log)
 __attribute__((format(printf, 3, 4))) static int found(dwal_log *log, uint32_t segment,
 						       const char *format, ...)
 {
-	char what[160], name[SEGMENT_NAME_SIZE];
+	char what[160], name[LOGNAME_SIZE];
 	va_list args;
 
 	va_start(args, format);
 	(void)vsnprintf(what, sizeof(what), format, args); /* cut if long */
 	va_end(args);
-	segment_name(segment, name);
+	logname_segment(segment, name);
 	pthread_mutex_lock(&log->state_lock);
 	if (!atomic_load(&log->refusal)) {
 		(void)snprintf(log->refusal_text, sizeof(log->refusal_text), /* cut if long */
@@ -100,11 +101,11 @@ static int cannot(dwal_log *log, uint32_t segment, int rc)
 
 static int check_name(dwal_log *log, const struct segment *segment)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 	struct stat st;
 	int rc;
 
-	segment_name(segment->id, name);
+	logname_segment(segment->id, name);
 	rc = log->io->fstatat(log->io, log->dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
 	if (rc == -ENOENT)
 		return found(log, segment->id, "somebody has removed or renamed this file");
@@ -205,7 +206,7 @@ static int highest(void *ctx, const char *name)
 {
 	uint32_t *most = ctx, id;
 
-	if (segment_parse_name(name, &id) && id > *most)
+	if (logname_parse_segment(name, &id) && id > *most)
 		*most = id;
 	return 0;
 }

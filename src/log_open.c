@@ -6,6 +6,7 @@
  * is synced again before anything is appended. Must not know keys.
  */
 #include "log_state.h"
+#include "logname.h"
 #include "recover.h"
 #include "util.h"
 
@@ -185,7 +186,7 @@ static int remove_temp(void *ctx, const char *name)
 	const dwal_log *log = sweep->log;
 
 	/* One that stays is only untidy: nobody reads it. */
-	if (segment_is_temp_file(name) && log->io->unlinkat(log->io, log->dirfd, name, 0) == 0)
+	if (logname_is_temp_file(name) && log->io->unlinkat(log->io, log->dirfd, name, 0) == 0)
 		sweep->removed = true;
 	return 0;
 }
@@ -201,13 +202,15 @@ static int remove_temps(const dwal_log *log)
 static void refuse_writes(dwal_log *log, int why)
 {
 	const struct dwal_report *report = &log->report.pub;
+	char name[LOGNAME_SIZE];
 
+	logname_segment(log_active(log)->id, name);
 	(void)snprintf(
 		log->refusal_text, sizeof(log->refusal_text), /* cut if long */
-		"%.200s/%08u.dwal: read-only: the torn tail of %llu bytes at offset %llu, with "
+		"%.200s/%s: read-only: the torn tail of %llu bytes at offset %llu, with "
 		"%llu intact records, could not be copied to a side file (%s), so nothing was "
 		"cut off; make that possible, then open the log again",
-		log->dir, log_active(log)->id, (unsigned long long)report->tail_bytes_discarded,
+		log->dir, name, (unsigned long long)report->tail_bytes_discarded,
 		(unsigned long long)log_active(log)->end,
 		(unsigned long long)report->intact.records, dwal_strerror(why));
 	atomic_store(&log->refusal, DWAL_EREADONLY);

@@ -6,6 +6,7 @@
  */
 #include "reader.h"
 #include "iter.h"
+#include "logname.h"
 #include "recover.h"
 #include "report.h"
 #include "util.h"
@@ -84,10 +85,10 @@ static int names_changed(const dwal_reader *reader, const uint32_t *ids, size_t 
 static int file_changed(const dwal_reader *reader, const struct segment *segment)
 {
 	struct stat named;
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 	int rc;
 
-	segment_name(segment->id, name);
+	logname_segment(segment->id, name);
 	rc = reader->io->fstatat(reader->io, reader->dirfd, name, &named, AT_SYMLINK_NOFOLLOW);
 	if (rc)
 		return rc == -ENOENT ? 1 : rc;

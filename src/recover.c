@@ -4,6 +4,7 @@
  * report. Must not know locks, keys, or how frames are found.
  */
 #include "recover.h"
+#include "logname.h"
 #include "scan.h"
 #include "util.h"
 
@@ -67,9 +68,9 @@ static int replay_records(const struct recovery *recovery, struct segment_scan *
 static int cannot_replay(const struct recovery *recovery, const struct segment *segment, int rc,
 			 struct dwal_error *error)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 
-	segment_name(segment->id, name);
+	logname_segment(segment->id, name);
 	return error_set_at(error, rc, segment->id, 0, DWAL_FRAME_OK,
 			    "%.200s/%s: cannot be replayed: %s", recovery->dir, name,
 			    dwal_strerror(rc));
@@ -122,7 +123,7 @@ static int create_temp(const struct io *io, int dirfd, const struct segment *seg
 		return rc;
 	rc = -EEXIST;
 	for (unsigned int n = 1; rc == -EEXIST && n; n++) {
-		(void)snprintf(temp, SIDE_TEMP_SIZE, "torn.%u" TEMP_SUFFIX, n); /* fits */
+		(void)snprintf(temp, SIDE_TEMP_SIZE, "torn.%u" LOGNAME_TEMP_SUFFIX, n); /* fits */
 		rc = file_create(io, dirfd, temp, O_WRONLY, &like);
 	}
 	return rc;
@@ -151,21 +152,13 @@ static int copy_tail(const struct io *io, int dirfd, struct segment *segment, ui
 static int name_tail(const struct io *io, int dirfd, const struct segment *segment,
 		     const char *temp, char **out)
 {
-	char name[SEGMENT_NAME_SIZE];
 	int rc = -EEXIST;
 
-	segment_name(segment->id, name);
 	for (unsigned int n = 1; rc == -EEXIST && n; n++) {
-		cleanup_free char *side = NULL;
-		char count[16] = "";
+		cleanup_free char *side = logname_side_file(segment->id, segment->end, n);
 
-		if (n > 1)
-			(void)snprintf(count, sizeof(count), ".%u", n); /* fits */
-		if (asprintf(&side, "%s.torn-%llu%s", name, (unsigned long long)segment->end,
-			     count) < 0) {
-			side = NULL;
+		if (!side)
 			return -ENOMEM;
-		}
 		rc = io_rename_noreplace(io, dirfd, temp, side);
 		if (!rc)
 			*out = steal_pointer(&side);

@@ -4,6 +4,7 @@
  * done about it.
  */
 #include "report.h"
+#include "logname.h"
 #include "segment.h"
 #include "util.h"
 
@@ -117,7 +118,7 @@ static int add_side_file(void *ctx, const char *name)
 	struct names *list = ctx;
 	char **grown;
 
-	if (!segment_is_side_file(name))
+	if (!logname_is_side_file(name))
 		return 0;
 	grown = reallocarray(list->names, list->n + 1, sizeof(*grown));
 	if (!grown)

@@ -5,64 +5,14 @@
  */
 #include "segment.h"
 #include "frame.h"
+#include "logname.h"
 #include "util.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
-#define ID_DIGITS 8
-#define EXTENSION ".dwal"
-
-void segment_name(uint32_t id, char out[SEGMENT_NAME_SIZE])
-{
-	assert(id <= DWAL_MAX_SEGMENT_ID);
-	(void)snprintf(out, SEGMENT_NAME_SIZE, "%08u" EXTENSION, id); /* fits */
-}
-
-/* What follows the eight digits and ".dwal" of a name; NULL if they are not
- * there. */
-static const char *parse_stem(const char *name, uint32_t *id)
-{
-	uint32_t n = 0;
-
-	for (int i = 0; i < ID_DIGITS; i++) {
-		if (name[i] < '0' || name[i] > '9')
-			return NULL;
-		n = n * 10 + (uint32_t)(name[i] - '0');
-	}
-	if (strncmp(name + ID_DIGITS, EXTENSION, strlen(EXTENSION)) != 0)
-		return NULL;
-	*id = n;
-	return name + ID_DIGITS + strlen(EXTENSION);
-}
-
-bool segment_parse_name(const char *name, uint32_t *id)
-{
-	uint32_t n;
-	const char *rest = parse_stem(name, &n);
-
-	if (!rest || *rest)
-		return false;
-	*id = n;
-	return true;
-}
-
-bool segment_is_temp_file(const char *name)
-{
-	size_t n = strlen(name), suffix = strlen(TEMP_SUFFIX);
-
-	return n >= suffix && strcmp(name + n - suffix, TEMP_SUFFIX) == 0;
-}
-
-bool segment_is_side_file(const char *name)
-{
-	uint32_t id;
-	const char *rest = parse_stem(name, &id);
-
-	return rest && strncmp(rest, ".torn-", strlen(".torn-")) == 0 &&
-	       !segment_is_temp_file(name);
-}
+_Static_assert(DWAL_MAX_SEGMENT_ID == 99999999, "eight digits, as logname_segment() writes");
 
 struct id_list {
 	const struct io *io;
@@ -80,7 +30,7 @@ static int add_id(void *ctx, const char *name)
 	uint32_t id;
 	int rc;
 
-	if (!segment_parse_name(name, &id))
+	if (!logname_parse_segment(name, &id))
 		return 0;
 	rc = list->io->fstatat(list->io, list->dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
 	if (rc == -ENOENT)
@@ -111,9 +61,9 @@ static int compare_ids(const void *a, const void *b)
 
 int segment_not_a_file(const char *dir, uint32_t id, struct dwal_error *error)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 
-	segment_name(id, name);
+	logname_segment(id, name);
 	return error_set_at(error, DWAL_ENOTFILE, id, 0, DWAL_FRAME_OK,
 			    "%.200s/%s: a segment's name, but not a regular file: its records "
 			    "would be missing; nothing was changed; put the segment back in its "
@@ -144,14 +94,14 @@ int segment_list(const struct io *io, int dirfd, const char *dir, uint32_t **ids
 int segment_like(const struct io *io, int dirfd, const uint32_t *ids, size_t n,
 		 struct file_like *out)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 	struct stat st;
 	int fd = -1, rc;
 
 	if (!n) {
 		rc = io->fstat(io, dirfd, &st);
 	} else {
-		segment_name(ids[n - 1], name);
+		logname_segment(ids[n - 1], name);
 		fd = rc = file_open(io, dirfd, name, O_RDONLY, &st);
 	}
 	if (rc < 0)
@@ -197,20 +147,20 @@ static int opened(const struct io *io, uint32_t id, int fd, struct segment **out
 
 int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct segment **out)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 	struct stat st;
 
-	segment_name(id, name);
+	logname_segment(id, name);
 	return opened(io, id, file_open(io, dirfd, name, flags, &st), out);
 }
 
 int segment_create(const struct io *io, int dirfd, uint32_t id, const struct file_like *like,
 		   struct segment **out)
 {
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 	int rc, fd;
 
-	segment_name(id, name);
+	logname_segment(id, name);
 	fd = file_create(io, dirfd, name, O_RDWR, like);
 	rc = opened(io, id, fd, out);
 	if (rc && fd >= 0)
@@ -223,7 +173,7 @@ int segment_open_file(const struct io *io, const char *path, struct segment **ou
 	const char *slash = strrchr(path, '/');
 	uint32_t id = 0;
 
-	(void)parse_stem(slash ? slash + 1 : path, &id); /* 0 is fine */
+	(void)logname_parse_stem(slash ? slash + 1 : path, &id); /* 0 is fine */
 	return opened(io, id, io_open(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0), out);
 }
 

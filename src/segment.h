@@ -14,23 +14,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define SEGMENT_NAME_SIZE 16 /* "00000001.dwal" and its NUL, with room */
-
-/* The one pattern of names that an open for writing deletes: *.dwal-tmp.
- * No segment and no side file matches it. Anything half-made in a log
- * directory bears such a name. */
-#define TEMP_SUFFIX ".dwal-tmp"
-
-void segment_name(uint32_t id, char out[SEGMENT_NAME_SIZE]);
-
-/* True for exactly eight decimal digits and ".dwal". */
-bool segment_parse_name(const char *name, uint32_t *id);
-
-/* True for the name of a side file that holds a segment's torn bytes:
- * NNNNNNNN.dwal.torn-*, and not a temporary file. */
-bool segment_is_side_file(const char *name);
-bool segment_is_temp_file(const char *name);
-
 /* The ids of the segments in a directory, ascending, newly allocated. One that
  * is no regular file is DWAL_ENOTFILE: passed over, its keys would vanish.
  * dir is for messages. */

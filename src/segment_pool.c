@@ -3,6 +3,7 @@
  * Descriptors of a writer's segments: the active one's stays open, a sealed
  * one's only while it is among those last read. Must not know what is read.
  */
+#include "logname.h"
 #include "segment.h"
 #include "util.h"
 
@@ -79,11 +80,11 @@ static bool is_what_was_sealed(const struct segment *segment, const struct stat 
 static int open_again(struct segment *segment)
 {
 	struct segment_pool *pool = segment->pool;
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 	struct stat st;
 	int fd;
 
-	segment_name(segment->id, name);
+	logname_segment(segment->id, name);
 	do
 		fd = file_open(pool->io, pool->dirfd, name, O_RDONLY, &st);
 	while (segment_pool_spare(pool, fd));
@@ -183,13 +184,13 @@ void segment_seal(struct segment *segment)
 int segment_find_sealed(struct segment_pool *pool, uint32_t id, struct segment **out)
 {
 	struct segment *segment = segment_new(pool->io, id);
-	char name[SEGMENT_NAME_SIZE];
+	char name[LOGNAME_SIZE];
 	struct stat st;
 	int rc;
 
 	if (!segment)
 		return -ENOMEM;
-	segment_name(id, name);
+	logname_segment(id, name);
 	rc = pool->io->fstatat(pool->io, pool->dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
 	if (!rc && !S_ISREG(st.st_mode))
 		rc = DWAL_ENOTFILE;

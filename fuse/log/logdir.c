@@ -16,7 +16,7 @@
 #include <utlist.h>
 
 #include "log/logfile.h"
-#include "log/logname.h"
+#include "logname.h"
 #include "log/logtext.h"
 
 /* Inode numbers: the directory, then the generated files, then the segments by id,
@@ -24,11 +24,10 @@
  * file has the second number in listings and stat(2); to the kernel each of
  * its texts is a node of its own, counted from NODE_INO. A node id is such a
  * number with one bit more. */
-#define TEXT_INO          (LOGDIR_INO + 1)
-#define SEGMENT_INO       (LOGDIR_INO + ((fuse_ino_t)1 << 32))
-#define SIDE_INO          (LOGDIR_INO + ((fuse_ino_t)2 << 32))
-#define NODE_INO          (LOGDIR_INO + ((fuse_ino_t)3 << 32))
-#define SEGMENT_NAME_SIZE 16
+#define TEXT_INO    (LOGDIR_INO + 1)
+#define SEGMENT_INO (LOGDIR_INO + ((fuse_ino_t)1 << 32))
+#define SIDE_INO    (LOGDIR_INO + ((fuse_ino_t)2 << 32))
+#define NODE_INO    (LOGDIR_INO + ((fuse_ino_t)3 << 32))
 
 /* What a lookup of a generated file made. Constant but for the links and
  * uses. */
@@ -134,13 +133,12 @@ static int side_number(struct logdir *logdir, const char *name, fuse_ino_t *ino)
 
 /* The name in the log directory of a segment or side file: in buffer, or one
  * that stays. NULL for anything else. */
-static const char *disk_name(struct fs *fs, fuse_ino_t ino, char buffer[SEGMENT_NAME_SIZE])
+static const char *disk_name(struct fs *fs, fuse_ino_t ino, char buffer[LOGNAME_SIZE])
 {
 	const char *name = NULL;
 
 	if (ino >= SEGMENT_INO && ino <= SEGMENT_INO + DWAL_MAX_SEGMENT_ID) {
-		(void)snprintf(buffer, SEGMENT_NAME_SIZE, "%08u.dwal",
-			       (unsigned int)(ino - SEGMENT_INO));
+		logname_segment((uint32_t)(ino - SEGMENT_INO), buffer);
 		return buffer;
 	}
 	pthread_mutex_lock(&fs->logdir->lock);
@@ -272,7 +270,7 @@ static int or_stale(int err)
 
 int logdir_getattr(struct fs *fs, fuse_ino_t id, struct stat *out)
 {
-	char buffer[SEGMENT_NAME_SIZE];
+	char buffer[LOGNAME_SIZE];
 	fuse_ino_t ino = ino_of(id);
 	const char *name = disk_name(fs, ino, buffer);
 	struct text *text = use_text(fs->logdir, ino);
@@ -348,7 +346,7 @@ void logdir_forget(struct fs *fs, fuse_ino_t id, uint64_t lookups)
 
 static int open_file(struct fs *fs, fuse_ino_t ino, int *fd)
 {
-	char buffer[SEGMENT_NAME_SIZE];
+	char buffer[LOGNAME_SIZE];
 	const char *name = disk_name(fs, ino, buffer);
 
 	return name ? logfile_open(fs, name, fd) : ENOENT;

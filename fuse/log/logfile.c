@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "log/logname.h"
+#include "logname.h"
 
 static int open_on_disk(struct fs *fs, const char *name, int *out)
 {
@@ -73,9 +73,9 @@ static int each_of_the_log(const struct names *names)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < names->n; i++) {
-		char name[16];
+		char name[LOGNAME_SIZE];
 
-		(void)snprintf(name, sizeof(name), "%08u.dwal", names->ids[i]); /* fits */
+		logname_segment(names->ids[i], name);
 		err = names->fn(names->ctx, name);
 	}
 	return err;

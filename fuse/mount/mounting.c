@@ -6,12 +6,11 @@
 #include "mount/mounting.h"
 
 #include "cleanup.h"
-#include "log/logname.h"
+#include "directory.h"
 #include "mount/messages.h"
 #include "mounttable.h"
 #include "path.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -121,58 +120,17 @@ static int check_not_mounted(const char *path)
 	return -1;
 }
 
-/* Names that an interrupted creation of a log leaves. */
-static bool is_leftover(const char *name)
-{
-	const char *suffix = strstr(name, ".dwal-tmp");
-
-	return strcmp(name, ".lock") == 0 || (suffix && strcmp(suffix, ".dwal-tmp") == 0);
-}
-
-/* 0 when nothing is in that directory, 1 when something is, or -errno. */
-static int has_entries(int parent, const char *name)
-{
-	cleanup_fd int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	int count = 0;
-
-	if (!dir)
-		return -errno;
-	(void)steal_fd(&fd); /* dir has it */
-	while (count < 3 && readdir(dir))
-		count++;
-	return count > 2; /* "." and ".." */
-}
-
-/* mkfs makes it in the root of a volume, and closes it to users: what they may
- * not see is not theirs. */
-static bool is_empty_lost_found(int parent, const char *name)
-{
-	int found = strcmp(name, "lost+found") == 0 ? has_entries(parent, name) : 1;
-
-	return found == 0 || found == -EACCES;
-}
-
 /* A log, or empty and so about to become one? */
 static int check_is_log(const char *path)
 {
-	cleanup_dir DIR *dir = opendir(path);
-	bool segment = false, other = false;
-	struct dirent *entry;
-	uint32_t id;
+	struct directory_look found;
+	int err = directory_look(path, &found);
 
-	if (!dir) {
-		complain("log directory %s: %s", path, strerror(errno));
+	if (err) {
+		complain("log directory %s: %s", path, strerror(-err));
 		return -1;
 	}
-	while ((entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		segment |= logname_parse_segment(entry->d_name, &id);
-		other |= !is_leftover(entry->d_name) &&
-			 !is_empty_lost_found(dirfd(dir), entry->d_name);
-	}
-	if (segment || !other)
+	if (found.segment || !found.other) /* a creation that was interrupted leaves the rest */
 		return 0;
 	complain("%s is not a log: it has files, but no segment such as 00000001.dwal", path);
 	return -1;
@@ -209,7 +167,7 @@ static int check_fuse(void)
 
 static int check_is_empty(const char *path)
 {
-	int found = has_entries(AT_FDCWD, path);
+	int found = directory_has_entries(AT_FDCWD, path);
 
 	if (found == 0)
 		return 0;

@@ -18,6 +18,7 @@
 #include "file/unfinished.h"
 #include "holder.h"
 #include "log/logdir.h"
+#include "logname.h"
 #include "tree/replay.h"
 
 /* The replay of the log, record by record. */
@@ -29,12 +30,13 @@ struct replay {
 
 static int64_t segment_time(struct replay *replay, uint32_t segment)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], name[LOGNAME_SIZE];
 	struct stat st;
 
 	if (segment == replay->segment)
 		return replay->segment_time;
-	(void)snprintf(path, sizeof(path), "%s/%08u.dwal", replay->fs->opt.log_dir, segment);
+	logname_segment(segment, name);
+	(void)snprintf(path, sizeof(path), "%s/%s", replay->fs->opt.log_dir, name);
 	replay->segment = segment;
 	replay->segment_time = lstat(path, &st) ? replay->fs->started.tv_sec : st.st_mtim.tv_sec;
 	return replay->segment_time;

@@ -3,13 +3,12 @@
  * What every command needs: complaints, exit statuses, and the look at a
  * directory before it is opened. It must not know the commands.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "cli.h"
+#include "directory.h"
 
 void complain(const char *format, ...)
 {
@@ -67,62 +66,18 @@ enum status fail(const char *where, int code, const struct dwal_error *error)
 	return status_of(code);
 }
 
-static bool is_segment_name(const char *name)
-{
-	return strspn(name, "0123456789") == 8 && !strcmp(name + 8, ".dwal");
-}
-
-/* mkfs makes it in the root of a volume, and closes it to users: what they may
- * not see is not theirs. */
-static bool is_empty_lost_found(int parent, const char *name)
-{
-	int fd, count = 0;
-	DIR *stream;
-
-	if (strcmp(name, "lost+found"))
-		return false;
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == EACCES;
-	stream = fdopendir(fd);
-	if (!stream)
-		return false; /* no memory; the descriptor goes with the process */
-	while (count < 3 && readdir(stream))
-		count++;
-	(void)closedir(stream); /* only read */
-	return count <= 2;      /* "." and ".." */
-}
-
-/* True for a log and for an empty directory, which is an empty log. */
-static bool looks_like_log(DIR *stream)
-{
-	bool empty = true;
-	const struct dirent *entry;
-
-	while ((entry = readdir(stream))) {
-		if (is_segment_name(entry->d_name) || !strcmp(entry->d_name, ".lock"))
-			return true;
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
-		    !is_empty_lost_found(dirfd(stream), entry->d_name))
-			empty = false;
-	}
-	return empty;
-}
-
 enum status check_log(const char *dir, bool may_create)
 {
-	DIR *stream = opendir(dir);
-	bool good;
+	struct directory_look found;
+	int err = directory_look(dir, &found);
 
-	if (!stream) {
-		if (errno == ENOENT && may_create)
-			return DONE;
-		complain("%s: %s", dir, errno == ENOENT ? "no such directory" : strerror(errno));
+	if (err == -ENOENT && may_create)
+		return DONE;
+	if (err) {
+		complain("%s: %s", dir, err == -ENOENT ? "no such directory" : strerror(-err));
 		return WRONG_USE;
 	}
-	good = looks_like_log(stream);
-	(void)closedir(stream); /* only read */
-	if (good)
+	if (found.segment || found.lock || !(found.temp || found.other))
 		return DONE;
 	complain("%s: not a log: a directory with files, none of them a segment such as "
 		 "00000001.dwal",

@@ -5,6 +5,7 @@
  */
 #include "core.h"
 #include "fault_io.h"
+#include "logname.h"
 #include "reader.h"
 #include "recover.h"
 #include "scan.h"
@@ -294,7 +295,7 @@ static uint64_t count_intact(const char *name, uint64_t offset)
 	int dirfd = open(dir.path, O_RDONLY | O_DIRECTORY);
 	uint32_t id;
 
-	CHECK(segment_parse_name(name, &id));
+	CHECK(logname_parse_segment(name, &id));
 	CHECK_INT(segment_open(&io_system, dirfd, id, O_RDONLY, &segment), 0);
 	CHECK_INT(recover_count_intact(segment, segment->end, &damage), 0);
 	CHECK_INT(segment_unref(segment), 0);
