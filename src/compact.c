@@ -340,7 +340,6 @@ static int copy_live(dwal_kv *kv, struct target *target, struct batch *batch,
 static int build(dwal_kv *kv, struct target *target, struct dwal_compact_stats *stats,
 		 struct dwal_error *error)
 {
-	const struct dwal_options options = {.io = target->io};
 	cleanup_free struct batch *batch = calloc(1, sizeof(*batch));
 	int err, closed, dirfd = io_dup(target->dir);
 
@@ -348,7 +347,7 @@ static int build(dwal_kv *kv, struct target *target, struct dwal_compact_stats *
 		(void)io_close(target->io, &dirfd); /* nothing was done with it */
 		return fail(target, batch ? dirfd : -ENOMEM, error);
 	}
-	err = log_open_at(dirfd, target->temp, &options, &batch->log, error);
+	err = log_open_at(target->io, dirfd, target->temp, &batch->log, error);
 	if (err)
 		return err;
 	err = copy_live(kv, target, batch, error);

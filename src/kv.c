@@ -57,16 +57,17 @@ static int fold_record(void *ctx, const struct dwal_record *record)
 	return err;
 }
 
-static int open_reading(dwal_kv *kv, const char *dir, const struct dwal_options *options,
-			struct fold *fold, struct dwal_error *error)
+static int open_reading(dwal_kv *kv, const struct io *io, const char *dir, struct fold *fold,
+			struct dwal_error *error)
 {
-	int err = reader_open(options->io, dir, &kv->reader, error);
+	int err = reader_open(io, dir, &kv->reader, error);
 
 	return err ? err : reader_replay(kv->reader, fold_record, fold, false, error);
 }
 
-static int open_writing(dwal_kv *kv, const char *dir, const struct dwal_options *options,
-			struct fold *fold, struct dwal_error *error)
+static int open_writing(dwal_kv *kv, const struct io *io, const char *dir,
+			const struct dwal_options *options, struct fold *fold,
+			struct dwal_error *error)
 {
 	struct dwal_options mine = *options;
 
@@ -74,7 +75,7 @@ static int open_writing(dwal_kv *kv, const char *dir, const struct dwal_options 
 	mine.observe_ctx = fold;
 	mine.sync_apart = true; /* kv->write is held over an append */
 	kv->sync_apart = options->sync_apart;
-	return dwal_log_open(dir, &mine, &kv->log, error);
+	return log_open(io, dir, &mine, &kv->log, error);
 }
 
 static int make_locks(dwal_kv *kv)
@@ -97,32 +98,43 @@ static int make_locks(dwal_kv *kv)
 	return -err;
 }
 
-int dwal_kv_open(const char *dir, const struct dwal_options *options, dwal_kv **out,
-		 struct dwal_error *error)
+/* One without a log yet. */
+static int new_kv(const char *dir, const struct dwal_options *options, dwal_kv **out,
+		  struct dwal_error *error)
 {
-	static const struct dwal_options defaults;
-	struct fold fold;
-	uint64_t seed = 0;
 	dwal_kv *kv = calloc(1, sizeof(*kv));
-	int err, flushed;
+	int err = kv ? make_locks(kv) : -ENOMEM;
+	uint64_t seed = 0;
 
-	if (!kv)
-		return error_set(error, -ENOMEM, "%s: out of memory", dir);
-	err = make_locks(kv);
 	if (err) {
 		free(kv);
 		return error_set(error, err, "%s: %s", dir, dwal_strerror(err));
 	}
-	if (!options)
-		options = &defaults;
 	kv->progress = options->progress;
 	kv->progress_ctx = options->progress_ctx;
 	/* without a random seed everything works, chosen keys more slowly */
 	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
 	keydir_init(&kv->keydir, seed);
+	*out = kv;
+	return 0;
+}
+
+int kv_open(const struct io *io, const char *dir, const struct dwal_options *options, dwal_kv **out,
+	    struct dwal_error *error)
+{
+	static const struct dwal_options defaults;
+	struct fold fold;
+	dwal_kv *kv = NULL;
+	int err, flushed;
+
+	if (!options)
+		options = &defaults;
+	err = new_kv(dir, options, &kv, error);
+	if (err)
+		return err;
 	fold = (struct fold){{.dir = &kv->keydir}, options->observe, options->observe_ctx};
-	err = options->read_only ? open_reading(kv, dir, options, &fold, error)
-				 : open_writing(kv, dir, options, &fold, error);
+	err = options->read_only ? open_reading(kv, io, dir, &fold, error)
+				 : open_writing(kv, io, dir, options, &fold, error);
 	flushed = keydir_load_flush(&fold.loader);
 	if (!err && flushed)
 		err = error_set(error, flushed, "%s: out of memory", dir);
@@ -132,6 +144,12 @@ int dwal_kv_open(const char *dir, const struct dwal_options *options, dwal_kv **
 	}
 	*out = kv;
 	return 0;
+}
+
+int dwal_kv_open(const char *dir, const struct dwal_options *options, dwal_kv **out,
+		 struct dwal_error *error)
+{
+	return kv_open(NULL, dir, options, out, error);
 }
 
 int dwal_kv_close(dwal_kv *kv)

@@ -26,6 +26,10 @@ struct dwal_kv {
 	struct keydir keydir;
 };
 
+/* dwal_kv_open() with a table of system calls; NULL: the system's. */
+int kv_open(const struct io *io, const char *dir, const struct dwal_options *options, dwal_kv **out,
+	    struct dwal_error *error);
+
 const char *kv_dir(const dwal_kv *kv);
 const struct io *kv_io(const dwal_kv *kv);
 

@@ -17,9 +17,14 @@ struct segment *log_segment(dwal_log *log, uint32_t id);
  * ascending; to be freed with segment_views_free(). 0 or -ENOMEM. */
 int log_view(dwal_log *log, struct segment_view **out, size_t *n);
 
-/* dwal_log_open() of the directory that is open at dirfd, which is taken over,
- * also on failure. What it is locked by already is no other writer. */
-int log_open_at(int dirfd, const char *dir, const struct dwal_options *options, dwal_log **out,
+/* dwal_log_open() with a table of system calls; NULL: the system's. */
+int log_open(const struct io *io, const char *dir, const struct dwal_options *options,
+	     dwal_log **out, struct dwal_error *error);
+
+/* The same with the default options, of the directory that is open at dirfd,
+ * which is taken over, also on failure. What it is locked by already is no
+ * other writer. */
+int log_open_at(const struct io *io, int dirfd, const char *dir, dwal_log **out,
 		struct dwal_error *error);
 
 /* The table of system calls the log was opened with. */

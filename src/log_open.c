@@ -18,7 +18,9 @@ static int explain(const dwal_log *log, int rc, const char *what, struct dwal_er
 	return error_set(error, rc, "%s: %s: %s", log->dir, what, dwal_strerror(rc));
 }
 
-static dwal_log *new_log(const char *dir, const struct dwal_options *options)
+static const struct dwal_options defaults;
+
+static dwal_log *new_log(const struct io *io, const char *dir, const struct dwal_options *options)
 {
 	dwal_log *log = calloc(1, sizeof(*log));
 
@@ -29,7 +31,7 @@ static dwal_log *new_log(const char *dir, const struct dwal_options *options)
 		free(log);
 		return NULL;
 	}
-	log->io = options->io ? options->io : &io_system;
+	log->io = io ? io : &io_system;
 	log->dirfd = log->lock.fd = -1;
 	segment_pool_init(&log->pool, log->io, -1);
 	log->segment_size = options->segment_size;
@@ -279,16 +281,15 @@ static int open_in_directory(dwal_log *log, const struct dwal_options *options, 
 	return 0;
 }
 
-int dwal_log_open(const char *dir, const struct dwal_options *options, dwal_log **out,
-		  struct dwal_error *error)
+int log_open(const struct io *io, const char *dir, const struct dwal_options *options,
+	     dwal_log **out, struct dwal_error *error)
 {
-	static const struct dwal_options defaults;
 	dwal_log *log;
 	int rc;
 
 	if (!options)
 		options = &defaults;
-	log = new_log(dir, options);
+	log = new_log(io, dir, options);
 	if (!log)
 		return error_set(error, -ENOMEM, "%s: %s", dir, dwal_strerror(-ENOMEM));
 	rc = open_directory(log, options->must_exist, error);
@@ -299,15 +300,21 @@ int dwal_log_open(const char *dir, const struct dwal_options *options, dwal_log 
 	return open_in_directory(log, options, out, error);
 }
 
-int log_open_at(int dirfd, const char *dir, const struct dwal_options *options, dwal_log **out,
+int dwal_log_open(const char *dir, const struct dwal_options *options, dwal_log **out,
+		  struct dwal_error *error)
+{
+	return log_open(NULL, dir, options, out, error);
+}
+
+int log_open_at(const struct io *io, int dirfd, const char *dir, dwal_log **out,
 		struct dwal_error *error)
 {
-	dwal_log *log = new_log(dir, options);
+	dwal_log *log = new_log(io, dir, &defaults);
 
 	if (!log) {
-		(void)io_close(options->io ? options->io : &io_system, &dirfd); /* nothing done */
+		(void)io_close(io ? io : &io_system, &dirfd); /* nothing done */
 		return error_set(error, -ENOMEM, "%s: %s", dir, dwal_strerror(-ENOMEM));
 	}
 	log->dirfd = dirfd;
-	return open_in_directory(log, options, out, error);
+	return open_in_directory(log, &defaults, out, error);
 }

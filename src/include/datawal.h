@@ -281,7 +281,6 @@ struct dwal_options {
 	void *observe_ctx;
 	dwal_progress_fn progress; /* dwal_kv_open */
 	void *progress_ctx;
-	const struct io *io; /* the library's own tests only; NULL: the system */
 };
 
 /* Opens dir for writing, creating it (and missing parents) unless

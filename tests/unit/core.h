@@ -6,7 +6,7 @@
 #ifndef CORE_H
 #define CORE_H
 
-#include "datawal.h"
+#include "log.h"
 #include "unit.h"
 
 #include <dirent.h>
@@ -93,16 +93,22 @@ static inline uint64_t core_number(const struct dwal_record *record)
 }
 
 /* Opens, or shows the message and fails. */
-static inline dwal_log *core_open(const char *dir, const struct dwal_options *options)
+static inline dwal_log *core_open_io(const struct io *io, const char *dir,
+				     const struct dwal_options *options)
 {
 	struct dwal_error error;
 	dwal_log *log = NULL;
 
-	if (dwal_log_open(dir, options, &log, &error)) {
+	if (log_open(io, dir, options, &log, &error)) {
 		fprintf(stderr, "%s\n", error.message);
 		abort();
 	}
 	return log;
+}
+
+static inline dwal_log *core_open(const char *dir, const struct dwal_options *options)
+{
+	return core_open_io(NULL, dir, options);
 }
 
 /* The numbers of all records in the log, at most room; returns how many. */

@@ -17,15 +17,20 @@
 static struct unit_dir dir;
 static struct dwal_error error;
 
-static inline dwal_kv *open_with(const struct dwal_options *options)
+static inline dwal_kv *open_io(const struct io *io, const struct dwal_options *options)
 {
 	dwal_kv *kv = NULL;
-	int err = dwal_kv_open(dir.path, options, &kv, &error);
+	int err = kv_open(io, dir.path, options, &kv, &error);
 
 	if (err)
 		fprintf(stderr, "open: %s\n", error.message);
 	CHECK_INT(err, 0);
 	return kv;
+}
+
+static inline dwal_kv *open_with(const struct dwal_options *options)
+{
+	return open_io(NULL, options);
 }
 
 static inline dwal_kv *open_store(void)

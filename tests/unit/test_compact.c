@@ -30,7 +30,7 @@ static dwal_kv *begin(const struct io *io)
 
 	dir = unit_dir_make();
 	targets = unit_dir_make();
-	kv = open_with(&(struct dwal_options){.io = io});
+	kv = open_io(io, NULL);
 	put(kv, "zeta", "1");
 	put(kv, "alpha", "2");
 	put(kv, "gone", "3");

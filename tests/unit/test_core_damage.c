@@ -166,7 +166,6 @@ static void a_single_file_is_iterated_over_like_a_log(void)
 static void a_log_that_cannot_be_repaired_says_how_many_are_intact(void)
 {
 	struct fault_io fault;
-	struct dwal_options options = {.io = &fault.io};
 	const char *refusal;
 	dwal_log *log;
 
@@ -175,7 +174,7 @@ static void a_log_that_cannot_be_repaired_says_how_many_are_intact(void)
 	fault_init(&fault);
 	fault.fail_name = "torn";
 	fault.fail_with = -ENOSPC;
-	log = core_open(dir.path, &options);
+	log = core_open_io(&fault.io, dir.path, NULL);
 	refusal = dwal_log_refusal(log);
 	CHECK(refusal && strstr(refusal, "3 intact records") && strstr(refusal, "No space left"));
 	CHECK_INT(dwal_log_report(log)->intact.records, 3);

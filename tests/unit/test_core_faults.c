@@ -14,7 +14,6 @@
 static struct unit_dir dir;
 static struct fault_io fault;
 static struct dwal_error error;
-static const struct dwal_options faulty = {.io = &fault.io};
 
 /* Puts of k0 .. k9 in two segments, and a torn one behind. */
 static void make_log(void)
@@ -25,7 +24,7 @@ static void make_log(void)
 
 	fault_init(&fault);
 	fault.no_sync = true;
-	CHECK_INT(dwal_kv_open(dir.path, &faulty, &kv, &error), 0);
+	CHECK_INT(kv_open(&fault.io, dir.path, NULL, &kv, &error), 0);
 	for (int i = 0; i < 10; i++) {
 		char key[16];
 
@@ -59,7 +58,7 @@ static void check_keys(dwal_kv *kv, int n)
 static bool open_and_close(int *keys)
 {
 	dwal_kv *kv;
-	int rc = dwal_kv_open(dir.path, &faulty, &kv, &error);
+	int rc = kv_open(&fault.io, dir.path, NULL, &kv, &error);
 
 	CHECK(!rc || (rc == error.code && *error.message && !strchr(error.message, '\n')));
 	if (rc)
@@ -75,7 +74,7 @@ static bool put_rotate_and_sync(int *keys)
 	bool good = true;
 	dwal_kv *kv;
 
-	if (dwal_kv_open(dir.path, &faulty, &kv, &error))
+	if (kv_open(&fault.io, dir.path, NULL, &kv, &error))
 		return false;
 	for (int i = 10; good && i < 14; i++) {
 		char key[16];
@@ -97,11 +96,11 @@ static bool put_rotate_and_sync(int *keys)
 
 static bool read_values(int *keys)
 {
-	const struct dwal_options reading = {.io = &fault.io, .read_only = true};
+	const struct dwal_options reading = {.read_only = true};
 	bool good = true;
 	dwal_kv *kv;
 
-	if (dwal_kv_open(dir.path, &reading, &kv, &error))
+	if (kv_open(&fault.io, dir.path, &reading, &kv, &error))
 		return false;
 	for (int i = 0; good && i < 10; i++) {
 		char key[16];
@@ -153,7 +152,7 @@ static void check_reopened(int keys)
 
 	fault_init(&fault);
 	fault.no_sync = true;
-	CHECK_INT(dwal_kv_open(dir.path, &faulty, &kv, &error), 0);
+	CHECK_INT(kv_open(&fault.io, dir.path, NULL, &kv, &error), 0);
 	n = dwal_kv_len(kv);
 	CHECK(n == (size_t)keys || n == (size_t)keys + 1);
 	check_keys(kv, (int)n);

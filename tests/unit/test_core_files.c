@@ -19,7 +19,7 @@ static dwal_log *begin(void)
 	dir = unit_dir_make();
 	fault_init(&fault);
 	fault.no_sync = true;
-	return core_open(dir.path, &(struct dwal_options){.io = &fault.io});
+	return core_open_io(&fault.io, dir.path, NULL);
 }
 
 static void finish(dwal_log *log)
@@ -401,7 +401,7 @@ static void a_sealed_segment_may_get_another_inode_number_but_no_other_time(void
 	CHECK_INT(first_record(log), 0);
 	fault.io.fstat = fault_fstat;
 	CHECK_INT(dwal_log_close(log), 0);
-	log = core_open(dir.path, &(struct dwal_options){.io = &fault.io});
+	log = core_open_io(&fault.io, dir.path, NULL);
 	fault.io.fstat = renumbering_fstat;
 	CHECK_INT(first_record(log), 0);
 	fault.io.fstat = fault_fstat;

@@ -196,7 +196,7 @@ static void the_file_that_is_locked_is_the_one_that_bears_the_name(void)
 	dir = unit_dir_make();
 	fault_init(&fault);
 	fault.io.flock = replacing_flock;
-	log = core_open(dir.path, &(struct dwal_options){.io = &fault.io});
+	log = core_open_io(&fault.io, dir.path, NULL);
 	CHECK(replaced >= 2);
 	fd = open(core_path(dir.path, ".lock"), O_RDONLY);
 	CHECK(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0);

@@ -13,11 +13,11 @@ static struct fault_io fault;
 
 static dwal_log *begin(uint64_t segment_size)
 {
-	struct dwal_options options = {.io = &fault.io, .segment_size = segment_size};
+	struct dwal_options options = {.segment_size = segment_size};
 
 	dir = unit_dir_make();
 	fault_init(&fault);
-	return core_open(dir.path, &options);
+	return core_open_io(&fault.io, dir.path, &options);
 }
 
 static void finish(dwal_log *log)

@@ -45,12 +45,11 @@ static void check_trace(const char *wanted)
 
 static void a_new_log_is_made_durable_name_by_name(void)
 {
-	struct dwal_options options = {.io = &fault.io};
 	char path[256];
 
 	begin();
 	snprintf(path, sizeof(path), "%s/a/b", dir.path);
-	CHECK_INT(dwal_log_close(core_open(path, &options)), 0);
+	CHECK_INT(dwal_log_close(core_open_io(&fault.io, path, NULL)), 0);
 	check_trace("mkdir dir\nopen dir\nfsync dir\nclose dir\n"
 		    "mkdir dir\nopen dir\nfsync dir\nclose dir\n");
 	check_trace("flock .lock\nflock dir\nfsync dir\nlist dir\nopen ..\nfsync ..\nclose ..\n"
@@ -62,11 +61,10 @@ static void a_new_log_is_made_durable_name_by_name(void)
 
 static void opening_syncs_before_it_reads_and_cuts_only_what_is_saved(void)
 {
-	struct dwal_options options = {.io = &fault.io};
 
 	begin();
 	make_torn_log(5);
-	CHECK_INT(dwal_log_close(core_open(dir.path, &options)), 0);
+	CHECK_INT(dwal_log_close(core_open_io(&fault.io, dir.path, NULL)), 0);
 	check_trace("flock .lock\nflock dir\nclose 00000002.dwal\n" /* what .lock is like */
 		    "fsync dir\nlist dir\nopen 00000002.dwal\n"
 		    "fdatasync 00000002.dwal\nfadvise 00000002.dwal\n"
@@ -77,7 +75,7 @@ static void opening_syncs_before_it_reads_and_cuts_only_what_is_saved(void)
 		    "close torn.1.dwal-tmp\nrename 00000002.dwal.torn-58\nfsync dir\n"
 		    "ftruncate 00000002.dwal\nfdatasync 00000002.dwal\n");
 	fault.trace[0] = '\0'; /* and again, with nothing to cut */
-	CHECK_INT(dwal_log_close(core_open(dir.path, &options)), 0);
+	CHECK_INT(dwal_log_close(core_open_io(&fault.io, dir.path, NULL)), 0);
 	check_trace("fdatasync 00000002.dwal\nfadvise 00000002.dwal\nopen 00000001.dwal\nlist dir\n"
 		    "fdatasync 00000002.dwal\n");
 	CHECK(!strstr(fault.trace, "ftruncate"));
@@ -148,7 +146,6 @@ static void without_a_side_file_nothing_is_cut_and_the_log_is_read_only(void)
 					    "rename 00000002"};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-		struct dwal_options options = {.io = &fault.io};
 		struct core_bytes before, after;
 		const char *at, *refusal;
 		unsigned calls = 1;
@@ -158,7 +155,7 @@ static void without_a_side_file_nothing_is_cut_and_the_log_is_read_only(void)
 		begin();
 		make_torn_log(5);
 		/* the number of that call, from a run on a copy of the log */
-		CHECK_INT(dwal_log_close(core_open(dir.path, &options)), 0);
+		CHECK_INT(dwal_log_close(core_open_io(&fault.io, dir.path, NULL)), 0);
 		at = strstr(fault.trace, steps[i]);
 		CHECK(at);
 		for (const char *p = fault.trace; p < at; p++)
@@ -170,7 +167,7 @@ static void without_a_side_file_nothing_is_cut_and_the_log_is_read_only(void)
 		before = core_read(dir.path, "00000002.dwal");
 		fault.fail_at = calls;
 		fault.fail_with = -ENOSPC;
-		log = core_open(dir.path, &options);
+		log = core_open_io(&fault.io, dir.path, NULL);
 		refusal = dwal_log_refusal(log);
 		CHECK(refusal && strstr(refusal, "No space left") && strstr(refusal, "00000002"));
 		CHECK(!dwal_log_is_poisoned(log));

@@ -17,8 +17,7 @@ static dwal_log *begin_with(struct dwal_options options)
 {
 	dir = unit_dir_make();
 	fault_init(&fault);
-	options.io = &fault.io;
-	return core_open(dir.path, &options);
+	return core_open_io(&fault.io, dir.path, &options);
 }
 
 /* Records 1 and 2, durable. */
@@ -202,7 +201,7 @@ static void a_log_that_was_only_opened_notices_that_it_was_cut(void)
 	dwal_log *log = begin();
 
 	CHECK_INT(dwal_log_close(log), 0);
-	log = core_open(dir.path, &(struct dwal_options){.io = &fault.io});
+	log = core_open_io(&fault.io, dir.path, NULL);
 	cut_all();
 	CHECK_INT(core_append(log, 3, 100), 0);
 	CHECK_INT(core_append(log, 4, 156), 0);
@@ -294,7 +293,7 @@ static void where_directories_cannot_be_locked_the_file_is_enough(void)
 
 	CHECK_INT(dwal_log_close(log), 0);
 	fault.io.flock = no_directory_locks;
-	log = core_open(dir.path, &(struct dwal_options){.io = &fault.io});
+	log = core_open_io(&fault.io, dir.path, NULL);
 	CHECK(!is_locked("."));
 	CHECK_INT(dwal_log_open(dir.path, NULL, &second, &error), DWAL_ELOCKED);
 	CHECK(unlink(in_dir(".lock")) == 0);

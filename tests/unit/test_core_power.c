@@ -302,7 +302,7 @@ static void work(dwal_log *log)
 
 static void one_life(bool with_faults)
 {
-	struct dwal_options options = {.io = &fault.io, .segment_size = pick(2) ? 2000 : 0};
+	struct dwal_options options = {.segment_size = pick(2) ? 2000 : 0};
 	dwal_log *log;
 	int rc;
 
@@ -318,7 +318,7 @@ static void one_life(bool with_faults)
 		fault.fail_with = pick(2) ? -EIO : -ENOSPC;
 		fault.short_write = pick(3) ? 0 : 100;
 	}
-	rc = dwal_log_open(dir.path, &options, &log, NULL);
+	rc = log_open(&fault.io, dir.path, &options, &log, NULL);
 	CHECK(rc == 0 || (with_faults && rc == fault.fail_with));
 	if (rc)
 		return;

@@ -4,6 +4,7 @@
  */
 #include "core.h"
 #include "fault_io.h"
+#include "kv.h"
 #include "log_state.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ static struct dwal_options begin(void)
 	dir = unit_dir_make();
 	fault_init(&fault);
 	fault.no_sync = true;
-	return (struct dwal_options){.io = &fault.io, .segment_size = SEGMENT_SIZE};
+	return (struct dwal_options){.segment_size = SEGMENT_SIZE};
 }
 
 /* The first fdatasync says that it has begun, and ends when it is told to. */
@@ -58,7 +59,7 @@ static void *append_big(void *log)
 static void appends_that_fit_go_on_while_a_rotation_syncs(void)
 {
 	struct dwal_options options = begin();
-	dwal_log *log = core_open(dir.path, &options);
+	dwal_log *log = core_open_io(&fault.io, dir.path, &options);
 	uint64_t numbers[4];
 	pthread_t thread;
 
@@ -100,7 +101,7 @@ static void changes_of_a_store_go_on_while_a_rotation_syncs(void)
 		pthread_t thread;
 		dwal_kv *kv;
 
-		CHECK_INT(dwal_kv_open(dir.path, &options, &kv, NULL), 0);
+		CHECK_INT(kv_open(&fault.io, dir.path, &options, &kv, NULL), 0);
 		(void)put_big(kv);
 		gate();
 		CHECK(pthread_create(&thread, NULL, ways[i], kv) == 0);
@@ -133,7 +134,7 @@ static void appends_cannot_put_a_rotation_off_for_ever(void)
 	uint64_t numbers[64];
 
 	options.segment_size = 10 * SEGMENT_SIZE; /* room enough for many that are small */
-	outrun = core_open(dir.path, &options);
+	outrun = core_open_io(&fault.io, dir.path, &options);
 	for (int i = 0; i < 12; i++)
 		CHECK_INT(core_append(outrun, 2, BIG), 0);
 	fault.io.fdatasync = outrun_fdatasync;
@@ -152,7 +153,7 @@ static void a_full_segment_is_told_to_whoever_syncs_apart(void)
 	dwal_log *log;
 
 	options.sync_apart = true;
-	log = core_open(dir.path, &options);
+	log = core_open_io(&fault.io, dir.path, &options);
 	CHECK_INT(core_append(log, 1, BIG), 0);
 	fault.trace[0] = '\0';
 	CHECK_INT(core_append(log, 2, BIG), DWAL_EUNSYNCED);

@@ -184,7 +184,7 @@ static void failed_put_leaves_the_old_value_and_no_new_key(void)
 
 	dir = unit_dir_make();
 	disk.io.pwritev = full_pwritev;
-	kv = open_with(&(struct dwal_options){.io = &disk.io});
+	kv = open_io(&disk.io, NULL);
 	put(kv, "old", "value");
 	disk.full = true;
 	CHECK_INT(dwal_kv_put(kv, "old", 3, "x", 1), -ENOSPC);

@@ -110,7 +110,7 @@ static size_t random_batch(uint64_t *seed, const char *keys, struct dwal_op *ops
 static void counters_equal_a_walk_after_any_changes(void)
 {
 	struct short_disk disk = {.io = io_system};
-	const struct dwal_options options = {.segment_size = 4096, .io = &disk.io};
+	const struct dwal_options options = {.segment_size = 4096};
 	struct dwal_place places[MOST];
 	struct dwal_op ops[MOST];
 	uint64_t seed = 20260601;
@@ -121,7 +121,7 @@ static void counters_equal_a_walk_after_any_changes(void)
 		keys[i] = (char)i;
 	disk.io.pwritev = short_pwritev;
 	dir = unit_dir_make();
-	kv = open_with(&options);
+	kv = open_io(&disk.io, &options);
 	for (int step = 0; step < STEPS; step++) {
 		size_t n = random_batch(&seed, keys, ops);
 
@@ -134,7 +134,7 @@ static void counters_equal_a_walk_after_any_changes(void)
 			kv = open_reading();
 			check_stats(kv);
 			CHECK_INT(dwal_kv_close(kv), 0);
-			kv = open_with(&options);
+			kv = open_io(&disk.io, &options);
 			check_stats(kv);
 		}
 	}
