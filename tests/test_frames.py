@@ -4,6 +4,7 @@ and the system call, and how often the lock of the tree is taken. Measured on th
 tests/preload/frames.c notes the calls."""
 import json
 import os
+import re
 import shutil
 import subprocess
 from itertools import groupby
@@ -94,6 +95,12 @@ def test_a_put_is_few_frames_from_its_system_call(noted, request_, before_close)
     [(_, way)] = noted(lambda mounted: create_a_file(mounted, before_close)).of("pwritev", REQUESTS)
     assert way[0] == request_
     assert len(way) <= FRAMES_OF_A_PUT, " > ".join(way)
+
+
+def test_the_drawing_shows_the_way_of_a_put(noted):
+    [(_, way)] = noted(create_a_file).of("pwritev", REQUESTS)
+    drawing = (paths.ROOT / "fuse/README.md").read_text().split("```")[1]
+    assert [name for name in re.findall(r"\w+", drawing) if name in way][:len(way)] == way
 
 
 def test_the_tree_is_locked_few_times_from_create_to_close(noted):

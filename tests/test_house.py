@@ -282,6 +282,17 @@ def test_no_part_of_datawalfs_needs_one_that_needs_it(part):
     TopologicalSorter(graph).prepare()  # CycleError names the cycle
 
 
+def test_the_rooms_are_listed_from_top_to_bottom():
+    text = (ROOT / "fuse/README.md").read_text().split("\n## ")[0]
+    rows = [set(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\|( `.*?)\|", text, re.M)]
+    row_of = {room: number for number, row in enumerate(rows) for room in row}
+    files = sources("fuse", ".c", ".h")
+    assert set(row_of) == {room_of(module_of_fuse(path)) for path in files}
+    above = [(relative(path), other) for path in files for other in modules_included(path)
+             if row_of[room_of(other)] < row_of[room_of(module_of_fuse(path))]]
+    assert above == []
+
+
 @pytest.mark.parametrize("path", sources("fuse", ".c"), ids=relative)
 def test_datawalfs_has_a_header_for_each_file_with_what_it_shows(path):
     assert sorted(shown(path) - declared([path.with_suffix(".h")]) - {"main"}) == []

@@ -110,6 +110,15 @@ def test_manual_page_and_help_of_datawalfs_list_the_same_options(build):
     assert in_page == mount_options(help_of(build, "datawalfs"))
 
 
+def test_help_of_datawalfs_lists_each_option_that_does_something(build):
+    """TURN_OFF is the other word for what holds anyway."""
+    rows = re.findall(r'^\t\{"([a-z_]+)=?", (\w+),', (ROOT / "fuse/mount/options.c").read_text(), re.M)
+    does_nothing = {"DROP", "REFUSE", "REMOUNT_ONLY", "TURN_OFF"}
+    listed = mount_options(help_of(build, "datawalfs"))
+    assert len(rows) > len(listed)
+    assert {name for name, kind in rows if kind not in does_nothing} - listed == set()
+
+
 def test_manual_page_and_help_of_datawal_name_the_same_commands(build):
     listed = help_of(build, "datawal").split("Commands:\n")[1].split("\n\n")[0]
     commands = {line.split()[0] for line in listed.splitlines()}
