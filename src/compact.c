@@ -70,34 +70,6 @@ static int check_empty(struct target *target, const struct stat *st, struct dwal
 	return rc ? fail(target, rc, error) : 0;
 }
 
-/* "DIR/NAME" of a target that is not there, DIR without links. */
-static char *resolve_new(const char *given)
-{
-	cleanup_free char *parent = path_parent(given);
-	cleanup_free char *real = parent ? realpath(parent, NULL) : NULL;
-	size_t len = strlen(given);
-	const char *name;
-	char *path;
-
-	if (!real)
-		return NULL;
-	while (len > 0 && given[len - 1] == '/')
-		len--;
-	for (name = given + len; name > given && name[-1] != '/'; name--)
-		;
-	if (asprintf(&path, "%s/%.*s", strcmp(real, "/") ? real : "", (int)(given + len - name),
-		     name) < 0)
-		return NULL;
-	return path;
-}
-
-static bool is_within(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	return strncmp(path, dir, len) == 0 && (!path[len] || path[len] == '/');
-}
-
 /* Finds out what the target is called and that it may be made. */
 static int resolve(struct target *target, const char *source, struct dwal_error *error)
 {
@@ -108,10 +80,10 @@ static int resolve(struct target *target, const char *source, struct dwal_error 
 
 	if (!*target->given || (err && err != -ENOENT))
 		return fail(target, err, error);
-	target->path = exists ? realpath(target->given, NULL) : resolve_new(target->given);
+	target->path = path_resolve(target->given);
 	if (!target->path || !real_source)
 		return fail(target, -errno, error);
-	if (is_within(target->path, real_source))
+	if (path_is_within(target->path, real_source))
 		return refuse(target, "is the log itself or inside it", error);
 	return exists ? check_empty(target, &st, error) : 0;
 }

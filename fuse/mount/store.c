@@ -75,7 +75,7 @@ static int open_log(struct fs *fs, struct dwal_error *error)
 	int r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
 
 	if (r == DWAL_ELOCKED)
-		holder_describe(fs->opt.log_dir, error->holder_pid, error->message,
+		holder_explain(fs->opt.log_dir, error->holder_pid, error->message,
 				sizeof(error->message));
 	return r;
 }

@@ -72,20 +72,18 @@ static void describe_mount(const char *dir, char *out, size_t size)
 	free(mount.mountpoint);
 }
 
-void holder_describe(const char *dir, int pid, char *out, size_t size)
+void holder_explain(const char *dir, int pid, char *line, size_t size)
 {
-	char name[PROCESS_NAME_SIZE], more[5120] = "";
+	size_t len = strlen(line);
+	char name[PROCESS_NAME_SIZE];
 
 	if (pid <= 0) {
-		(void)snprintf(out, size,
-			       "%s: locked by another writer, one that this system does not name "
-			       "(in a container, or on another machine?)",
-			       dir);
+		(void)snprintf(line + len, size - len, /* cut if long */
+			       ", one that this system does not name (in a container, or on "
+			       "another machine?)");
 		return;
 	}
 	process_name(pid, name);
 	if (strcmp(name, "datawalfs") == 0)
-		describe_mount(dir, more, sizeof(more));
-	(void)snprintf(out, size, "%s: locked by another writer: pid %d (%s)%s", dir, pid, name,
-		       more);
+		describe_mount(dir, line + len, size - len);
 }

@@ -8,8 +8,9 @@
 
 #include <stddef.h>
 
-/* Writes one line about the writer that holds the lock of the log in dir into
- * out. pid is what the library has said of it; 0: nothing. */
-void holder_describe(const char *dir, int pid, char *out, size_t size);
+/* Adds to the line of the library, which says that the log in dir is locked, what
+ * its process is to this system. pid is what the library has said of it; 0:
+ * nothing. size is that of the line's buffer. */
+void holder_explain(const char *dir, int pid, char *line, size_t size);
 
 #endif

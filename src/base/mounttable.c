@@ -3,6 +3,7 @@
  * Reading /proc/PID/mounts.
  */
 #include "mounttable.h"
+#include "cleanup.h"
 #include "path.h"
 
 #include <mntent.h>
@@ -40,7 +41,7 @@ static unsigned long flags_of(const struct mntent *entry)
 
 bool mounttable_find(const char *path, struct mount_entry *out)
 {
-	FILE *table = setmntent(MOUNTTABLE_OF_SELF, "re");
+	cleanup_file FILE *table = setmntent(MOUNTTABLE_OF_SELF, "re");
 	struct mntent *entry;
 	bool ours = false;
 
@@ -51,8 +52,6 @@ bool mounttable_find(const char *path, struct mount_entry *out)
 		out->flags = flags_of(entry);
 		(void)snprintf(out->source, sizeof(out->source), "%s", entry->mnt_fsname);
 	}
-	if (table)
-		(void)endmntent(table); /* it always returns 1 */
 	return ours;
 }
 
@@ -64,7 +63,7 @@ static void replace(char **text, const char *by)
 
 bool mounttable_around(const char *path, char **source, char **mountpoint)
 {
-	FILE *table = setmntent(MOUNTTABLE_OF_SELF, "re");
+	cleanup_file FILE *table = setmntent(MOUNTTABLE_OF_SELF, "re");
 	struct mntent *entry;
 	size_t longest = 0;
 	bool ours = false;
@@ -80,18 +79,17 @@ bool mounttable_around(const char *path, char **source, char **mountpoint)
 		replace(source, entry->mnt_fsname);
 		replace(mountpoint, entry->mnt_dir);
 	}
-	if (table)
-		(void)endmntent(table); /* it always returns 1 */
 	if (ours && *source && *mountpoint)
 		return true;
 	free(*source);
 	free(*mountpoint);
+	*source = *mountpoint = NULL;
 	return false;
 }
 
 char *mounttable_mountpoint(const char *table, const char *source, bool read_only)
 {
-	FILE *file = setmntent(table, "re");
+	cleanup_file FILE *file = setmntent(table, "re");
 	struct mntent *entry;
 	char *found = NULL;
 
@@ -99,7 +97,5 @@ char *mounttable_mountpoint(const char *table, const char *source, bool read_onl
 		if (strcmp(entry->mnt_type, MOUNT_TYPE) == 0 &&
 		    strcmp(entry->mnt_fsname, source) == 0 && !hasmntopt(entry, "ro") == !read_only)
 			found = strdup(entry->mnt_dir);
-	if (file)
-		(void)endmntent(file); /* it always returns 1 */
 	return found;
 }

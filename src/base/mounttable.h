@@ -20,7 +20,7 @@ struct mount_entry {
 bool mounttable_find(const char *path, struct mount_entry *out);
 
 /* The datawalfs mount that a resolved path lies in, or is the root of. False
- * when there is none. Both are the caller's, to be freed. */
+ * when there is none, and both NULL. Both are the caller's, to be freed. */
 bool mounttable_around(const char *path, char **source, char **mountpoint);
 
 /* Where the log directory source is mounted by a datawalfs, as this table

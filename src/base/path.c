@@ -23,30 +23,38 @@ char *path_parent(const char *path)
 	return n ? strndup(path, n) : strdup(".");
 }
 
+/* What stands behind path_parent(). */
+static const char *last_component(const char *path, size_t *len)
+{
+	size_t end = strlen(path), n;
+
+	while (end > 0 && path[end - 1] == '/')
+		end--;
+	for (n = end; n > 0 && path[n - 1] != '/'; n--)
+		;
+	*len = end - n;
+	return path + n;
+}
+
 char *path_resolve(const char *path)
 {
-	cleanup_free char *copy = NULL, *parent = NULL;
-	char *real = realpath(path, NULL), *slash, *base;
-	size_t len = strlen(path);
+	cleanup_free char *parent = NULL, *above = NULL;
+	char *real = realpath(path, NULL);
+	const char *name;
+	size_t len;
 
 	if (real || errno != ENOENT)
 		return real;
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	copy = strndup(path, len);
-	if (!copy)
-		return NULL;
-	slash = strrchr(copy, '/');
-	base = slash ? slash + 1 : copy;
-	if (*base == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) {
+	name = last_component(path, &len);
+	if (len == 0 || (len <= 2 && strncmp(name, "..", len) == 0)) {
 		errno = ENOENT;
 		return NULL;
 	}
-	if (slash)
-		*slash = '\0';
-	parent = path_resolve(!slash ? "." : slash == copy ? "/" : copy);
-	if (parent && asprintf(&real, "%s/%s", strcmp(parent, "/") ? parent : "", base) < 0)
-		real = NULL;
+	parent = path_parent(path);
+	above = parent ? path_resolve(parent) : NULL;
+	if (!above ||
+	    asprintf(&real, "%s/%.*s", strcmp(above, "/") ? above : "", (int)len, name) < 0)
+		return NULL;
 	return real;
 }
 

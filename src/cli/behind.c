@@ -3,10 +3,10 @@
  * DIR and mounts: the log behind a mountpoint, and directories that lie in a
  * mount. It must not change anything in either.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "cli.h"
 #include "mounttable.h"
 #include "path.h"
@@ -28,36 +28,25 @@ static char *log_of(const char *source, const char *mountpoint)
 
 char *log_behind(const char *dir)
 {
-	char *path = path_resolve(dir), *source, *mountpoint, *behind = NULL;
+	cleanup_free char *path = path_resolve(dir), *source = NULL, *mountpoint = NULL;
 
-	if (path && mounttable_around(path, &source, &mountpoint)) {
-		if (!strcmp(path, mountpoint))
-			behind = log_of(source, mountpoint);
-		free(source);
-		free(mountpoint);
-	}
-	free(path);
-	return behind;
+	if (!path || !mounttable_around(path, &source, &mountpoint) || strcmp(path, mountpoint))
+		return NULL;
+	return log_of(source, mountpoint);
 }
 
 enum status refuse_mount(const char *dir)
 {
-	char *path = path_resolve(dir), *source, *mountpoint;
-	enum status status = DONE;
+	cleanup_free char *path = path_resolve(dir), *source = NULL, *mountpoint = NULL;
 
-	if (path && mounttable_around(path, &source, &mountpoint)) {
-		if (!strcmp(path, mountpoint))
-			complain("%s: the log %s is mounted there: change its files, or unmount it "
-				 "first",
-				 dir, source);
-		else
-			complain("%s: lies in the mount of the log %s on %s: a log there would be "
-				 "written into that log; name another directory",
-				 dir, source, mountpoint);
-		free(source);
-		free(mountpoint);
-		status = WRONG_USE;
-	}
-	free(path);
-	return status;
+	if (!path || !mounttable_around(path, &source, &mountpoint))
+		return DONE;
+	if (!strcmp(path, mountpoint))
+		complain("%s: the log %s is mounted there: change its files, or unmount it first",
+			 dir, source);
+	else
+		complain("%s: lies in the mount of the log %s on %s: a log there would be "
+			 "written into that log; name another directory",
+			 dir, source, mountpoint);
+	return WRONG_USE;
 }

@@ -109,7 +109,7 @@ enum status open_log(const struct args *args, bool create, dwal_log **out)
 		return status;
 	ret = dwal_log_open(dir, &options, out, &error);
 	if (ret == DWAL_ELOCKED)
-		holder_describe(dir, error.holder_pid, error.message, sizeof(error.message));
+		holder_explain(dir, error.holder_pid, error.message, sizeof(error.message));
 	if (ret)
 		return fail(dir, ret, &error);
 	tell_repair(dir, dwal_log_report(*out));
