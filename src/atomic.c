@@ -65,12 +65,12 @@ static void remove_left_over(const struct atomic_file *file, const char *name)
 {
 	const struct io *io = file->io;
 	struct stat st;
-	int fd = file_open(io, file->dirfd, name, O_RDONLY, &st);
+	cleanup_io_fd struct io_fd left = {io, file_open(io, file->dirfd, name, O_RDONLY, &st)};
 
-	if (fd >= 0 && st.st_uid == geteuid() && io->flock(io, fd, LOCK_EX | LOCK_NB) == 0 &&
-	    file_is_named(io, file->dirfd, name, fd) == 1)
+	if (left.fd >= 0 && st.st_uid == geteuid() &&
+	    io->flock(io, left.fd, LOCK_EX | LOCK_NB) == 0 &&
+	    file_is_named(io, file->dirfd, name, left.fd) == 1)
 		(void)io->unlinkat(io, file->dirfd, name, 0); /* the next one tries again */
-	(void)io_close(io, &fd);                              /* only looked at */
 }
 
 static int sweep_one(void *ctx, const char *name)
@@ -182,30 +182,24 @@ static int append_and_sync(int fd, const void *data, size_t len)
 int dwal_write_append_fsync(const char *path, const void *data, size_t len)
 {
 	const char *name;
-	int dirfd = open_parent(&io_system, path, &name);
+	cleanup_fd int dirfd = open_parent(&io_system, path, &name);
 	int fd, err;
 
 	if (dirfd < 0)
 		return dirfd;
 	fd = io_open(&io_system, dirfd, name, O_WRONLY | O_APPEND | O_CREAT, 0666);
 	err = fd < 0 ? fd : append_and_sync(fd, data, len);
-	if (!err)
-		err = io_system.fsync(&io_system, dirfd);
-	(void)io_close(&io_system, &dirfd); /* synced */
-	return err;
+	return err ? err : io_system.fsync(&io_system, dirfd);
 }
 
 /* A symbolic link is itself what is renamed, and has no content to sync. */
 static int sync_file(int dirfd, const char *name)
 {
-	int fd = io_open(&io_system, dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-	int err;
+	cleanup_fd int fd = io_open(&io_system, dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 
 	if (fd < 0)
 		return fd == -ELOOP ? 0 : fd;
-	err = io_system.fsync(&io_system, fd);
-	(void)io_close(&io_system, &fd); /* only synced through it */
-	return err;
+	return io_system.fsync(&io_system, fd);
 }
 
 static int rename_between(int from_dir, const char *from, int to_dir, const char *to)
@@ -223,17 +217,10 @@ static int rename_between(int from_dir, const char *from, int to_dir, const char
 int dwal_rename_atomic(const char *from, const char *to)
 {
 	const char *from_name, *to_name;
-	int from_dir = open_parent(&io_system, from, &from_name);
-	int to_dir = from_dir < 0 ? -1 : open_parent(&io_system, to, &to_name);
-	int err;
+	cleanup_fd int from_dir = open_parent(&io_system, from, &from_name);
+	cleanup_fd int to_dir = from_dir < 0 ? from_dir : open_parent(&io_system, to, &to_name);
 
-	if (from_dir < 0)
-		return from_dir;
-	err = to_dir < 0 ? to_dir : rename_between(from_dir, from_name, to_dir, to_name);
-	if (to_dir >= 0)
-		(void)io_close(&io_system, &to_dir); /* synced */
-	(void)io_close(&io_system, &from_dir);
-	return err;
+	return to_dir < 0 ? to_dir : rename_between(from_dir, from_name, to_dir, to_name);
 }
 
 int dwal_fsync_dir(const char *path)

@@ -6,6 +6,7 @@
  * mean.
  */
 #include "file.h"
+#include "util.h"
 
 #include <errno.h>
 
@@ -42,17 +43,16 @@ static bool is_no_file(int rc)
 
 int file_open(const struct io *io, int dirfd, const char *name, int flags, struct stat *st)
 {
-	int rc, fd = io_open(io, dirfd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	const int safe = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+	cleanup_io_fd struct io_fd file = {io, io_open(io, dirfd, name, flags | safe, 0)};
+	int rc;
 
-	if (fd < 0)
-		return is_no_file(fd) ? DWAL_ENOTFILE : fd;
-	rc = io->fstat(io, fd, st);
-	if (!rc && !S_ISREG(st->st_mode))
-		rc = DWAL_ENOTFILE;
-	if (!rc)
-		return fd;
-	(void)io_close(io, &fd); /* nothing was done with it */
-	return rc;
+	if (file.fd < 0)
+		return is_no_file(file.fd) ? DWAL_ENOTFILE : file.fd;
+	rc = io->fstat(io, file.fd, st);
+	if (rc)
+		return rc;
+	return S_ISREG(st->st_mode) ? steal_fd(&file.fd) : DWAL_ENOTFILE;
 }
 
 /* The system, or a file system without owners and modes, does not let us. */
@@ -99,15 +99,16 @@ int file_make_like(const struct io *io, int fd, const struct file_like *like)
 int file_create(const struct io *io, int dirfd, const char *name, int flags,
 		const struct file_like *like)
 {
-	int rc, fd = io_open(io, dirfd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	const int fresh = O_CREAT | O_EXCL | O_NOFOLLOW;
+	cleanup_io_fd struct io_fd file = {io, io_open(io, dirfd, name, flags | fresh, 0600)};
+	int rc;
 
-	if (fd < 0)
-		return fd;
-	rc = file_make_like(io, fd, like);
+	if (file.fd < 0)
+		return file.fd;
+	rc = file_make_like(io, file.fd, like);
 	if (!rc)
-		return fd;
+		return steal_fd(&file.fd);
 	(void)io->unlinkat(io, dirfd, name, 0); /* the first error tells */
-	(void)io_close(io, &fd);
 	return rc;
 }
 

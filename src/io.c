@@ -312,14 +312,9 @@ int io_write_full(const struct io *io, int fd, const void *data, size_t n)
 
 int io_sync_dir(const struct io *io, int dirfd, const char *name)
 {
-	int fd = io_open_dir(io, dirfd, name);
-	int rc;
+	cleanup_io_fd struct io_fd dir = {io, io_open_dir(io, dirfd, name)};
 
-	if (fd < 0)
-		return fd;
-	rc = io->fsync(io, fd);
-	(void)io_close(io, &fd); /* the sync has said it all */
-	return rc;
+	return dir.fd < 0 ? dir.fd : io->fsync(io, dir.fd);
 }
 
 int io_rename_noreplace(const struct io *io, int dirfd, const char *from, const char *to)

@@ -62,6 +62,22 @@ int io_dup(int fd);
 /* Closes *fd unless it is negative, and makes it -1. */
 int io_close(const struct io *io, int *fd);
 
+/* A descriptor that its table closes at the end of the scope, for one that
+ * nothing can be lost with; base's cleanup_fd is for the system's alone. A
+ * negative one is none; steal_fd() keeps it:
+ *	cleanup_io_fd struct io_fd dir = {io, io_open_dir(io, AT_FDCWD, name)};
+ */
+struct io_fd {
+	const struct io *io;
+	int fd;
+};
+
+static inline void close_io_fd(struct io_fd *file)
+{
+	(void)io_close(file->io, &file->fd); /* nothing was written */
+}
+#define cleanup_io_fd __attribute__((cleanup(close_io_fd)))
+
 /* Reads n bytes, or what there is before the end of the file. 0 or -errno. */
 int io_pread_full(const struct io *io, int fd, void *buffer, size_t n, uint64_t offset,
 		  size_t *got);

@@ -23,7 +23,7 @@
  * tell. */
 static int holder_pid(const struct stat *file)
 {
-	FILE *f = fopen("/proc/locks", "re");
+	cleanup_file FILE *f = fopen("/proc/locks", "re");
 	char line[256];
 	int found = 0;
 
@@ -40,7 +40,6 @@ static int holder_pid(const struct stat *file)
 		    minor_no == minor(file->st_dev))
 			found = pid;
 	}
-	(void)fclose(f); /* only read */
 	return found;
 }
 
