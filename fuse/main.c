@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "complain.h"
 #include "descriptors.h"
 #include "mount/background.h"
 #include "mount/daemon.h"
@@ -49,6 +50,7 @@ int main(int argc, char **argv)
 
 	if (standard_descriptors_hold() != 0)
 		return EXIT_FAILURE; /* and nobody to tell */
+	complain_as("datawalfs");
 	messages_of_libfuse_named();
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid signal */
 	if (request_parse(&request, argc, argv) != 0) {

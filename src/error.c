@@ -3,6 +3,7 @@
  * Texts for codes, and filling in a struct dwal_error. Must not know how any
  * of the errors comes about.
  */
+#include "oneline.h"
 #include "util.h"
 
 #include <stdarg.h>
@@ -156,13 +157,6 @@ void dwal_gap_text(const struct dwal_gap *gap, char *out, size_t size)
 			       "between txid %llu (segment %u) and txid %llu (segment %u)",
 			       (unsigned long long)gap->after_txid, gap->after_segment,
 			       (unsigned long long)gap->before_txid, gap->before_segment);
-}
-
-static void make_one_line(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
 }
 
 __attribute__((format(printf, 6, 0))) static void fill(struct dwal_error *error, int code,

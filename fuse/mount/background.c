@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "mount/messages.h"
+#include "complain.h"
 #include "mount/session.h"
 
 int background_fork(struct background *background, const char *mountpoint)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "complain.h"
 #include "file/pending.h"
 #include "mount/background.h"
 #include "mount/keeper.h"

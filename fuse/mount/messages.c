@@ -5,31 +5,14 @@
  */
 #include "mount/messages.h"
 
+#include "complain.h"
+
 #include <fuse_log.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <syslog.h>
 
 #define LINE_SIZE 1024 /* what is longer is cut */
-
-static void print_line(char *line)
-{
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	(void)fprintf(stderr, "datawalfs: %s\n", line); /* nowhere else to say it */
-}
-
-void complain(const char *format, ...)
-{
-	char line[LINE_SIZE];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	print_line(line);
-}
 
 void report(struct reports *reports, const char *format, ...)
 {
@@ -42,7 +25,7 @@ void report(struct reports *reports, const char *format, ...)
 	if (atomic_load(&reports->to_syslog))
 		syslog(LOG_DAEMON | LOG_ERR, "%s", line);
 	else
-		print_line(line);
+		complain("%s", line);
 	atomic_store(&reports->failed, true);
 }
 

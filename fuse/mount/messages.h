@@ -9,9 +9,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* One line on stderr: "datawalfs: ...". */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* While the mount is served. */
 struct reports {
 	atomic_bool to_syslog; /* stderr is gone */

@@ -6,8 +6,8 @@
 #include "mount/mounting.h"
 
 #include "cleanup.h"
+#include "complain.h"
 #include "directory.h"
-#include "mount/messages.h"
 #include "mounttable.h"
 #include "path.h"
 

@@ -5,6 +5,8 @@
  */
 #include "mount/options.h"
 
+#include "complain.h"
+
 #include <errno.h>
 #include <fuse_opt.h>
 #include <fuse_lowlevel.h>
@@ -13,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "mount/messages.h"
 
 enum kind {
 	DROP, /* for mount(8) and fstab, not for us */

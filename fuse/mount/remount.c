@@ -6,7 +6,7 @@
 #include "mount/remount.h"
 
 #include "cleanup.h"
-#include "mount/messages.h"
+#include "complain.h"
 #include "mounttable.h"
 
 #include <errno.h>

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "complain.h"
 #include "mount/messages.h"
 #include "mount/refusal.h"
 #include "ops/table.h"

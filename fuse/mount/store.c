@@ -76,7 +76,7 @@ static int open_log(struct fs *fs, struct dwal_error *error)
 
 	if (r == DWAL_ELOCKED)
 		holder_explain(fs->opt.log_dir, error->holder_pid, error->message,
-				sizeof(error->message));
+			       sizeof(error->message));
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "complain.h"
 #include "datawal.h"
 #include "json.h"
 
@@ -123,12 +124,8 @@ char *log_behind(const char *dir);
  * a log inside a log. */
 enum status refuse_mount(const char *dir);
 
-/* common.c. One line on stderr, "datawal: " before it; bytes that would
- * break the line or the terminal are shown as '?'. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Says what went wrong in where and gives the exit status for it. error may
- * be NULL. */
+/* common.c. Says what went wrong in where and gives the exit status for it.
+ * error may be NULL. */
 enum status fail(const char *where, int code, const struct dwal_error *error);
 
 /* Complains and gives WRONG_USE unless dir is a log or an empty directory;

@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * What every command needs: complaints, exit statuses, and the look at a
- * directory before it is opened. It must not know the commands.
+ * What every command needs: exit statuses, and the look at a directory before
+ * it is opened. It must not know the commands.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "cli.h"
 #include "directory.h"
-
-void complain(const char *format, ...)
-{
-	char line[1024];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(line, sizeof(line), format, list);
-	va_end(list);
-	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 127)
-			*c = '?';
-	(void)fflush(stdout); /* so that it stands behind what led to it; main() checks */
-	fprintf(stderr, "datawal: %s\n", line);
-}
 
 /* What the caller can put right is wrong use; what only the storage can is
  * hard. */

@@ -161,7 +161,8 @@ int main(int argc, char **argv)
 	enum status status = DONE;
 
 	if (standard_descriptors_hold())
-		return HARD_ERROR;                             /* and nobody to tell */
+		return HARD_ERROR; /* and nobody to tell */
+	complain_as("datawal");
 	(void)setvbuf(stdout, output, _IOFBF, sizeof(output)); /* slower without */
 	(void)signal(SIGXFSZ, SIG_IGN); /* an error to be reported, as a full disk is */
 	raise_descriptor_limit();
