@@ -5,6 +5,7 @@
  * existence means nothing. Must not know what the lock protects.
  */
 #include "lock.h"
+#include "clock.h"
 #include "logname.h"
 #include "process.h"
 #include "util.h"
@@ -61,15 +62,7 @@ static int refuse(const struct io *io, int fd, const char *dir, struct dwal_erro
 	return DWAL_ELOCKED;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static int flock_until(const struct io *io, int fd, uint64_t deadline_ms)
+static int flock_until(const struct io *io, int fd, int64_t deadline_ms)
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
 	int rc;
@@ -78,7 +71,7 @@ static int flock_until(const struct io *io, int fd, uint64_t deadline_ms)
 		rc = io->flock(io, fd, LOCK_EX | LOCK_NB);
 		if (rc != -EWOULDBLOCK && rc != -EINTR)
 			return rc;
-		if (rc == -EWOULDBLOCK && now_ms() >= deadline_ms)
+		if (rc == -EWOULDBLOCK && monotonic_ms() >= deadline_ms)
 			return rc;
 		(void)nanosleep(&pause, NULL); /* sooner is fine */
 	}
@@ -110,7 +103,7 @@ static bool is_current(const struct io *io, int dirfd, int fd)
 /* Opens and locks the file. On failure *out is closed, but for -EWOULDBLOCK:
  * it then leads to the holder. */
 static int lock_file(const struct io *io, int dirfd, const struct file_like *like,
-		     uint64_t deadline_ms, struct lock *out)
+		     int64_t deadline_ms, struct lock *out)
 {
 	int rc;
 
@@ -128,7 +121,7 @@ static int lock_file(const struct io *io, int dirfd, const struct file_like *lik
 }
 
 /* 0 also where the file system has no locks on directories. */
-static int lock_directory(const struct io *io, int dirfd, uint64_t deadline_ms, struct lock *lock)
+static int lock_directory(const struct io *io, int dirfd, int64_t deadline_ms, struct lock *lock)
 {
 	int rc = flock_until(io, dirfd, deadline_ms);
 
@@ -139,7 +132,7 @@ static int lock_directory(const struct io *io, int dirfd, uint64_t deadline_ms, 
 int lock_acquire(const struct io *io, int dirfd, const char *dir, uint32_t wait_ms,
 		 const struct file_like *like, struct lock *out, struct dwal_error *error)
 {
-	uint64_t now = now_ms();
+	int64_t now = monotonic_ms();
 	struct lock lock;
 	int rc = lock_file(io, dirfd, like, now + wait_ms, &lock);
 

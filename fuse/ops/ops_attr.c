@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "clock.h"
 #include "file/handle.h"
 #include "file/publish.h"
 #include "ops/ops.h"
@@ -44,14 +45,6 @@ static int lookup_do(struct fs *fs, fuse_ino_t parent, const char *name, const s
 		r = ops_fill_entry(fs, child, out);
 	tree_unlock(&fs->tree);
 	return r;
-}
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* a valid clock */
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 /* The kernel may believe for a while that there is no such name. It will know

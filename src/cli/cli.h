@@ -144,10 +144,17 @@ enum status write_refused(const struct args *args, dwal_log *log, int code);
 /* Gives back status, or what closing gives. */
 enum status close_log(const struct args *args, dwal_log *log, enum status status);
 
+/* interrupt.c. From now on SIGINT, SIGTERM and SIGHUP are noted, but for those
+ * that are ignored; a second one kills. restart: system calls go on. */
+void interrupt_catch(bool restart);
+bool interrupt_came(void);
+/* Has the noted one, if any, end the process after all. */
+void interrupt_raise(void);
+
 /* progress.c. A bar on standard error, when that is a terminal. */
 struct progress {
 	bool shown;
-	uint64_t last_ms;
+	int64_t last_ms;
 };
 void progress_begin(struct progress *p);
 bool progress_due(struct progress *p); /* ten times a second */
@@ -169,6 +176,9 @@ void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes
 
 /* One JSON object on a line of stdout, begun; json_close() ends it. */
 struct json json_line(const char *kind);
+/* The same, with what a record is and where; that for people begins a line. */
+struct json json_record(const char *kind, const struct dwal_record *record);
+void print_record_head(const struct dwal_record *record);
 
 /* walk.c. All records of a log in order, read beside any writer; at a torn
  * tail it looks again before it believes in it: a tail that moves is a

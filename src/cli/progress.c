@@ -4,21 +4,13 @@
  * makes the progress.
  */
 #include <inttypes.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "clock.h"
 
 #define BAR_WIDTH       40
 #define BAR_INTERVAL_MS 100
-
-static uint64_t now_ms(void)
-{
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void progress_begin(struct progress *p)
 {
@@ -27,11 +19,11 @@ void progress_begin(struct progress *p)
 
 bool progress_due(struct progress *p)
 {
-	uint64_t now;
+	int64_t now;
 
 	if (!p->shown)
 		return false;
-	now = now_ms();
+	now = monotonic_ms();
 	if (now - p->last_ms < BAR_INTERVAL_MS)
 		return false;
 	p->last_ms = now;
