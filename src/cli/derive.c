@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,31 +12,11 @@
 
 #include "cli.h"
 
-static volatile sig_atomic_t caught; /* the signal that interrupts, or 0 */
-
 /* How far a store is read, and then what is made of it. */
 struct derivation {
 	struct progress progress;
 	uint64_t done, total; /* bytes; of the whole log, then of what is live */
 };
-
-/* A second signal kills. */
-static void interrupt(int signal_number)
-{
-	caught = signal_number;
-}
-
-static void catch_signals(void)
-{
-	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	const struct sigaction action = {.sa_handler = interrupt,
-					 .sa_flags = SA_RESETHAND | SA_RESTART};
-	struct sigaction old;
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			(void)sigaction(signals[i], &action, NULL); /* valid arguments */
-}
 
 /* For the library, after each record: no longer value is waited for than one
  * when it is interrupted, and it removes what it has begun. */
@@ -48,7 +27,7 @@ static int advance(void *ctx, uint64_t bytes)
 	d->done += bytes;
 	if (progress_due(&d->progress))
 		progress_show(&d->progress, d->done, d->total);
-	return caught ? -EINTR : 0;
+	return interrupt_came() ? -EINTR : 0;
 }
 
 static int advance_reading(void *ctx, const struct dwal_record *record)
@@ -120,10 +99,10 @@ static enum status open_derived(const struct args *args, struct derivation *d, b
 
 static enum status not_made(const char *target, int code, const struct dwal_error *error)
 {
-	if (!caught)
+	if (!interrupt_came())
 		return fail(target, code, error);
 	complain("interrupted: %s was not made", target);
-	(void)raise(caught); /* the default action again */
+	interrupt_raise();
 	return WRONG_USE;
 }
 
@@ -160,7 +139,7 @@ static enum status export_store(const struct args *args, struct derivation *d, d
 	} else if (is_stream(path)) {
 		ret = export_to_stream(kv, path, &error);
 	} else {
-		catch_signals();
+		interrupt_catch(true);
 		ret = dwal_kv_export_jsonl(kv, path, &error);
 	}
 	progress_end(&d->progress);
@@ -196,7 +175,7 @@ static enum status compact_store(const struct args *args, struct derivation *d, 
 	struct dwal_error error = {0};
 	int ret;
 
-	catch_signals();
+	interrupt_catch(true);
 	ret = dwal_kv_compact_to(kv, args->operand[1], &stats, &error);
 	progress_end(&d->progress);
 	if (ret)

@@ -12,18 +12,12 @@ static void print_frame(const struct args *args, const struct dwal_record *r, bo
 	struct json json;
 
 	if (!args->json) {
-		printf("%u:%llu %s txid=%llu len=%u key_len=%zu payload_len=%zu%s\n", r->segment,
-		       (unsigned long long)r->offset, dwal_type_name(r->type),
-		       (unsigned long long)r->txid, r->length, r->key.len, r->payload.len,
+		print_record_head(r);
+		printf(" key_len=%zu payload_len=%zu%s\n", r->key.len, r->payload.len,
 		       behind ? " (behind damage)" : "");
 		return;
 	}
-	json = json_line("frame");
-	json_number(&json, "segment", r->segment);
-	json_number(&json, "offset", r->offset);
-	json_number(&json, "len", r->length);
-	json_text(&json, "record_type", dwal_type_name(r->type));
-	json_number(&json, "txid", r->txid);
+	json = json_record("frame", r);
 	json_number(&json, "key_len", r->key.len);
 	json_number(&json, "payload_len", r->payload.len);
 	json_close(&json, '}');

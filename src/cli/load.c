@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,25 +30,6 @@ struct load {
 	uint64_t line, puts;
 	struct progress progress;
 };
-
-static volatile sig_atomic_t interrupted; /* the signal, or 0 */
-
-static void interrupt(int signal_number)
-{
-	interrupted = signal_number;
-}
-
-/* Between two lines everything is whole: it ends there. */
-static void catch_signals(void)
-{
-	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	const struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESETHAND};
-	struct sigaction old;
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			(void)sigaction(signals[i], &action, NULL); /* valid arguments */
-}
 
 /* ---- lines ---- */
 
@@ -84,7 +64,7 @@ static int read_more(struct load *load)
 		return ret;
 	do
 		n = read(load->fd, load->buffer + load->end, load->room - load->end);
-	while (n < 0 && errno == EINTR && !interrupted);
+	while (n < 0 && errno == EINTR && !interrupt_came());
 	if (n < 0)
 		return -errno;
 	load->end += (size_t)n;
@@ -260,7 +240,8 @@ static enum status not_read(const struct load *load, const dwal_log *log, int co
 	}
 	progress_end(&load->progress);
 	tell_puts(load, log, puts, sizeof(puts));
-	complain("%s: %s; %s", load->name, interrupted ? "interrupted" : strerror(-code), puts);
+	complain("%s: %s; %s", load->name, interrupt_came() ? "interrupted" : strerror(-code),
+		 puts);
 	return WRONG_USE;
 }
 
@@ -287,7 +268,7 @@ static enum status go_through(const struct args *args, struct load *load, dwal_l
 	char *line;
 	int ret;
 
-	while (!(ret = interrupted ? -EINTR : next_line(load, &line, &len))) {
+	while (!(ret = interrupt_came() ? -EINTR : next_line(load, &line, &len))) {
 		if (progress_due(&load->progress))
 			progress_show(&load->progress, load->done + (log ? load->size : 0),
 				      2 * load->size);
@@ -338,7 +319,7 @@ static enum status load_input(const struct args *args, struct load *load)
 	enum status status = DONE;
 	struct json json;
 
-	catch_signals();
+	interrupt_catch(false); /* between two lines everything is whole */
 	progress_begin(&load->progress);
 	if (!fstat(load->fd, &st) && S_ISREG(st.st_mode) && lseek(load->fd, 0, SEEK_CUR) >= 0) {
 		load->size = (uint64_t)st.st_size;
@@ -374,7 +355,6 @@ enum status cmd_load(const struct args *args)
 	free(load.buffer);
 	if (!piped)
 		(void)close(load.fd); /* only read */
-	if (interrupted)
-		(void)raise(interrupted); /* the default action again */
+	interrupt_raise();
 	return status;
 }

@@ -168,3 +168,21 @@ struct json json_line(const char *kind)
 	json_text(&json, "kind", kind);
 	return json;
 }
+
+struct json json_record(const char *kind, const struct dwal_record *r)
+{
+	struct json json = json_line(kind);
+
+	json_number(&json, "segment", r->segment);
+	json_number(&json, "offset", r->offset);
+	json_number(&json, "len", r->length);
+	json_text(&json, "record_type", dwal_type_name(r->type));
+	json_number(&json, "txid", r->txid);
+	return json;
+}
+
+void print_record_head(const struct dwal_record *r)
+{
+	printf("%u:%llu %s txid=%llu len=%u", r->segment, (unsigned long long)r->offset,
+	       dwal_type_name(r->type), (unsigned long long)r->txid, r->length);
+}

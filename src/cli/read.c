@@ -9,13 +9,8 @@
 
 static void print_record_json(const struct dwal_record *r)
 {
-	struct json json = json_line("record");
+	struct json json = json_record("record", r);
 
-	json_number(&json, "segment", r->segment);
-	json_number(&json, "offset", r->offset);
-	json_number(&json, "len", r->length);
-	json_text(&json, "record_type", dwal_type_name(r->type));
-	json_number(&json, "txid", r->txid);
 	json_bytes(&json, "key_base64", r->key.data, r->key.len);
 	json_bytes(&json, "payload_base64", r->payload.data, r->payload.len);
 	json_close(&json, '}');
@@ -25,8 +20,7 @@ static void print_record_json(const struct dwal_record *r)
  * should be, is shown. */
 static void print_record(const struct args *args, const struct dwal_record *r)
 {
-	printf("%u:%llu %s txid=%llu len=%u", r->segment, (unsigned long long)r->offset,
-	       dwal_type_name(r->type), (unsigned long long)r->txid, r->length);
+	print_record_head(r);
 	if (r->type != DWAL_RAW || r->key.len) {
 		fputs(" key=", stdout);
 		print_field(stdout, r->key, args->bytes, args->cut);

@@ -146,12 +146,11 @@ static enum status append_op(const struct args *args, dwal_log *log, const struc
 		return write_refused(args, log, ret);
 	if (!args->json)
 		return DONE;
-	json = json_line("written");
-	json_number(&json, "segment", place.segment);
-	json_number(&json, "offset", place.offset);
-	json_number(&json, "len", place.length);
-	json_text(&json, "record_type", dwal_type_name(op->type));
-	json_number(&json, "txid", place.txid);
+	json = json_record("written", &(struct dwal_record){.segment = place.segment,
+							    .offset = place.offset,
+							    .length = place.length,
+							    .type = op->type,
+							    .txid = place.txid});
 	json_close(&json, '}');
 	return DONE;
 }
