@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tree/nodeattr.h"
+#include "tree/number.h"
 
 void txn_lock(struct fs *fs)
 {
@@ -129,6 +130,7 @@ void txn_attr(struct txn *txn, struct dwal_bytes key, struct node *node)
 {
 	struct attr attr = nodeattr_snapshot(&txn->fs->tree, node);
 
+	number_tell(node, key, &attr);
 	if (!node_extra(node)) /* where txn_told() notes the place */
 		txn->error = ENOMEM;
 	add_attr(txn, key, node, &attr, nodeattr_xattrs(node));

@@ -8,6 +8,7 @@ import pytest
 
 import paths
 import suspicion
+from numbers_of import number_of
 
 pytestmark = pytest.mark.sanitize
 
@@ -70,3 +71,17 @@ def test_the_document_and_the_code_name_the_same_fields_and_types():
     types = set(re.findall(r"`(\w+)`", fields["type"]))
     assert set(re.findall(r'\[ATTR_\w+\] = "(\w+)"', code)) == types
     assert set(re.findall(r'\{"(\w+)", ATTR_HAS_\w+\}', code)) == set(fields) - {"type"}
+
+
+@pytest.mark.clause("S17e")
+@pytest.mark.parametrize("test", ["the_hash_is_as_documented", "a_path_can_be_hashed_in_pieces",
+                                  "numbers_are_in_their_range"])
+def test_inode_numbers_are_as_documented(test, tmp_path):
+    run(test, tmp_path, "test_ino")
+
+
+def test_the_documents_examples_of_inode_numbers_are_right():
+    rows = re.findall(r"^([df]) of (?:the empty key|(\S+)) +(\d+)$", DOCUMENT.read_text(), re.M)
+    assert len(rows) == 6
+    for kind, key, number in rows:
+        assert number_of(key, kind.encode()) == int(number)

@@ -54,22 +54,24 @@ errands:
 tree/name:
 tree/listing:
 tree/nodeid:
+tree/ino:
 tree/xattr:
-tree/attr: tree/xattr
-tree/node: tree/nodeid tree/attr tree/xattr
+tree/attr: tree/ino tree/xattr
+tree/node: tree/nodeid tree/ino tree/attr tree/xattr
 tree/treename: tree/node tree/name
 tree/nodeattr: tree/node tree/attr tree/xattr
-tree/tree: tree/treename tree/node tree/listing
-tree/replay: tree/tree tree/treename tree/nodeattr tree/xattr
+tree/number: tree/treename tree/node tree/name
+tree/tree: tree/number tree/treename tree/node tree/listing
+tree/replay: tree/tree tree/number tree/treename tree/nodeattr tree/xattr
 tree/beside: tree/tree tree/treename tree/nodeattr tree/node
 fs: errmap errands tree/node tree/attr
-txn: fs tree/nodeattr
+txn: fs tree/number tree/nodeattr
 file/stage: txn fs tree/tree tree/treename
 file/content: file/stage tree/nodeattr
-file/publish: file/stage txn tree/beside tree/tree tree/treename tree/nodeattr
+file/publish: file/stage txn tree/beside tree/tree tree/number tree/treename tree/nodeattr
 file/handle: file/publish file/content txn tree/tree tree/nodeattr
 file/unfinished: file/stage txn tree/treename
-file/rename_dir: file/publish txn fs tree/treename tree/nodeattr
+file/rename_dir: file/publish txn fs tree/number tree/treename tree/nodeattr
 file/pending: file/unfinished file/handle file/publish txn fs tree/treename
 log/logname:
 log/logfile: log/logname fs
@@ -92,7 +94,7 @@ mount/remount: mount/options mount/messages
 mount/session: mount/options mount/refusal mount/messages ops/table fs
 mount/background: mount/session mount/messages
 mount/watcher: mount/session mount/messages file/pending
-mount/store: log/logdir file/handle file/unfinished fs tree/replay
+mount/store: log/logdir file/handle file/publish file/unfinished fs tree/replay
 mount/keeper: file/pending txn fs
 mount/daemon: mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
 main: mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
@@ -105,7 +107,7 @@ def table_of(text):
 
 
 MAY_INCLUDE, MAY_INCLUDE_IN_FUSE = table_of(MODULES), table_of(MODULES_OF_FUSE)
-PURE_OF_FUSE = {"errands", "tree/name", "tree/nodeid", "tree/xattr", "tree/attr"}
+PURE_OF_FUSE = {"errands", "tree/name", "tree/nodeid", "tree/ino", "tree/xattr", "tree/attr"}
 
 
 def tracked():

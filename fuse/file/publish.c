@@ -11,6 +11,7 @@
 
 #include "tree/beside.h"
 #include "tree/nodeattr.h"
+#include "tree/number.h"
 #include "tree/tree.h"
 #include "tree/treename.h"
 #include "txn.h"
@@ -85,7 +86,8 @@ static int gather(struct txn *txn, const struct stage *stage, char *buffer, char
 		txn_attr(txn, *key, beside);
 	txn_clock(txn, stage->written);
 	txn_put(txn, *key, (struct dwal_bytes){stage->data, stage->size});
-	if (nodeattr_owed(node) || nodeattr_needs_fraction(tree, node))
+	if (nodeattr_owed(node) || nodeattr_needs_fraction(tree, node) ||
+	    (!node->published && number_is_own(node, *key)))
 		txn_attr(txn, *key, node);
 	return add_dir_time(txn, node, dir_buffer);
 }
@@ -204,13 +206,15 @@ int publish_gone(struct fs *fs, const struct node *node)
 
 /* ------------------------------------------------------------ another name */
 
-/* Must something be said of the new name beside its Put: attributes, a time
- * that the Put would not give at the next mount, or that what the replaced file
- * had no longer holds? */
+/* Must something be said of the new name beside its Put: attributes, a time or
+ * an inode number that the Put would not give at the next mount, or that what
+ * the replaced file had no longer holds? */
 static bool needs_record(const struct txn *txn, const struct node *node,
-			 const struct node *replaced)
+			 const struct publish_name *name)
 {
-	return (replaced && replaced->recorded) ||
+	const struct node *replaced = name->replaced;
+
+	return (replaced && replaced->recorded) || number_is_own(node, name->new_key) ||
 	       nodeattr_needs_record(&txn->fs->tree, node, txn->clock);
 }
 
@@ -224,7 +228,7 @@ static void gather_rename(struct txn *txn, const struct stage *stage,
 		txn_attr(txn, name->new_key, name->beside);
 	txn_clock(txn, stage->dirty ? stage->written : node->mtime);
 	txn_move(txn, node, name->new_key, content);
-	if (needs_record(txn, node, name->replaced))
+	if (needs_record(txn, node, name))
 		txn_attr(txn, name->new_key, node);
 	if (node->published)
 		txn_delete(txn, name->old_key);

@@ -10,11 +10,12 @@
 #include <string.h>
 
 #include "tree/nodeattr.h"
+#include "tree/number.h"
 #include "tree/treename.h"
 #include "txn.h"
 #include "file/publish.h"
 
-/* One file or directory record that moves. */
+/* One file or directory that moves. */
 struct move {
 	struct node *node; /* stays: names change under the write lock only */
 	char *old_key, *new_key;
@@ -41,16 +42,6 @@ static void release(struct moves *moves)
 	free(moves->list);
 }
 
-/* The node after this one below top, parents first; NULL: that was the last. */
-static struct node *next_below(const struct node *top, struct node *node)
-{
-	if (node->children)
-		return node->children;
-	while (node != top && !node->hh.next)
-		node = node->parent;
-	return node == top ? NULL : node->hh.next;
-}
-
 /* ------------------------------------------------- what is staged, first */
 
 /* A staged file below top that has not been seen to, with a use of its stage. */
@@ -61,7 +52,7 @@ static struct stage *next_staged(struct fs *fs, struct node *top, struct node **
 	tree_lock(&fs->tree);
 	while (!stage && *at) {
 		struct node *node = *at;
-		*at = next_below(top, node);
+		*at = node_next(top, node);
 		if (node->stage && node->stage->dirty) {
 			stage = node->stage;
 			stage->users++;
@@ -134,7 +125,16 @@ static int set_keys(struct fs *fs, struct moves *moves, struct move *move)
 	return move->old_key && move->new_key ? 0 : ENOMEM;
 }
 
-static int add_move(struct fs *fs, struct moves *moves, struct node *node, bool with_attr)
+/* A directory's number is told in any case: so it has a record from then on. */
+static bool needs_record(const struct fs *fs, const struct move *move)
+{
+	const struct node *node = move->node;
+
+	return node_is_dir(node) || nodeattr_needs_record(&fs->tree, node, fs->clock) ||
+	       number_is_own(node, (struct dwal_bytes){move->new_key, move->new_len});
+}
+
+static int add_move(struct fs *fs, struct moves *moves, struct node *node)
 {
 	struct move *move = new_move(moves);
 	int r;
@@ -142,10 +142,10 @@ static int add_move(struct fs *fs, struct moves *moves, struct node *node, bool 
 	if (!move)
 		return ENOMEM;
 	move->node = node;
-	move->with_attr = with_attr;
 	r = set_keys(fs, moves, move);
 	if (r)
 		return r;
+	move->with_attr = needs_record(fs, move);
 	moves->bytes += move->old_len + move->new_len;
 	if (!node_is_dir(node))
 		moves->bytes += node->size;
@@ -153,21 +153,13 @@ static int add_move(struct fs *fs, struct moves *moves, struct node *node, bool 
 }
 
 /* Wants the tree's lock. */
-static int collect(struct fs *fs, struct moves *moves, struct node *top,
-		   const struct node *replaced)
+static int collect(struct fs *fs, struct moves *moves, struct node *top)
 {
 	int r = 0;
 
-	for (struct node *n = top; n && !r; n = next_below(top, n)) {
-		if (!node_is_dir(n) && n->published)
-			r = add_move(fs, moves, n, nodeattr_needs_record(&fs->tree, n, fs->clock));
-		else if (node_is_dir(n) && n->recorded)
-			r = add_move(fs, moves, n, true);
-	}
-	/* A directory that nothing else would keep, or that would inherit the
-	 * record of the replaced one. */
-	if (!r && !top->recorded && (!moves->count || (replaced && replaced->recorded)))
-		r = add_move(fs, moves, top, true);
+	for (struct node *n = top; n && !r; n = node_next(top, n))
+		if (node_is_dir(n) || n->published)
+			r = add_move(fs, moves, n);
 	return r;
 }
 
@@ -238,15 +230,15 @@ static int write_moves(struct fs *fs, const struct moves *moves)
 	return 0;
 }
 
-int rename_dir_keys(struct fs *fs, struct node *dir, const struct node *replaced,
-		    struct dwal_bytes new_key, struct dwal_bytes old_key)
+int rename_dir_keys(struct fs *fs, struct node *dir, struct dwal_bytes new_key,
+		    struct dwal_bytes old_key)
 {
 	struct moves moves = {.new_key = new_key, .old_key = old_key};
 	int r = commit_staged(fs, dir);
 
 	if (!r) {
 		tree_lock(&fs->tree);
-		r = collect(fs, &moves, dir, replaced);
+		r = collect(fs, &moves, dir);
 		tree_unlock(&fs->tree);
 	}
 	if (!r)

@@ -22,9 +22,10 @@
 
 #define LOGDIR_NAME ".log"
 /* What stat(2) shows as the directory's inode number; all that belongs to it
- * has a higher one. The node id has a bit more, which no node of the tree has.
- * None of these numbers ever stands for another file in the same mount. */
-#define LOGDIR_INO ((fuse_ino_t)1 << 48)
+ * has a higher one, below twice that. The node id has a bit more, which no node of
+ * the tree has. None of these numbers ever stands for another file in the same
+ * mount. */
+#define LOGDIR_INO INO_FOREIGN
 #define LOGDIR_ID  (LOGDIR_INO | NODEID_FOREIGN)
 
 static inline bool logdir_owns(fuse_ino_t id)

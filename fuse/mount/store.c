@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "file/handle.h"
+#include "file/publish.h"
 #include "file/unfinished.h"
 #include "holder.h"
 #include "log/logdir.h"
@@ -99,6 +100,23 @@ static int out_of_memory(struct dwal_error *error)
 	return -ENOMEM;
 }
 
+/* Programs that know no inode numbers have put two keys with one: the log is
+ * told which of them has another since now. Where it takes nothing, the next
+ * change of the file tells it. */
+static void tell_numbers(struct fs *fs)
+{
+	uint32_t slot = NODEID_NONE;
+	struct node *node;
+
+	while ((node = nodeid_next(&fs->tree.ids, &slot))) {
+		if (!fs->opt.read_only)
+			(void)publish_attributes_now(fs, node);
+		tree_lock(&fs->tree);
+		node_end_id(&fs->tree, node);
+		tree_unlock(&fs->tree);
+	}
+}
+
 static int build(struct fs *fs, struct dwal_error *error)
 {
 	const struct tree_options options = {
@@ -113,11 +131,13 @@ static int build(struct fs *fs, struct dwal_error *error)
 
 	if (!r)
 		r = open_log(fs, error); /* makes the directory */
-	tree_replay_end(&fs->tree);
+	if (tree_replay_end(&fs->tree) && !r)
+		r = out_of_memory(error);
 	if (!r)
 		r = open_dir(fs, error);
 	if (r)
 		return r;
+	tell_numbers(fs);
 	fs->logdir = logdir_new();
 	return fs->logdir ? 0 : out_of_memory(error);
 }

@@ -108,7 +108,7 @@ static int rename_node(struct fs *fs, struct renaming *ren)
 	int r;
 
 	if (node_is_dir(ren->node))
-		r = rename_dir_keys(fs, ren->node, ren->replaced, new_key, old_key);
+		r = rename_dir_keys(fs, ren->node, new_key, old_key);
 	else
 		r = publish_as(fs, ren->node, &name);
 	tree_lock(&fs->tree);

@@ -165,6 +165,11 @@ static bool parse_time(struct text text, struct timespec *out)
 	return true;
 }
 
+static bool parse_ino(struct text text, uint64_t *out)
+{
+	return take_number(&text, INO_LAST, out) && *out >= INO_FIRST && text.len == 0;
+}
+
 static unsigned int field_bit(struct text name)
 {
 	static const struct {
@@ -173,7 +178,7 @@ static unsigned int field_bit(struct text name)
 	} fields[] = {
 		{"mode", ATTR_HAS_MODE},   {"uid", ATTR_HAS_UID},     {"gid", ATTR_HAS_GID},
 		{"rdev", ATTR_HAS_RDEV},   {"mtime", ATTR_HAS_MTIME}, {"atime", ATTR_HAS_ATIME},
-		{"ctime", ATTR_HAS_CTIME},
+		{"ctime", ATTR_HAS_CTIME}, {"ino", ATTR_HAS_INO},
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
@@ -205,6 +210,8 @@ static bool parse_field(struct attr *attr, struct text name, struct text value)
 		return parse_time(value, &attr->atime);
 	case ATTR_HAS_CTIME:
 		return parse_time(value, &attr->ctime);
+	case ATTR_HAS_INO:
+		return parse_ino(value, &attr->ino);
 	default: /* unknown, or an extended attribute */
 		return name.len > 0 && !is_word(name, "type");
 	}
@@ -298,6 +305,8 @@ size_t attr_format(const struct attr *attr, char *buf, size_t size)
 		add_time(&draft, "atime", attr->atime);
 	if (attr->present & ATTR_HAS_CTIME)
 		add_time(&draft, "ctime", attr->ctime);
+	if (attr->present & ATTR_HAS_INO)
+		add(&draft, "ino=%" PRIu64 "\n", attr->ino);
 	return copy_out(&draft, buf, size);
 }
 

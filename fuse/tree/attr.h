@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "tree/ino.h"
 #include "tree/xattr.h"
 
 /* Of what the record speaks. ATTR_DIR and ATTR_NONE are about the directory
@@ -38,6 +39,7 @@ enum {
 	ATTR_HAS_MTIME = 1 << 4,
 	ATTR_HAS_ATIME = 1 << 5,
 	ATTR_HAS_CTIME = 1 << 6,
+	ATTR_HAS_INO = 1 << 7,
 };
 
 struct attr {
@@ -48,6 +50,7 @@ struct attr {
 	gid_t gid;
 	dev_t rdev; /* with ATTR_CHAR and ATTR_BLOCK, where it is always there */
 	struct timespec mtime, atime, ctime;
+	uint64_t ino; /* from INO_FIRST to INO_LAST */
 };
 
 /* Of the value or of the directory? */

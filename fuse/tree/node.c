@@ -27,13 +27,12 @@ void place_release(struct place *place)
 	*place = (struct place){0};
 }
 
-struct node *node_new(struct tree *tree, mode_t type)
+struct node *node_new(mode_t type)
 {
 	struct node *node = calloc(1, sizeof(*node));
 
 	if (!node)
 		return NULL;
-	node->ino = tree->next_ino++;
 	node->type = type & S_IFMT;
 	node->mtime = tree_now();
 	return node;
@@ -64,10 +63,20 @@ void node_free_extra(struct node *node)
 void node_free(struct tree *tree, struct node *node)
 {
 	node_end_id(tree, node);
+	inos_give_back(&tree->inos, node->ino);
 	node_free_extra(node);
 	free(node->name);
 	free(node->alias);
 	free(node);
+}
+
+struct node *node_next(const struct node *top, struct node *node)
+{
+	if (node->children)
+		return node->children;
+	while (node != top && !node->hh.next)
+		node = node->parent;
+	return node == top ? NULL : node->hh.next;
 }
 
 struct node *node_child(const struct node *dir, const char *name)

@@ -21,6 +21,7 @@
 #include <uthash.h>
 
 #include "tree/attr.h"
+#include "tree/ino.h"
 #include "tree/nodeid.h"
 
 struct stage;
@@ -47,7 +48,7 @@ struct node {
 	struct node *children; /* of a directory */
 	char *name;            /* as in the directory: escaped */
 	char *alias;           /* of a file: the name beside a directory that was, or NULL */
-	uint64_t ino;          /* constant */
+	uint64_t ino;          /* number.h; constant once the log was replayed */
 	uint64_t lookups;      /* the kernel's references */
 	uint32_t holds;        /* ours: open handles, running operations */
 	uint32_t subdirs;      /* directories among the children */
@@ -87,9 +88,9 @@ struct tree {
 	struct waiting *waiting; /* replay.c; only while the log is opened */
 	bool replayed;           /* the log was read: the names are seen; then constant */
 
-	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
-	struct nodeids ids;   /* the nodes that the kernel knows */
-	uint64_t next_ino;
+	pthread_mutex_t lock;    /* see fs.h for its order; protects what follows, and all nodes */
+	struct nodeids ids;      /* the nodes that the kernel knows */
+	struct inos inos;        /* the numbers of all nodes but the root */
 	time_t fraction_second;  /* nodeattr_needs_fraction(); 0: none */
 	bool collided;           /* two components had one long name */
 	bool aliases;            /* a node has had one */
@@ -130,11 +131,11 @@ void place_release(struct place *place);
 
 /* The rest wants the tree's lock. */
 
-/* A node that is nowhere yet, of this S_IFMT type, with default attributes and
- * now as its time. NULL: no memory. */
-struct node *node_new(struct tree *tree, mode_t type);
+/* A node that is nowhere yet and has no number, of this S_IFMT type, with default
+ * attributes and now as its time. NULL: no memory. */
+struct node *node_new(mode_t type);
 
-/* Ends its node id as well. */
+/* Ends its node id and its number as well. */
 void node_free(struct tree *tree, struct node *node);
 
 /* Its extra, made when it has none. NULL: no memory. */
@@ -143,6 +144,10 @@ void node_free_extra(struct node *node);
 
 /* Ends its node id: the kernel forgot it. */
 void node_end_id(struct tree *tree, struct node *node);
+
+/* The node after this one below top, parents first, for a walk that begins with
+ * top; NULL: that was the last. */
+struct node *node_next(const struct node *top, struct node *node);
 
 /* What has this name in dir, or NULL. */
 struct node *node_child(const struct node *dir, const char *name);

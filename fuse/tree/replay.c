@@ -12,14 +12,19 @@
 #include <string.h>
 
 #include "tree/nodeattr.h"
+#include "tree/number.h"
 #include "tree/treename.h"
 #include "tree/xattr.h"
 
 static int add_part(struct tree *tree, struct node *dir, const struct name_part *part, bool value,
 		    mode_t type, struct node **out)
 {
+	int r = tree_add(tree, dir, tree_free_place(tree, dir, part, value), type, out);
+
 	tree->values_seen |= value;
-	return tree_add(tree, dir, tree_free_place(tree, dir, part, value), type, out);
+	if (!r)
+		(*out)->ino = number_hash(tree, dir, part);
+	return r;
 }
 
 /* Moves the file that stands where a directory must be. */
@@ -240,13 +245,14 @@ static int replay_dir(struct tree *tree, const struct dwal_record *record, const
 	return r;
 }
 
-void tree_replay_end(struct tree *tree)
+int tree_replay_end(struct tree *tree)
 {
 	struct waiting *waiting, *next;
 
 	HASH_ITER (hh, tree->waiting, waiting, next)
 		drop_waiting(tree, waiting);
 	tree->replayed = true;
+	return tree->root ? -number_all(tree) : 0;
 }
 
 static int replay_attr(struct tree *tree, const struct dwal_record *record, const struct attr *attr,

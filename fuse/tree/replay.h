@@ -12,8 +12,9 @@
  * directory's) mtime. 0 or -ENOMEM. */
 int tree_replay(struct tree *tree, const struct dwal_record *record, int64_t time);
 
-/* The log has ended: forgets what only its replay needed, and from here on
- * files that stand aside are seen by somebody. */
-void tree_replay_end(struct tree *tree);
+/* The log has ended: numbers the nodes, forgets what only its replay needed, and
+ * from here on files that stand aside are seen by somebody. Nodes with a node id
+ * have a number of which the log is to be told (number.h). 0 or -ENOMEM. */
+int tree_replay_end(struct tree *tree);
 
 #endif

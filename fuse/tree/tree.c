@@ -14,20 +14,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tree/number.h"
 #include "tree/treename.h"
 
 int tree_init(struct tree *tree, const struct tree_options *options, struct timespec now)
 {
 	int r;
 
-	*tree = (struct tree){.opt = *options, .next_ino = 1};
+	*tree = (struct tree){.opt = *options};
 	pthread_mutex_init(&tree->lock, NULL);
 	r = nodeid_init(&tree->ids);
 	if (r)
 		return r;
-	tree->root = node_new(tree, S_IFDIR);
+	tree->root = node_new(S_IFDIR);
 	if (!tree->root)
 		return ENOMEM;
+	tree->root->ino = INO_ROOT;
 	tree->root->mtime = now;
 	return 0;
 }
@@ -37,6 +39,7 @@ void tree_release(struct tree *tree)
 	struct node *dir = tree->root, *lost;
 	uint32_t slot = NODEID_NONE;
 
+	inos_release(&tree->inos); /* not one by one */
 	while (dir) {
 		struct node *child = dir->children;
 		if (child && node_is_dir(child) && child->children) {
@@ -81,7 +84,7 @@ struct node *tree_node(const struct tree *tree, uint64_t id)
 int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t type,
 	     struct node **out)
 {
-	struct node *node = node_new(tree, type);
+	struct node *node = node_new(type);
 
 	if (!node) {
 		place_release(&place);
@@ -89,6 +92,11 @@ int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t typ
 	}
 	node_call(node, place);
 	if (!node->name || node_enter(node, dir)) {
+		node_free(tree, node);
+		return ENOMEM;
+	}
+	if (tree->replayed && number_new(tree, node)) {
+		node_leave(node);
 		node_free(tree, node);
 		return ENOMEM;
 	}

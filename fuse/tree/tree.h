@@ -26,9 +26,10 @@
  *               void when the kernel gives the last lookup back; the slot is
  *               used again under the next generation, so an id finds its own
  *               node or none (ESTALE), also one of an earlier mount.
- *   inode number what stat(2) shows programs (node->ino): counted up, never
- *               used twice in a mount, as long as its node lives. From neither
- *               key nor id can it be derived, and another mount counts anew.
+ *   inode number what stat(2) shows programs (node->ino): a hash of the key, or
+ *               another that the log tells, since the node was renamed or met a
+ *               number in use (number.h). It stays as long as the file, in
+ *               every mount; no two nodes have one, also without a place.
  *
  * The generation that the kernel is told with an id (fuse_entry_param) is one
  * random number a mount.
@@ -36,7 +37,8 @@
  * From a node the others can be had: tree_key(), node->name, tree_id(),
  * node->ino. To a node lead its id, tree_node(), and its name in a directory,
  * tree_lookup(); the replay of the log comes by keys (replay.h). No map leads
- * from inode numbers to nodes: nobody asks.
+ * from inode numbers to nodes, which nobody asks for: only which are in use is
+ * known (ino.h).
  *
  * Every function wants the tree's lock unless it says otherwise.
  */

@@ -58,6 +58,7 @@ static void check_same(const struct attr *got, const struct attr *wanted)
 	check_time(got->mtime, wanted->mtime);
 	check_time(got->atime, wanted->atime);
 	check_time(got->ctime, wanted->ctime);
+	CHECK_INT(got->ino, wanted->ino);
 }
 
 static void check_round_trip(const struct attr *attr)
@@ -78,7 +79,7 @@ static void check_round_trip(const struct attr *attr)
 static const struct attr largest = {
 	.type = ATTR_BLOCK,
 	.present = ATTR_HAS_MODE | ATTR_HAS_UID | ATTR_HAS_GID | ATTR_HAS_RDEV | ATTR_HAS_MTIME |
-		   ATTR_HAS_ATIME | ATTR_HAS_CTIME,
+		   ATTR_HAS_ATIME | ATTR_HAS_CTIME | ATTR_HAS_INO,
 	.mode = 07777,
 	.uid = UINT32_MAX - 1,
 	.gid = UINT32_MAX - 1,
@@ -86,6 +87,7 @@ static const struct attr largest = {
 	.mtime = {INT64_MIN, 999999999},
 	.atime = {INT64_MAX, 999999999},
 	.ctime = {-1, 0},
+	.ino = INO_LAST,
 };
 
 static void the_text_is_as_frozen(void)
@@ -97,7 +99,8 @@ static void the_text_is_as_frozen(void)
 					    "gid=1000\n"
 					    "mtime=1700000000.000000001\n"
 					    "atime=-1.250000000\n"
-					    "ctime=0.000000000\n";
+					    "ctime=0.000000000\n"
+					    "ino=4503599627370495\n";
 	struct attr attr = largest;
 	char text[ATTR_TEXT_SIZE];
 	size_t len;
@@ -151,6 +154,8 @@ static void attributes_round_trip(void)
 				attr.atime = (struct timespec){2, 200};
 			if (present & ATTR_HAS_CTIME)
 				attr.ctime = (struct timespec){3, 2000};
+			if (present & ATTR_HAS_INO)
+				attr.ino = INO_FIRST;
 			check_round_trip(&attr);
 		}
 	}
@@ -298,6 +303,13 @@ static void malformed_payloads_are_refused_whole(void)
 		"mtime=1.000000000 \n",
 		"atime=x\n",
 		"ctime=x\n",
+		"ino=\n",
+		"ino=0\n",
+		"ino=1\n",
+		"ino=02\n",
+		"ino=2 \n",
+		"ino=4503599627370496\n",
+		"ino=2\nino=2\n",
 	};
 	static const char *const devices[] = {
 		"rdev=1\n",

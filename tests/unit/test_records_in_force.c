@@ -43,12 +43,13 @@ static dwal_kv *open_log(struct replay *replay, bool read_only)
 	dwal_kv *kv = NULL;
 
 	CHECK_INT(dwal_kv_open(dir.path, &options, &kv, NULL), 0);
-	tree_replay_end(replay->tree);
+	CHECK_INT(tree_replay_end(replay->tree), 0);
 	return kv;
 }
 
 static void compare(const struct node *live, const struct node *replayed)
 {
+	CHECK_INT(live->ino, replayed->ino);
 	CHECK_INT(live->recorded, replayed->recorded);
 	if (live->recorded) {
 		CHECK_INT(live->extra->record.segment, replayed->extra->record.segment);
@@ -168,7 +169,7 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 	to.old_key.data = old_key;
 	to.new_key.data = new_key;
 	txn_lock(fs);
-	r = node_is_dir(node) ? rename_dir_keys(fs, node, replaced, to.new_key, to.old_key)
+	r = node_is_dir(node) ? rename_dir_keys(fs, node, to.new_key, to.old_key)
 			      : publish_as(fs, node, &to);
 	CHECK(!txn_unlock(fs, r));
 	CHECK_INT(r, 0);

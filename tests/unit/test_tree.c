@@ -41,8 +41,8 @@ static void test_two_trees_do_not_know_each_other(void)
 	replay(&one, DWAL_PUT, "dir/a", "1", 0);
 	replay(&other, DWAL_PUT, "dir/b", "22", 0);
 	replay(&other, DWAL_DELETE, "dir/a", "", 40);
-	tree_replay_end(&one);
-	tree_replay_end(&other);
+	CHECK_INT(tree_replay_end(&one), 0);
+	CHECK_INT(tree_replay_end(&other), 0);
 	CHECK(find(&one, "dir", "a") && !find(&one, "dir", "b"));
 	CHECK(find(&other, "dir", "b") && !find(&other, "dir", "a"));
 
@@ -91,7 +91,7 @@ static void test_a_node_knows_the_record_in_force(void)
 	replay(&tree, DWAL_PUT, "dir/file", "1", 800);
 	replay(&tree, DWAL_RAW, "dir", NO_RECORD, 900);
 	CHECK(!find(&tree, NULL, "dir")->recorded);
-	tree_replay_end(&tree);
+	CHECK_INT(tree_replay_end(&tree), 0);
 	tree_release(&tree);
 }
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Inode numbers: which one a key has, and the set of those in use. The hash is
+ * fixed in ATTRIBUTES.md. Pure: no I/O; knows neither nodes nor FUSE.
+ */
+#ifndef TREE_INO_H
+#define TREE_INO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Programs keep a number in a double, which is exact up to 53 bits. The highest
+ * of these is set in the numbers of what is not in the tree: .log. */
+#define INO_FOREIGN ((uint64_t)1 << 52)
+
+/* The root's, and those that others can have. */
+#define INO_ROOT  1
+#define INO_FIRST 2
+#define INO_LAST  (INO_FOREIGN - 1)
+
+/* The hash of no bytes, and of more bytes behind those of a hash: a path can be
+ * hashed in pieces. */
+#define INO_HASH_START 0xcbf29ce484222325u
+uint64_t ino_hash(uint64_t hash, const void *bytes, size_t len);
+
+/* The number of the directory, or of the file, whose path has this hash. */
+uint64_t ino_of_hash(uint64_t hash, bool is_dir);
+
+/* Numbers in use. All zero is the empty set. Its functions want the tree's
+ * lock. */
+struct inos {
+	uint64_t *slots; /* a hash table with linear probing; 0: free */
+	unsigned bits;   /* it has 1 << bits slots, if any */
+	size_t count;
+	uint64_t others; /* numbers drawn for one that was in use */
+};
+
+void inos_release(struct inos *inos);
+
+/* Adds *ino, from INO_FIRST to INO_LAST; when that is in use, another, which is
+ * *ino from then on. O(1), but for the growth of the table. 0 or ENOMEM. */
+int inos_take(struct inos *inos, uint64_t *ino);
+
+/* Removes one, if it is there. */
+void inos_give_back(struct inos *inos, uint64_t ino);
+
+#endif

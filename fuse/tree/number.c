@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Inode numbers of nodes.
+ */
+#include "tree/number.h"
+
+#include <errno.h>
+
+#include "tree/treename.h"
+
+static uint64_t number_of_key(struct dwal_bytes key, bool is_dir)
+{
+	if (is_dir && !key.len)
+		return INO_ROOT;
+	return ino_of_hash(ino_hash(INO_HASH_START, key.data, key.len), is_dir);
+}
+
+int number_new(struct tree *tree, struct node *node)
+{
+	char key[DWAL_MAX_KEY];
+	size_t len;
+	int r = tree_key(tree, node, key, &len);
+
+	if (r)
+		return r;
+	node->ino = number_of_key((struct dwal_bytes){key, len}, node_is_dir(node));
+	r = inos_take(&tree->inos, &node->ino);
+	if (r)
+		node->ino = 0; /* whose it is stays so */
+	return r;
+}
+
+bool number_is_own(const struct node *node, struct dwal_bytes key)
+{
+	return node->ino != number_of_key(key, node_is_dir(node));
+}
+
+void number_tell(const struct node *node, struct dwal_bytes key, struct attr *attr)
+{
+	attr->ino = node->ino;
+	attr->present &= ~(unsigned)ATTR_HAS_INO;
+	if (number_is_own(node, key))
+		attr->present |= ATTR_HAS_INO;
+}
+
+uint64_t number_hash(const struct tree *tree, const struct node *dir, const struct name_part *part)
+{
+	uint64_t hash = dir == tree->root ? INO_HASH_START : ino_hash(dir->ino, "/", 1);
+
+	return ino_hash(hash, part->raw, part->len);
+}
+
+static bool is_told(const struct node *node)
+{
+	return node->extra && node->extra->attr.present & ATTR_HAS_INO;
+}
+
+/* It must not change at the next mount, so the log is to be told: who comes to
+ * the node by its id does so. */
+static int owe_another(struct tree *tree, struct node *node)
+{
+	if (!node_extra(node))
+		return ENOMEM;
+	node->extra->owed = true;
+	return nodeid_take(&tree->ids, node, &node->slot);
+}
+
+static int number_one(struct tree *tree, struct node *node, uint64_t wanted)
+{
+	int r;
+
+	node->ino = wanted;
+	r = inos_take(&tree->inos, &node->ino);
+	return r || node->ino == wanted ? r : owe_another(tree, node);
+}
+
+int number_all(struct tree *tree)
+{
+	struct node *node;
+	int r = 0;
+
+	for (node = tree->root; !r && (node = node_next(tree->root, node));)
+		if (is_told(node))
+			r = number_one(tree, node, node->extra->attr.ino);
+	for (node = tree->root; !r && (node = node_next(tree->root, node));)
+		if (!is_told(node))
+			r = number_one(tree, node, ino_of_hash(node->ino, node_is_dir(node)));
+	return r;
+}

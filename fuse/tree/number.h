@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Which inode number each node has: the one of its key, or its own. Of its own
+ * the log is told, in the node's attribute record. A number is in use as long
+ * as its node is there, also without a place.
+ *
+ * Every function wants the tree's lock.
+ */
+#ifndef TREE_NUMBER_H
+#define TREE_NUMBER_H
+
+#include "tree/name.h"
+#include "tree/node.h"
+
+/* Numbers a new node in its place: by its key, unless that number is in use. 0
+ * or ENOMEM. */
+int number_new(struct tree *tree, struct node *node);
+
+/* Would the node under this key have another number, were the log not told of
+ * the one that it has? */
+bool number_is_own(const struct node *node, struct dwal_bytes key);
+
+/* Says so in what is to be the record of this key: or not. */
+void number_tell(const struct node *node, struct dwal_bytes key, struct attr *attr);
+
+/* While the log is replayed, node->ino is the hash of the path so far: this one,
+ * of a component in dir. */
+uint64_t number_hash(const struct tree *tree, const struct node *dir, const struct name_part *part);
+
+/* Once it was replayed: numbers all nodes, first those of which a record tells
+ * the number. A node whose number was in use has a node id until the log has
+ * been told of its new one. 0 or ENOMEM. */
+int number_all(struct tree *tree);
+
+#endif
