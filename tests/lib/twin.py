@@ -200,6 +200,7 @@ class Twin:
             if name == "." and self.shared:
                 continue
             if after_remount:
+                self.agree(op, f"inode number of {name!r}", self.before[name][-3], mount[name][-3])
                 self.compare_kept_times(op, name, self.before[name], mount[name])
             elif is_far(entry[-1]):
                 self.agree(op, f"mtime of {name!r}", entry[-1], mount[name][-1])
