@@ -168,7 +168,7 @@ int txn_commit(struct txn *txn)
 
 	if (r || !txn->count)
 		return r;
-	r = errno_of(dwal_kv_batch(fs->kv, txn->ops, txn->count, txn->places));
+	r = errno_of(dwal_kv_batch(fs->kv, txn->ops, txn->count, NULL, 0, txn->places));
 	if (r)
 		return r;
 	fs->clock = txn->clock;

@@ -4,6 +4,7 @@
  */
 #include "batch.h"
 #include "frame.h"
+#include "header.h"
 #include "util.h"
 
 #include <errno.h>
@@ -21,26 +22,60 @@ static bool is_borrowed(const struct dwal_op *op)
 	return op->payload.len >= BORROW_FROM;
 }
 
-static int measure(const struct dwal_op *ops, size_t n, size_t *copied, size_t *borrowed)
+/* What the frames of some records need. */
+struct measure {
+	uint64_t bytes;
+	size_t copied, borrowed; /* bytes, payloads */
+	size_t header_len;       /* of the payload of a header */
+};
+
+static int measure_op(struct measure *measure, const struct dwal_op *op)
 {
-	uint64_t total = 0;
+	int rc = frame_check(op);
 
-	*copied = *borrowed = 0;
-	for (size_t i = 0; i < n; i++) {
-		int rc = frame_check(&ops[i]);
-
-		if (rc)
-			return rc;
-		total += dwal_frame_size(ops[i].key.len, ops[i].payload.len);
-		if (total > SSIZE_MAX) /* of 32 bits; keys and payloads may share memory */
-			return -EOVERFLOW;
-		*copied += FRAME_OVERHEAD + ops[i].key.len;
-		if (is_borrowed(&ops[i]))
-			++*borrowed;
-		else
-			*copied += ops[i].payload.len;
-	}
+	if (rc)
+		return rc;
+	if (header_is_reserved(op))
+		return -EINVAL;
+	measure->bytes += dwal_frame_size(op->key.len, op->payload.len);
+	if (measure->bytes > SSIZE_MAX) /* of 32 bits; keys and payloads may share memory */
+		return -EOVERFLOW;
+	measure->copied += FRAME_OVERHEAD + op->key.len;
+	if (is_borrowed(op))
+		measure->borrowed++;
+	else
+		measure->copied += op->payload.len;
 	return 0;
+}
+
+/* One record without lines is whole by itself. */
+static bool needs_header(const struct batch_records *records)
+{
+	return records->is_operation && (records->n > 1 || records->line_count);
+}
+
+static struct header_text header_of(const struct batch_records *records, uint64_t txid,
+				    uint64_t bytes)
+{
+	return (struct header_text){txid, records->n, bytes, records->lines, records->line_count};
+}
+
+static int measure_all(struct measure *measure, const struct batch_records *records, uint64_t txid)
+{
+	struct header_text header;
+	int rc = 0;
+
+	*measure = (struct measure){0};
+	for (size_t i = 0; !rc && i < records->n; i++)
+		rc = measure_op(measure, &records->ops[i]);
+	if (rc || !needs_header(records))
+		return rc;
+	header = header_of(records, txid, measure->bytes);
+	rc = header_measure(&header, &measure->header_len);
+	if (rc)
+		return rc;
+	measure->copied += dwal_frame_size(strlen(HEADER_KEY), measure->header_len);
+	return measure->bytes > SSIZE_MAX - measure->header_len ? -EOVERFLOW : 0;
 }
 
 static int make_room(struct batch *batch, size_t bytes, size_t iov_count)
@@ -73,40 +108,90 @@ static void add_iov(struct batch *batch, const void *data, size_t len)
 	batch->bytes += len;
 }
 
-int batch_encode(struct batch *batch, const struct dwal_op *ops, size_t n, uint64_t txid)
+/* Where the next frame goes, and what is not in the iov yet. */
+struct pen {
+	unsigned char *at, *run;
+};
+
+/* Writes one frame; its CRC. */
+static uint32_t put_frame(struct batch *batch, struct pen *pen, const struct dwal_op *op,
+			  uint64_t txid)
 {
-	unsigned char *p, *run; /* run: what is not in the iov yet */
-	size_t copied, borrowed;
-	int rc = measure(ops, n, &copied, &borrowed);
+	unsigned char *frame = pen->at, *p;
+	uint32_t crc;
+
+	frame_put_header(op, txid, frame);
+	p = put_bytes(frame + DWAL_HEADER_SIZE, op->key);
+	if (!is_borrowed(op))
+		p = put_bytes(p, op->payload);
+	crc = dwal_crc32c(0, frame, (size_t)(p - frame));
+	if (is_borrowed(op)) {
+		add_iov(batch, pen->run, (size_t)(p - pen->run));
+		add_iov(batch, op->payload.data, op->payload.len);
+		crc = dwal_crc32c(crc, op->payload.data, op->payload.len);
+		pen->run = p;
+	}
+	frame_put_trailer(crc, p);
+	pen->at = p + DWAL_TRAILER_SIZE;
+	return crc;
+}
+
+/* Leaves room for the header: its CRC comes last. crcs: where those of the
+ * frames go. */
+static void begin_header(struct batch *batch, struct pen *pen, const struct header_text *text,
+			 size_t len, char **crcs)
+{
+	const struct dwal_op op = {
+		.type = DWAL_RAW, .key = {HEADER_KEY, strlen(HEADER_KEY)}, .payload.len = len};
+
+	frame_put_header(&op, text->txid, pen->at);
+	header_put(text, put_bytes(pen->at + DWAL_HEADER_SIZE, op.key), crcs);
+	batch->header_len = dwal_frame_size(op.key.len, len);
+	pen->at += batch->header_len;
+}
+
+static void end_header(struct batch *batch)
+{
+	unsigned char *trailer = batch->buffer + batch->header_len - DWAL_TRAILER_SIZE;
+
+	frame_put_trailer(dwal_crc32c(0, batch->buffer, (size_t)(trailer - batch->buffer)),
+			  trailer);
+}
+
+static void put_all(struct batch *batch, const struct batch_records *records, uint64_t txid,
+		    const struct measure *measure)
+{
+	const struct header_text header = header_of(records, txid, measure->bytes);
+	struct pen pen = {batch->buffer, batch->buffer};
+	char *crcs = NULL;
+
+	if (measure->header_len)
+		begin_header(batch, &pen, &header, measure->header_len, &crcs);
+	for (size_t i = 0; i < records->n; i++) {
+		uint64_t own = records->is_operation ? txid : txid + i;
+		uint32_t crc = put_frame(batch, &pen, &records->ops[i], own);
+
+		if (crcs)
+			header_put_crc(crcs, i, crc);
+	}
+	if (crcs)
+		end_header(batch);
+	add_iov(batch, pen.run, (size_t)(pen.at - pen.run));
+}
+
+int batch_encode(struct batch *batch, const struct batch_records *records, uint64_t txid)
+{
+	struct measure measure;
+	int rc = measure_all(&measure, records, txid);
 
 	if (!rc)
-		rc = make_room(batch, copied, 2 * borrowed + 1);
+		rc = make_room(batch, measure.copied, 2 * measure.borrowed + 1);
 	if (rc)
 		return rc;
 	batch->iov_count = 0;
 	batch->bytes = 0;
-	p = run = batch->buffer;
-	for (size_t i = 0; i < n; i++) {
-		const struct dwal_op *op = &ops[i];
-		unsigned char *frame = p;
-		uint32_t crc;
-
-		frame_put_header(op, txid + i, p);
-		p = put_bytes(p + DWAL_HEADER_SIZE, op->key);
-		if (is_borrowed(op)) {
-			add_iov(batch, run, (size_t)(p - run));
-			run = p;
-			add_iov(batch, op->payload.data, op->payload.len);
-		} else {
-			p = put_bytes(p, op->payload);
-		}
-		crc = dwal_crc32c(0, frame, (size_t)(p - frame));
-		if (is_borrowed(op))
-			crc = dwal_crc32c(crc, op->payload.data, op->payload.len);
-		frame_put_trailer(crc, p);
-		p += DWAL_TRAILER_SIZE;
-	}
-	add_iov(batch, run, (size_t)(p - run));
+	batch->header_len = 0;
+	put_all(batch, records, txid, &measure);
 	return 0;
 }
 

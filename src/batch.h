@@ -9,6 +9,21 @@
 
 #include <sys/uio.h>
 
+/* What is to be written. */
+struct batch_records {
+	const struct dwal_op *ops;
+	size_t n;
+	bool is_operation; /* one txid, and a header where one is due; else rising txids */
+	const struct dwal_line *lines;
+	size_t line_count;
+};
+
+/* So many txids they use. */
+static inline size_t batch_txids(const struct batch_records *records)
+{
+	return records->is_operation ? 1 : records->n;
+}
+
 /* Zero is an empty one. Its memory is used again by the next batch_encode(). */
 struct batch {
 	unsigned char *buffer; /* everything but large payloads, which stay where they are */
@@ -16,13 +31,14 @@ struct batch {
 	struct iovec *iov; /* the frames, in order */
 	size_t iov_room;
 	size_t iov_count;
-	uint64_t bytes; /* of all frames together */
+	uint64_t bytes;      /* of all frames together */
+	uint32_t header_len; /* of the frame of the header that comes first; 0 for none */
 };
 
-/* Checks and encodes n ops, with txids from txid on. The result is valid
+/* Checks and encodes records, with txids from txid on. The result is valid
  * until the next call, as long as the ops' payloads are. 0, -EINVAL,
- * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE or -ENOMEM. */
-int batch_encode(struct batch *batch, const struct dwal_op *ops, size_t n, uint64_t txid);
+ * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE, -EOVERFLOW or -ENOMEM. */
+int batch_encode(struct batch *batch, const struct batch_records *records, uint64_t txid);
 
 /* Behind the last byte of what is to be written, which ends with a whole
  * trailer in one piece. */

@@ -64,6 +64,8 @@ const char *dwal_frame_status_text(enum dwal_frame_status status)
 		return "CRC mismatch";
 	case DWAL_ZEROED_HEADER:
 		return "zeros in the record header";
+	case DWAL_PARTIAL:
+		return "operation cut short";
 	case DWAL_BAD_MAGIC:
 		return "bad magic";
 	case DWAL_BAD_VERSION:

@@ -4,8 +4,8 @@
  * or a reader made the view.
  */
 #include "iter.h"
+#include "operation.h"
 #include "recover.h"
-#include "scan.h"
 #include "util.h"
 
 #include <errno.h>
@@ -16,17 +16,18 @@ struct dwal_iter {
 	size_t count;
 	size_t current; /* index of the segment that scan is in */
 	bool torn_tail_ends;
-	struct segment_scan scan;
+	struct operation_scan scan;
 	enum dwal_frame_status stopped; /* the damage that scan stands at, if any */
 	bool searching;                 /* behind one, until the segment ends */
-	struct segment_search search;
+	struct operation_search search;
 };
 
 static void enter(dwal_iter *iter, uint64_t offset)
 {
 	const struct segment_view *view = &iter->views[iter->current];
 
-	segment_scan_move(&iter->scan, view->segment, offset, view->end);
+	operation_scan_move(&iter->scan, view->segment, offset, view->end,
+			    iter->current + 1 == iter->count);
 }
 
 int iter_open(const char *where, struct segment_view *views, size_t n, uint32_t segment,
@@ -54,7 +55,7 @@ int iter_open(const char *where, struct segment_view *views, size_t n, uint32_t 
 
 static int fail(const dwal_iter *iter, int rc, struct dwal_error *error)
 {
-	const struct segment_scan *scan = &iter->scan;
+	const struct segment_scan *scan = &iter->scan.scan;
 
 	return error_set_at(error, rc, scan->segment->id, scan->offset, DWAL_FRAME_OK,
 			    "%s: segment %u cannot be read at offset %llu: %s", iter->where,
@@ -64,7 +65,7 @@ static int fail(const dwal_iter *iter, int rc, struct dwal_error *error)
 /* What scan stands at; what is behind it is not counted. */
 static struct dwal_damage damage_here(const dwal_iter *iter)
 {
-	const struct segment_scan *scan = &iter->scan;
+	const struct segment_scan *scan = &iter->scan.scan;
 	const bool last = iter->current + 1 == iter->count;
 
 	return (struct dwal_damage){
@@ -86,7 +87,7 @@ static int stop_at_damage(const dwal_iter *iter, struct dwal_error *error)
 static void end_search(dwal_iter *iter)
 {
 	if (iter->searching)
-		segment_search_release(&iter->search);
+		operation_search_release(&iter->search);
 	iter->searching = false;
 }
 
@@ -95,19 +96,19 @@ static int search_next(dwal_iter *iter, struct dwal_record *record)
 {
 	enum dwal_frame_status status;
 	struct dwal_record found;
-	int rc = segment_search_next(&iter->search, &found);
+	int rc = operation_search_next(&iter->search, &found);
 
 	if (rc)
 		return rc;
-	iter->scan.offset = found.offset;
-	rc = segment_scan_next(&iter->scan, record, &status); /* with its data */
-	return rc == DWAL_END ? -EIO : rc;                    /* the file has changed meanwhile */
+	iter->scan.scan.offset = found.offset;
+	rc = segment_scan_next(&iter->scan.scan, record, &status); /* with its data */
+	return rc == DWAL_END ? -EIO : rc; /* the file has changed meanwhile */
 }
 
 static int next_here(dwal_iter *iter, struct dwal_record *record)
 {
 	return iter->searching ? search_next(iter, record)
-			       : segment_scan_next(&iter->scan, record, &iter->stopped);
+			       : operation_scan_next(&iter->scan, record, &iter->stopped);
 }
 
 int dwal_iter_next(dwal_iter *iter, struct dwal_record *record, struct dwal_error *error)
@@ -139,7 +140,7 @@ int dwal_iter_damage(dwal_iter *iter, struct dwal_damage *out)
 	if (iter->stopped == DWAL_FRAME_OK)
 		return DWAL_ABSENT;
 	damage = damage_here(iter);
-	rc = recover_count_intact(iter->scan.segment, iter->scan.limit, &damage);
+	rc = recover_count_intact(&iter->scan, &damage);
 	if (!rc)
 		*out = damage;
 	return rc;
@@ -151,10 +152,9 @@ int dwal_iter_pass_damage(dwal_iter *iter)
 
 	if (iter->stopped == DWAL_FRAME_OK)
 		return DWAL_ABSENT;
-	rc = segment_search_init(&iter->search, iter->scan.segment, iter->scan.offset + 1,
-				 iter->scan.limit);
+	rc = operation_search_init(&iter->search, &iter->scan);
 	if (rc) {
-		segment_search_release(&iter->search);
+		operation_search_release(&iter->search);
 		return rc;
 	}
 	iter->searching = true;
@@ -183,7 +183,7 @@ void dwal_iter_close(dwal_iter *iter)
 	if (!iter)
 		return;
 	end_search(iter);
-	segment_scan_release(&iter->scan);
+	operation_scan_release(&iter->scan);
 	segment_views_free(iter->views, iter->count);
 	free(iter->where);
 	free(iter);

@@ -217,7 +217,8 @@ static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n)
 	pthread_rwlock_unlock(&kv->index);
 }
 
-int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct dwal_place *places)
+int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct dwal_line *lines,
+		  size_t n_lines, struct dwal_place *places)
 {
 	struct keydir_entry *few_entries[FEW], **entries = few_entries;
 	struct dwal_place few_places[FEW];
@@ -236,7 +237,7 @@ int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct dwal_
 		pthread_mutex_lock(&kv->write);
 		err = reserve(kv, ops, n, entries);
 		if (!err)
-			err = dwal_log_append(kv->log, ops, n, places);
+			err = dwal_log_batch(kv->log, ops, n, lines, n_lines, places);
 		if (!err)
 			apply(kv, ops, n, entries, places);
 		else
@@ -250,14 +251,14 @@ int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value,
 {
 	const struct dwal_op op = {DWAL_PUT, {key, key_len}, {value, value_len}};
 
-	return dwal_kv_batch(kv, &op, 1, NULL);
+	return dwal_kv_batch(kv, &op, 1, NULL, 0, NULL);
 }
 
 int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len)
 {
 	const struct dwal_op op = {DWAL_DELETE, {key, key_len}, {NULL, 0}};
 
-	return dwal_kv_batch(kv, &op, 1, NULL);
+	return dwal_kv_batch(kv, &op, 1, NULL, 0, NULL);
 }
 
 int kv_segment_at(dwal_kv *kv, const struct dwal_place *place, struct segment **out)

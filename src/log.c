@@ -259,74 +259,94 @@ static bool must_rotate(const dwal_log *log)
 	       (end > log->segment_size || log->batch.bytes > log->segment_size - end);
 }
 
-static void tell_places(const struct segment *segment, uint64_t txid, const struct dwal_op *ops,
-			size_t n, struct dwal_place *places)
+static void tell_places(const dwal_log *log, const struct batch_records *records,
+			struct dwal_place *places)
 {
-	uint64_t offset = segment->end;
+	const struct segment *segment = log_active(log);
+	uint64_t offset = segment->end + log->batch.header_len;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < records->n; i++) {
+		const struct dwal_op *op = &records->ops[i];
+
 		places[i] = (struct dwal_place){
 			.segment = segment->id,
 			.generation = segment->generation,
 			.offset = offset,
-			.length = dwal_frame_size(ops[i].key.len, ops[i].payload.len),
-			.txid = txid + i,
+			.length = dwal_frame_size(op->key.len, op->payload.len),
+			.txid = log->last_txid + 1 + (records->is_operation ? 0 : i),
 		};
 		offset += places[i].length;
 	}
 }
 
-/* Under append_lock. */
-static int append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwal_place *places)
+/* Writes what is encoded. Under append_lock. */
+static int write_batch(dwal_log *log, const struct batch_records *records,
+		       struct dwal_place *places)
 {
+	const struct batch *batch = &log->batch;
 	unsigned char last_bytes[DWAL_TRAILER_SIZE];
-	struct segment *active;
-	int rc = atomic_load(&log->refusal);
+	struct segment *active = log_active(log);
+	int rc;
 
-	if (rc)
-		return rc;
-	if (n > UINT64_MAX - log->last_txid)
-		return -EOVERFLOW; /* no txid is left above the highest */
-	rc = batch_encode(&log->batch, ops, n, log->last_txid + 1);
-	if (!rc && must_rotate(log))
-		rc = rotate(log);
-	if (rc)
-		return rc;
-
-	active = log_active(log);
 	log_begin_append(log);
-	memcpy(last_bytes, batch_end(&log->batch) - sizeof(last_bytes), sizeof(last_bytes));
-	rc = io_pwritev_full(log->io, active->fd, log->batch.iov, log->batch.iov_count,
-			     active->end);
+	memcpy(last_bytes, batch_end(batch) - sizeof(last_bytes), sizeof(last_bytes));
+	rc = io_pwritev_full(log->io, active->fd, log->batch.iov, batch->iov_count, active->end);
 	if (rc) {
 		cut_back(log, active);
 		return rc;
 	}
 	if (places)
-		tell_places(active, log->last_txid + 1, ops, n, places);
-	log->last_txid += n;
+		tell_places(log, records, places);
+	log->last_txid += batch_txids(records);
 	pthread_mutex_lock(&log->state_lock);
-	active->end += log->batch.bytes;
-	active->records += n;
-	log->appended += log->batch.bytes;
+	active->end += batch->bytes;
+	active->records += records->n + (batch->header_len ? 1 : 0);
+	log->appended += batch->bytes;
 	log_end_append(log, last_bytes);
 	pthread_mutex_unlock(&log->state_lock);
 	return 0;
 }
 
-int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwal_place *places)
+/* Under append_lock. */
+static int append(dwal_log *log, const struct batch_records *records, struct dwal_place *places)
+{
+	int rc = atomic_load(&log->refusal);
+
+	if (rc)
+		return rc;
+	if (batch_txids(records) > UINT64_MAX - log->last_txid)
+		return -EOVERFLOW; /* no txid is left above the highest */
+	rc = batch_encode(&log->batch, records, log->last_txid + 1);
+	if (!rc && must_rotate(log))
+		rc = rotate(log);
+	return rc ? rc : write_batch(log, records, places);
+}
+
+static int append_records(dwal_log *log, const struct batch_records *records,
+			  struct dwal_place *places)
 {
 	int rc;
 
-	if (!n)
+	if (!records->n)
 		return -EINVAL;
 	do {
 		pthread_mutex_lock(&log->append_lock);
-		rc = append(log, ops, n, places);
+		rc = append(log, records, places);
 		batch_trim(&log->batch);
 		pthread_mutex_unlock(&log->append_lock);
 	} while (rc == DWAL_EUNSYNCED && !log->sync_apart && (rc = dwal_log_sync(log)) == 0);
 	return rc;
+}
+
+int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwal_place *places)
+{
+	return append_records(log, &(struct batch_records){.ops = ops, .n = n}, places);
+}
+
+int dwal_log_batch(dwal_log *log, const struct dwal_op *ops, size_t n,
+		   const struct dwal_line *lines, size_t n_lines, struct dwal_place *places)
+{
+	return append_records(log, &(struct batch_records){ops, n, true, lines, n_lines}, places);
 }
 
 int dwal_log_append_raw(dwal_log *log, const void *payload, size_t len, struct dwal_place *place)

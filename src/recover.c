@@ -15,8 +15,8 @@
 
 bool recover_is_torn_tail(bool active, enum dwal_frame_status reason)
 {
-	return active &&
-	       (reason == DWAL_TRUNCATED || reason == DWAL_BAD_CRC || reason == DWAL_ZEROED_HEADER);
+	return active && (reason == DWAL_TRUNCATED || reason == DWAL_BAD_CRC ||
+			  reason == DWAL_ZEROED_HEADER || reason == DWAL_PARTIAL);
 }
 
 int recover_describe(const char *where, const struct dwal_damage *damage, struct dwal_error *error)
@@ -28,33 +28,33 @@ int recover_describe(const char *where, const struct dwal_damage *damage, struct
 			    "%.200s: %s", where, text);
 }
 
-int recover_count_intact(struct segment *segment, uint64_t limit, struct dwal_damage *damage)
+int recover_count_intact(const struct operation_scan *scan, struct dwal_damage *damage)
 {
 	struct dwal_intact intact = {0};
-	struct segment_search search;
+	struct operation_search search;
 	struct dwal_record record;
-	int rc = segment_search_init(&search, segment, damage->offset + 1, limit);
+	int rc = operation_search_init(&search, scan);
 
 	while (!rc) {
-		rc = segment_search_next(&search, &record);
+		rc = operation_search_next(&search, &record);
 		if (!rc)
 			intact_add(&intact, &record);
 	}
-	intact.at_least = search.ended_early;
-	segment_search_release(&search);
+	intact.at_least = search.search.ended_early;
+	operation_search_release(&search);
 	if (rc < 0)
 		return rc;
 	damage->intact = intact;
 	return 0;
 }
 
-static int replay_records(const struct recovery *recovery, struct segment_scan *scan,
+static int replay_records(const struct recovery *recovery, struct operation_scan *scan,
 			  uint64_t *records, enum dwal_frame_status *status)
 {
 	struct dwal_record record;
 	int rc;
 
-	while ((rc = segment_scan_next(scan, &record, status)) == 0) {
+	while ((rc = operation_scan_next(scan, &record, status)) == 0) {
 		++*records;
 		report_record(recovery->report, &record);
 		if (recovery->observe)
@@ -76,40 +76,44 @@ static int cannot_replay(const struct recovery *recovery, const struct segment *
 			    dwal_strerror(rc));
 }
 
-int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
-		   struct dwal_error *error)
+/* Puts the damage at which a scan has ended into the report. */
+static int replay_damage(const struct recovery *recovery, const struct operation_scan *scan,
+			 bool active, enum dwal_frame_status reason, struct dwal_error *error)
 {
-	enum dwal_frame_status status;
-	struct dwal_damage damage;
-	struct segment_scan scan;
-	uint64_t records = 0, size;
-	int rc;
-
-	segment_scan_init(&scan, segment, 0, segment->end);
-	rc = replay_records(recovery, &scan, &records, &status);
-	segment_scan_release(&scan);
-	if (rc)
-		return cannot_replay(recovery, segment, rc, error);
-
-	size = scan.limit;
-	segment->end = scan.offset;
-	segment->records = records;
-	recovery->report->pub.files_scanned++;
-	if (status == DWAL_FRAME_OK)
-		return 0;
-	damage = (struct dwal_damage){
+	const struct segment *segment = scan->scan.segment;
+	struct dwal_damage damage = {
 		.segment = segment->id,
 		.offset = segment->end,
-		.bytes = size - segment->end,
-		.reason = status,
-		.torn_tail = recover_is_torn_tail(active, status),
+		.bytes = scan->scan.limit - segment->end,
+		.reason = reason,
+		.torn_tail = recover_is_torn_tail(active, reason),
 	};
-	rc = recover_count_intact(segment, size, &damage);
+	int rc = recover_count_intact(scan, &damage);
+
 	if (!rc)
 		rc = report_damage(recovery->report, &damage);
 	if (rc)
 		return cannot_replay(recovery, segment, rc, error);
 	return damage.torn_tail ? 0 : recover_describe(recovery->dir, &damage, error);
+}
+
+int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
+		   struct dwal_error *error)
+{
+	struct operation_scan scan = {0};
+	enum dwal_frame_status status;
+	uint64_t records = 0;
+	int rc;
+
+	operation_scan_move(&scan, segment, 0, segment->end, active);
+	rc = replay_records(recovery, &scan, &records, &status);
+	operation_scan_release(&scan);
+	if (rc)
+		return cannot_replay(recovery, segment, rc, error);
+	segment->end = scan.scan.offset;
+	segment->records = records;
+	recovery->report->pub.files_scanned++;
+	return status == DWAL_FRAME_OK ? 0 : replay_damage(recovery, &scan, active, status, error);
 }
 
 /* A name that somebody else keeps is passed over. */

@@ -6,6 +6,7 @@
 #define DWAL_RECOVER_H
 
 #include "datawal.h"
+#include "operation.h"
 #include "report.h"
 #include "segment.h"
 
@@ -20,9 +21,9 @@ struct recovery {
 /* Fills *error for damage that is not a torn tail; returns DWAL_ECORRUPT. */
 int recover_describe(const char *where, const struct dwal_damage *damage, struct dwal_error *error);
 
-/* Looks for the intact records behind a damage, up to the limit of its
- * segment, and counts them in it. 0 or -errno. */
-int recover_count_intact(struct segment *segment, uint64_t limit, struct dwal_damage *damage);
+/* Looks for the intact records behind a damage, at which scan has ended, and
+ * counts them in it. 0 or -errno. */
+int recover_count_intact(const struct operation_scan *scan, struct dwal_damage *damage);
 
 /* True if this is what a power cut leaves at the end of the active segment. */
 bool recover_is_torn_tail(bool active, enum dwal_frame_status reason);

@@ -45,11 +45,17 @@ void intact_join(struct dwal_intact *intact, const struct dwal_intact *more)
 
 /* A txid above all before it leaves a gap below it, or none. One that falls
  * behind a gap may be one of those that were missing: then it is, so that no
- * log is called holed for its order. */
+ * log is called holed for its order. The records of an operation share the one
+ * that their header has. */
 void dwal_txids_add(struct dwal_txids *txids, const struct dwal_record *record)
 {
 	const uint64_t highest = txids->highest, txid = record->txid;
+	struct dwal_header header;
+	bool is_header = dwal_header_parse(record, &header);
 
+	if (!is_header && txids->in_operation && txid == txids->previous)
+		return;
+	txids->in_operation = is_header;
 	if (txids->begun && txid <= txids->previous)
 		txids->out_of_order++;
 	txids->begun = true;

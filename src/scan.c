@@ -77,9 +77,9 @@ static int look(struct segment_scan *scan, size_t need, const unsigned char **p,
 	return 0;
 }
 
-/* As dwal_frame_decode(), for the frame at scan->offset. */
-static int decode_here(struct segment_scan *scan, struct dwal_record *record,
-		       enum dwal_frame_status *status)
+/* The fixed part of the frame at scan->offset, as frame_parse_header(). */
+static int parse_here(struct segment_scan *scan, struct dwal_record *record,
+		      enum dwal_frame_status *status)
 {
 	const unsigned char *p;
 	size_t len;
@@ -90,12 +90,21 @@ static int decode_here(struct segment_scan *scan, struct dwal_record *record,
 	*status = frame_parse_header(p, len, record);
 	if (*status >= DWAL_BAD_MAGIC && frame_header_is_torn(p, scan->offset))
 		*status = DWAL_ZEROED_HEADER;
-	if (*status != DWAL_FRAME_OK)
-		return 0;
-	if (record->length > scan->limit - scan->offset) {
+	if (*status == DWAL_FRAME_OK && record->length > scan->limit - scan->offset)
 		*status = DWAL_TRUNCATED;
-		return 0;
-	}
+	return 0;
+}
+
+/* As dwal_frame_decode(), for the frame at scan->offset. */
+static int decode_here(struct segment_scan *scan, struct dwal_record *record,
+		       enum dwal_frame_status *status)
+{
+	const unsigned char *p;
+	size_t len;
+	int rc = parse_here(scan, record, status);
+
+	if (rc || *status != DWAL_FRAME_OK)
+		return rc;
 	rc = look(scan, record->length, &p, &len);
 	if (rc)
 		return rc;
@@ -103,8 +112,52 @@ static int decode_here(struct segment_scan *scan, struct dwal_record *record,
 	return 0;
 }
 
-int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
+/* The same with the memory of one window, and without data. */
+static int check_here(struct segment_scan *scan, struct dwal_record *record,
 		      enum dwal_frame_status *status)
+{
+	int rc = parse_here(scan, record, status);
+
+	if (rc || *status != DWAL_FRAME_OK)
+		return rc;
+	if (record->length <= WINDOW_SIZE) {
+		rc = decode_here(scan, record, status);
+		record->key.data = record->payload.data = NULL;
+		return rc;
+	}
+	scan->window_len = 0; /* its memory is needed */
+	return segment_check(scan->segment, scan->offset, scan->limit, scan->window,
+			     scan->window_size, record, status);
+}
+
+/* The same again, for a frame that was found valid before: its CRC as stored. */
+static int pass_here(struct segment_scan *scan, struct dwal_record *record,
+		     enum dwal_frame_status *status)
+{
+	unsigned char header[DWAL_HEADER_SIZE], trailer[DWAL_TRAILER_SIZE];
+	size_t got;
+	int rc = segment_pread(scan->segment, header, sizeof(header), scan->offset, &got);
+
+	if (rc)
+		return rc;
+	*status = frame_parse_header(header, got, record);
+	if (*status == DWAL_FRAME_OK && record->length > scan->limit - scan->offset)
+		*status = DWAL_TRUNCATED;
+	if (*status != DWAL_FRAME_OK)
+		return 0;
+	rc = segment_read(scan->segment, scan->offset + record->length - sizeof(trailer), trailer,
+			  sizeof(trailer));
+	if (rc > 0)
+		*status = DWAL_TRUNCATED; /* cut since it was found valid */
+	record->crc32c = frame_stored_crc(trailer + sizeof(trailer));
+	return rc < 0 ? rc : 0;
+}
+
+typedef int (*decode_fn)(struct segment_scan *scan, struct dwal_record *record,
+			 enum dwal_frame_status *status);
+
+static int next(struct segment_scan *scan, decode_fn decode, struct dwal_record *record,
+		enum dwal_frame_status *status)
 {
 	struct dwal_record found;
 	int rc;
@@ -112,7 +165,7 @@ int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 	*status = DWAL_FRAME_OK;
 	if (scan->offset >= scan->limit)
 		return DWAL_END;
-	rc = decode_here(scan, &found, status);
+	rc = decode(scan, &found, status);
 	if (rc)
 		return rc;
 	if (scan->offset >= scan->limit) { /* the file turned out to end here */
@@ -125,6 +178,48 @@ int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 	found.offset = scan->offset;
 	scan->offset += found.length;
 	*record = found;
+	return 0;
+}
+
+int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
+		      enum dwal_frame_status *status)
+{
+	return next(scan, decode_here, record, status);
+}
+
+int segment_scan_check(struct segment_scan *scan, uint64_t checked, struct dwal_record *record,
+		       enum dwal_frame_status *status)
+{
+	return next(scan, scan->offset < checked ? pass_here : check_here, record, status);
+}
+
+int segment_scan_hold(struct segment_scan *scan, uint64_t behind, struct dwal_record *record,
+		      enum dwal_frame_status *status)
+{
+	const unsigned char *p;
+	size_t there;
+	int rc;
+
+	if (behind > scan->window_size || record->length > scan->window_size - behind)
+		return 0;
+	scan->offset = record->offset;
+	rc = look(scan, record->length + (size_t)behind, &p, &there);
+	return rc ? rc : segment_scan_next(scan, record, status);
+}
+
+int segment_scan_ahead(struct segment_scan *ahead, const struct segment_scan *scan, uint64_t len)
+{
+	size_t at = (size_t)(scan->offset - scan->window_start), have = scan->window_len - at;
+	int rc;
+
+	segment_scan_move(ahead, scan->segment, scan->offset, scan->limit);
+	rc = make_room(ahead, WINDOW_SIZE);
+	if (rc)
+		return rc;
+	have = have < len ? have : (size_t)len;
+	ahead->window_len = have < ahead->window_size ? have : ahead->window_size;
+	ahead->window_start = scan->offset;
+	memcpy(ahead->window, scan->window + at, ahead->window_len);
 	return 0;
 }
 

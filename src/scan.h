@@ -36,6 +36,22 @@ void segment_scan_move(struct segment_scan *scan, struct segment *segment, uint6
 int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 		      enum dwal_frame_status *status);
 
+/* Where the window can be so large without more memory, makes it hold so many
+ * bytes behind *record, the one just given, which is read again where it must
+ * be. As segment_scan_next(). */
+int segment_scan_hold(struct segment_scan *scan, uint64_t behind, struct dwal_record *record,
+		      enum dwal_frame_status *status);
+
+/* Begins another scan at the place where one is, with at most len bytes of what
+ * its window holds: these are not read from the file again. 0 or -ENOMEM. */
+int segment_scan_ahead(struct segment_scan *ahead, const struct segment_scan *scan, uint64_t len);
+
+/* As segment_scan_next(), but for the data pointers, which are NULL: the window
+ * does not grow. Of a frame that begins before checked only the fixed part and
+ * the stored CRC are read: it was found valid before. */
+int segment_scan_check(struct segment_scan *scan, uint64_t checked, struct dwal_record *record,
+		       enum dwal_frame_status *status);
+
 /* Finds the whole valid frames at or behind an offset, at any byte position,
  * none within another. Looks at all the bytes once; checks no more than
  * 256 MiB + 4 times as many by CRC, and ends there: hostile bytes cost no

@@ -31,13 +31,15 @@ file: io
 lock: file io
 atomic: file io
 frame: crc32c
+header:
 keydir: usage frame
-batch: frame
+batch: frame header
 segment: frame file io
 scan: segment frame
+operation: scan segment header
 report: segment io
-recover: report scan segment file io
-iter: recover scan segment
+recover: operation report scan segment file io
+iter: recover operation scan segment
 log: recover iter batch lock report scan segment frame file io
 reader: recover iter report scan segment io
 kv: log reader keydir report segment

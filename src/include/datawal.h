@@ -63,13 +63,15 @@ extern "C" {
 enum dwal_type { DWAL_RAW = 0, DWAL_PUT = 1, DWAL_DELETE = 2 };
 
 /* What a decoder finds at a place in a segment; also the reason of a
- * damage. Everything from DWAL_BAD_MAGIC on is structural: no power cut
- * leaves it, wherever it stands. */
+ * damage. Never found by a decoder: DWAL_PARTIAL, where a log ends before an
+ * operation that a crash has cut short. Everything from DWAL_BAD_MAGIC on is structural: no power
+ * cut leaves it, wherever it stands. */
 enum dwal_frame_status {
 	DWAL_FRAME_OK = 0,
 	DWAL_TRUNCATED,     /* shorter than its header says, or than a header */
 	DWAL_BAD_CRC,       /* whole, but the CRC differs */
 	DWAL_ZEROED_HEADER, /* a header that a power cut can leave: FORMAT.md */
+	DWAL_PARTIAL,       /* the header of an operation that is not whole */
 	DWAL_BAD_MAGIC,
 	DWAL_BAD_VERSION,
 	DWAL_BAD_TYPE,
@@ -123,6 +125,35 @@ DWAL_PUBLIC int dwal_frame_encode(enum dwal_type type, uint64_t txid, struct dwa
  * file the bytes stand. */
 DWAL_PUBLIC enum dwal_frame_status dwal_frame_decode(const void *data, size_t len,
 						     struct dwal_record *out);
+
+/* ------------------------------------------------------------------------
+ * Operations (FORMAT.md): records that are in the log as a whole or not at
+ * all, with one txid, behind a Raw record that announces them, the header
+ */
+
+/* A line of a header, beside those that announce: a name [a-z][a-z0-9.-]* that
+ * is none of txid, n, bytes and crc, and any value without a NUL. */
+struct dwal_line {
+	const char *name, *value;
+};
+
+/* What a header says. n records follow it, or, n being 0, those that bear its
+ * txid. */
+struct dwal_header {
+	uint64_t txid, n;
+	uint64_t bytes;          /* of the n frames */
+	struct dwal_bytes crc;   /* eight hexadecimal digits for each of them */
+	struct dwal_bytes lines; /* NAME=VALUE and a newline each, as written */
+};
+
+/* Whether a record is a header: key and form decide, so that anybody's Raw
+ * record may bear that key. What *out points to lies in the record. */
+DWAL_PUBLIC bool dwal_header_parse(const struct dwal_record *record, struct dwal_header *out);
+
+/* The value of the first line of that name, with its NUL. False: there is
+ * none, or it does not fit or holds a NUL. */
+DWAL_PUBLIC bool dwal_header_line(const struct dwal_header *header, const char *name, char *out,
+				  size_t size);
 
 /* ------------------------------------------------------------------------
  * Errors
@@ -210,16 +241,18 @@ struct dwal_gap {
 DWAL_PUBLIC void dwal_gap_text(const struct dwal_gap *gap, char *out, size_t size);
 
 /* The sequence of the txids of a log, to be given each record in log order.
- * Zero is ready; the last three members are its own. */
+ * Zero is ready; the last four members are its own. */
 struct dwal_txids {
 	uint64_t highest;
-	uint64_t out_of_order;     /* records whose txid is not above the one before */
+	uint64_t out_of_order;     /* records whose txid is not above the one before; those of
+				    * an operation bear the txid of its header, and are not */
 	uint64_t missing;          /* txids from 1 to the highest that no record has; where
 				    * some are out of order, at least so many */
 	struct dwal_gap first_gap; /* the first hole, when any are missing */
 	uint64_t previous;
 	uint32_t highest_segment;
 	bool begun;
+	bool in_operation; /* the record before was a header, or one of its records */
 };
 DWAL_PUBLIC void dwal_txids_add(struct dwal_txids *txids, const struct dwal_record *record);
 
@@ -316,17 +349,25 @@ struct dwal_place {
 
 /* Appends n records with one system call, in order, with rising txids, all
  * in one segment. All or nothing to the living process; a crash can keep the
- * first few, never a part of one. places (n of them) may be NULL. Written
- * on return. One that rotates waits for a sync of the old segment; meanwhile
- * others append to it what still fits.
- * A failed or short write is cut back, synced and reported (-ENOSPC leaves
+ * first few, never a part of one (dwal_log_batch() prevents that). places (n of them) may be NULL.
+ * Written on return. One that rotates waits for a sync of the old segment; meanwhile others append
+ * to it what still fits. A failed or short write is cut back, synced and reported (-ENOSPC leaves
  * the log usable); if cutting back fails the log is poisoned.
- * Errors: -EINVAL (n is 0, unknown type),
- * DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE, DWAL_EREADONLY, DWAL_EPOISONED,
+ * Errors: -EINVAL (n is 0, unknown type, a Raw record that reads like a
+ * header), DWAL_EKEYSIZE, DWAL_EPAYLOADSIZE, DWAL_EREADONLY, DWAL_EPOISONED,
  * DWAL_ESEGMENTS (when it must rotate), DWAL_EUNSYNCED (with sync_apart),
  * -EOVERFLOW (more than 2 GiB, where size_t has 32 bits), -errno. */
 DWAL_PUBLIC int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n,
 				struct dwal_place *places);
+
+/* The same as one operation: all n records bear one txid, and after any crash
+ * the log holds all of them or none. A header with the caller's lines stands
+ * before them; one record without lines needs none, and has none. places are
+ * those of the n records. Errors: also -EINVAL for a line that cannot be
+ * written, DWAL_EPAYLOADSIZE where the header would be too large. */
+DWAL_PUBLIC int dwal_log_batch(dwal_log *log, const struct dwal_op *ops, size_t n,
+			       const struct dwal_line *lines, size_t n_lines,
+			       struct dwal_place *places);
 
 /* Appends one Raw record without a key. Otherwise as dwal_log_append(). */
 DWAL_PUBLIC int dwal_log_append_raw(dwal_log *log, const void *payload, size_t len,
@@ -446,8 +487,9 @@ DWAL_PUBLIC int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const 
 /* One Delete, also of a key that is absent. */
 DWAL_PUBLIC int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len);
 
-/* Any records, in one write, applied in order. places may be NULL. */
+/* Any records as one operation, applied in order: as dwal_log_batch(). */
 DWAL_PUBLIC int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n,
+			      const struct dwal_line *lines, size_t n_lines,
 			      struct dwal_place *places);
 
 /* The live value, newly allocated (free() it; never NULL on success, also

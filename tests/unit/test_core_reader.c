@@ -291,13 +291,15 @@ static void no_truncation_or_flipped_bit_of_a_segment_invents_a_record(void)
 static uint64_t count_intact(const char *name, uint64_t offset)
 {
 	struct segment *segment;
-	struct dwal_damage damage = {.offset = offset - 1};
+	struct operation_scan scan = {0};
+	struct dwal_damage damage;
 	int dirfd = open(dir.path, O_RDONLY | O_DIRECTORY);
 	uint32_t id;
 
 	CHECK(logname_parse_segment(name, &id));
 	CHECK_INT(segment_open(&io_system, dirfd, id, O_RDONLY, &segment), 0);
-	CHECK_INT(recover_count_intact(segment, segment->end, &damage), 0);
+	operation_scan_move(&scan, segment, offset - 1, segment->end, true);
+	CHECK_INT(recover_count_intact(&scan, &damage), 0);
 	CHECK_INT(segment_unref(segment), 0);
 	close(dirfd);
 	return damage.intact.records;

@@ -90,7 +90,7 @@ static void change(dwal_kv *kv, struct model *model, uint64_t *seed, uint32_t st
 	};
 	switch (unit_random(seed) % 8) {
 	case 0:
-		CHECK_INT(dwal_kv_batch(kv, ops, 4, NULL), 0);
+		CHECK_INT(dwal_kv_batch(kv, ops, 4, NULL, 0, NULL), 0);
 		model->value[model_slot(k)] = 0;
 		model->value[model_slot(i)] = step;
 		break;
@@ -146,8 +146,8 @@ static void batch_is_applied_in_order(void)
 
 	dir = unit_dir_make();
 	kv = open_store();
-	CHECK_INT(dwal_kv_batch(kv, ops, 0, NULL), -EINVAL);
-	CHECK_INT(dwal_kv_batch(kv, ops, 5, places), 0);
+	CHECK_INT(dwal_kv_batch(kv, ops, 0, NULL, 0, NULL), -EINVAL);
+	CHECK_INT(dwal_kv_batch(kv, ops, 5, NULL, 0, places), 0);
 	check_value(kv, "a", "2");
 	check_value(kv, "b", NULL);
 	CHECK_INT(dwal_kv_len(kv), 1);
@@ -188,7 +188,7 @@ static void failed_put_leaves_the_old_value_and_no_new_key(void)
 	put(kv, "old", "value");
 	disk.full = true;
 	CHECK_INT(dwal_kv_put(kv, "old", 3, "x", 1), -ENOSPC);
-	CHECK_INT(dwal_kv_batch(kv, ops, 2, NULL), -ENOSPC);
+	CHECK_INT(dwal_kv_batch(kv, ops, 2, NULL, 0, NULL), -ENOSPC);
 	CHECK_INT(dwal_kv_delete(kv, "old", 3), -ENOSPC);
 	check_value(kv, "old", "value");
 	check_value(kv, "new", NULL);

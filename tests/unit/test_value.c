@@ -172,7 +172,7 @@ static void value_at_a_place_is_the_put_that_was_written_there(void)
 
 	dir = unit_dir_make();
 	kv = open_store();
-	CHECK_INT(dwal_kv_batch(kv, ops, 3, places), 0);
+	CHECK_INT(dwal_kv_batch(kv, ops, 3, NULL, 0, places), 0);
 	CHECK_INT(dwal_kv_rotate(kv), 0);
 	CHECK_INT(dwal_kv_delete(kv, "a", 1), 0);
 	for (size_t i = 0; i < 3; i++) {
@@ -195,7 +195,7 @@ static void value_at_a_place_that_is_not_its_own_is_refused(void)
 
 	dir = unit_dir_make();
 	kv = open_store();
-	CHECK_INT(dwal_kv_batch(kv, &op, 1, &place), 0);
+	CHECK_INT(dwal_kv_batch(kv, &op, 1, NULL, 0, &place), 0);
 	CHECK_INT(dwal_kv_value_at(kv, "other", 5, &place, &value), 0);
 	CHECK_INT(dwal_value_read(value, 0, &byte, 1, &got, &error), DWAL_ECORRUPT);
 	dwal_value_close(value);
