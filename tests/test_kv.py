@@ -23,6 +23,7 @@ CASES = [
            "threads_see_whole_values_and_leave_what_a_new_open_finds"),
     *holds(pytest.mark.clause("C28"), "test_kv",
            "failed_put_leaves_the_old_value_and_no_new_key"),
+    *holds(pytest.mark.clause("C16b"), "test_kv", "a_batch_cut_short_changes_no_key"),
     *holds(pytest.mark.clause("C29"), "test_value",
            "get_of_a_damaged_frame_is_an_error_that_says_where",
            "valid_frame_of_another_key_or_type_is_refused"),

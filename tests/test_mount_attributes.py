@@ -72,7 +72,9 @@ def test_attributes_of_a_staged_file_follow_its_put_in_the_same_write(datawal, l
     os.utime(fd, ns=(TIMES[3], TIMES[3]))
     assert os.path.getsize(logdir / "00000001.dwal") == 0
     os.close(fd)
-    assert [(r.type, r.key) for r in datawal.scan(logdir)] == [("Put", b"f"), ("Raw", b"f")]
+    header, *records = datawal.scan(logdir)
+    assert header.is_header()
+    assert [(r.type, r.key) for r in records] == [("Put", b"f"), ("Raw", b"f")]
     before = shown(m / "f")
     m.remount()
     assert shown(m / "f") == before

@@ -24,6 +24,11 @@ class Record:
     key: bytes
     payload: bytes
 
+    def is_header(self):
+        """Of an operation: not one of its records."""
+        return (self.type, self.key) == ("Raw", b"datawal.batch") and \
+            self.payload.startswith(b"datawal batch 1\n")
+
 
 def only_line(done):
     """What a command has to say on stderr: one line, that of the program."""

@@ -111,16 +111,20 @@ static inline dwal_log *core_open(const char *dir, const struct dwal_options *op
 	return core_open_io(NULL, dir, options);
 }
 
-/* The numbers of all records in the log, at most room; returns how many. */
+/* The numbers of all records in the log but for the headers of operations, at
+ * most room; returns how many. */
 static inline size_t core_numbers(dwal_log *log, uint64_t *numbers, size_t room)
 {
 	struct dwal_record record;
+	struct dwal_header header;
 	dwal_iter *iter;
 	size_t n = 0;
 	int rc;
 
 	CHECK_INT(dwal_log_iterate(log, 0, 0, &iter, NULL), 0);
 	while ((rc = dwal_iter_next(iter, &record, NULL)) == 0) {
+		if (dwal_header_parse(&record, &header))
+			continue;
 		CHECK(n < room);
 		numbers[n++] = core_number(&record);
 	}

@@ -34,7 +34,6 @@ struct fault_io {
 	char trace[1 << 16];
 	void (*synced)(struct fault_io *fault, int fd, const char *name); /* a sync succeeded */
 	void (*sync_failed)(struct fault_io *fault, int fd, const char *name);
-	void (*advised)(struct fault_io *fault, int fd, const char *name);
 	void (*created)(struct fault_io *fault, int fd, const char *name);
 	void *hook_ctx;
 };
@@ -206,8 +205,6 @@ static inline int fault_fadvise(const struct io *io, int fd, off_t offset, off_t
 	struct fault_io *fault = fault_of(io);
 	int rc = fault_enter(fault, "fadvise", fault->names[fd]);
 
-	if (!rc && fault->advised)
-		fault->advised(fault, fd, fault->names[fd]);
 	return rc ? rc : io_system.fadvise(&io_system, fd, offset, n, advice);
 }
 

@@ -38,7 +38,8 @@ static dwal_kv *begin(const struct io *io)
 	put(kv, "zeta", "last");
 	put(kv, "alphabet", "");
 	CHECK_INT(dwal_kv_delete(kv, "gone", 4), 0);
-	CHECK_INT(dwal_kv_batch(kv, &(struct dwal_op){DWAL_RAW, {NULL, 0}, {"raw", 3}}, 1, NULL, 0, NULL),
+	CHECK_INT(dwal_kv_batch(kv, &(struct dwal_op){DWAL_RAW, {NULL, 0}, {"raw", 3}}, 1, NULL, 0,
+				NULL),
 		  0);
 	return kv;
 }

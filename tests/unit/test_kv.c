@@ -159,6 +159,44 @@ static void batch_is_applied_in_order(void)
 	unit_dir_remove(&dir);
 }
 
+/* As a rename is written: the new name, then the tombstone. */
+static void a_batch_cut_short_changes_no_key(void)
+{
+	const struct dwal_op ops[] = {{DWAL_PUT, {"new", 3}, {"value", 5}},
+				      {DWAL_RAW, {"new", 3}, {"mode=600", 8}},
+				      {DWAL_DELETE, {"old", 3}, {NULL, 0}}};
+	off_t start, whole, size;
+	struct stat st;
+	char path[96];
+	dwal_kv *kv;
+
+	dir = unit_dir_make();
+	snprintf(path, sizeof(path), "%s/00000001.dwal", dir.path);
+	kv = open_store();
+	put(kv, "old", "value");
+	CHECK(stat(path, &st) == 0);
+	start = st.st_size;
+	CHECK_INT(dwal_kv_batch(kv, ops, 3, NULL, 0, NULL), 0);
+	CHECK_INT(dwal_kv_close(kv), 0);
+	CHECK(stat(path, &st) == 0);
+	whole = st.st_size;
+	for (size = whole; size > start; size--) {
+		CHECK(truncate(path, size) == 0);
+		kv = open_reading();
+		check_value(kv, "old", size < whole ? "value" : NULL);
+		check_value(kv, "new", size < whole ? NULL : "value");
+		CHECK_INT(dwal_kv_close(kv), 0);
+	}
+	kv = open_store(); /* what is put next does not make half of it real */
+	put(kv, "other", "x");
+	CHECK_INT(dwal_kv_close(kv), 0);
+	kv = open_store();
+	CHECK_INT(dwal_kv_len(kv), 2);
+	check_value(kv, "old", "value");
+	CHECK_INT(dwal_kv_close(kv), 0);
+	unit_dir_remove(&dir);
+}
+
 struct full_disk {
 	struct io io;
 	bool full;
@@ -413,6 +451,7 @@ static void each_open_takes_a_seed_of_its_own(void)
 
 UNIT_MAIN(UNIT(each_open_takes_a_seed_of_its_own),
 	  UNIT(store_equals_a_naive_fold_also_when_opened_again), UNIT(batch_is_applied_in_order),
+	  UNIT(a_batch_cut_short_changes_no_key),
 	  UNIT(failed_put_leaves_the_old_value_and_no_new_key),
 	  UNIT(open_hands_every_record_to_the_observer_which_can_stop_it),
 	  UNIT(unusual_records_are_accepted), UNIT(deleting_an_absent_key_writes_a_tombstone),

@@ -126,7 +126,7 @@ static void counters_equal_a_walk_after_any_changes(void)
 		size_t n = random_batch(&seed, keys, ops);
 
 		disk.full = unit_random(&seed) % 5 == 0;
-		CHECK_INT(dwal_kv_batch(kv, ops, n, step % 2 ? places : NULL),
+		CHECK_INT(dwal_kv_batch(kv, ops, n, NULL, 0, step % 2 ? places : NULL),
 			  disk.full ? -ENOSPC : 0);
 		check_stats(kv);
 		if (step % 40 == 39) {
