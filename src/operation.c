@@ -27,6 +27,12 @@ void operation_scan_release(struct operation_scan *scan)
  * there. */
 enum verdict { WHOLE, CUT, VOID };
 
+static bool is_announced(const struct dwal_header *header, uint64_t i,
+			 const struct dwal_record *record)
+{
+	return record->txid == header->txid && record->crc32c == header_crc(header, i);
+}
+
 /* On the n frames behind the header that was just read. 0 or -errno. */
 static int look_ahead(struct operation_scan *scan, const struct dwal_header *header,
 		      enum verdict *verdict)
@@ -40,7 +46,7 @@ static int look_ahead(struct operation_scan *scan, const struct dwal_header *hea
 		rc = segment_scan_check(&scan->ahead, scan->checked, &found, &status);
 		if (rc == DWAL_END)
 			*verdict = status < DWAL_BAD_MAGIC ? CUT : VOID;
-		else if (!rc && found.crc32c != header_crc(header, i))
+		else if (!rc && !is_announced(header, i, &found))
 			*verdict = VOID;
 	}
 	return rc < 0 ? rc : 0;
@@ -59,7 +65,7 @@ static int judge(struct operation_scan *scan, const struct dwal_header *header, 
 	if (verdict == WHOLE)
 		scan->whole = scan->ahead.offset;
 	if (verdict == VOID && scan->checked < scan->ahead.offset)
-		scan->checked = scan->ahead.offset; /* so often as headers lie */
+		scan->checked = scan->ahead.offset; /* not again for the next header */
 	if (verdict != CUT)
 		return 0;
 	scan->scan.offset = offset;

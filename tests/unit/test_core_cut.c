@@ -326,30 +326,44 @@ static void an_iteration_from_within_an_operation_does_not_judge_it(void)
 static void a_header_that_lies_voids_itself_or_is_none(void)
 {
 	const uint32_t a = crc_of_frame(DWAL_PUT, 2, "a", "1"),
-		       b = crc_of_frame(DWAL_PUT, 2, "b", "2");
+		       b = crc_of_frame(DWAL_PUT, 2, "b", "2"),
+		       other = crc_of_frame(DWAL_PUT, 3, "a", "1");
 	const struct {
 		const char *text; /* but for the CRCs */
+		uint64_t txid;    /* of the records */
 		uint32_t crcs[3];
 		struct log_end wanted;
 	} lies[] = {
-		{"txid=2\nn=2\nbytes=60\ncrc=%08x%08x\n", {a, b}, {.records = 4}},
+		{"txid=2\nn=2\nbytes=60\ncrc=%08x%08x\n", 2, {a, b}, {.records = 4}},
 		/* more than there are: as if cut short */
-		{"txid=2\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", {a, b, a}, {1, DWAL_PARTIAL, 29, 0}},
+		{"txid=2\nn=3\nbytes=90\ncrc=%08x%08x%08x\n",
+		 2,
+		 {a, b, a},
+		 {1, DWAL_PARTIAL, 29, 0}},
 		/* fewer */
-		{"txid=2\nn=1\nbytes=30\ncrc=%08x\n", {a}, {.records = 4}},
-		{"txid=2\nn=0\nbytes=0\ncrc=\n", {0}, {.records = 4}},
+		{"txid=2\nn=1\nbytes=30\ncrc=%08x\n", 2, {a}, {.records = 4}},
+		{"txid=2\nn=0\nbytes=0\ncrc=\n", 2, {0}, {.records = 4}},
 		/* another length of what is there, or of what is not */
-		{"txid=2\nn=2\nbytes=1\ncrc=%08x%08x\n", {a, b}, {.records = 4}},
-		{"txid=2\nn=2\nbytes=18446744073709551615\ncrc=%08x%08x\n", {a, b}, {.records = 4}},
-		{"txid=2\nn=3\nbytes=0\ncrc=%08x%08x%08x\n", {a, b, a}, {1, DWAL_PARTIAL, 29, 0}},
+		{"txid=2\nn=2\nbytes=1\ncrc=%08x%08x\n", 2, {a, b}, {.records = 4}},
+		{"txid=2\nn=2\nbytes=18446744073709551615\ncrc=%08x%08x\n",
+		 2,
+		 {a, b},
+		 {.records = 4}},
+		{"txid=2\nn=3\nbytes=0\ncrc=%08x%08x%08x\n",
+		 2,
+		 {a, b, a},
+		 {1, DWAL_PARTIAL, 29, 0}},
 		{"txid=2\nn=3\nbytes=18446744073709551615\ncrc=%08x%08x%08x\n",
+		 2,
 		 {a, b, a},
 		 {1, DWAL_PARTIAL, 29, 0}},
 		/* other records, or in another order: others wrote them */
-		{"txid=2\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", {a, b + 1, a}, {.records = 4}},
-		{"txid=2\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", {b, a, a}, {.records = 4}},
+		{"txid=2\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", 2, {a, b + 1, a}, {.records = 4}},
+		{"txid=2\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", 2, {b, a, a}, {.records = 4}},
+		/* of another txid */
+		{"txid=2\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", 3, {other, other, a}, {.records = 4}},
 		/* another txid than its own: no header */
-		{"txid=3\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", {a, b, a}, {.records = 4}},
+		{"txid=3\nn=3\nbytes=90\ncrc=%08x%08x%08x\n", 2, {a, b, a}, {.records = 4}},
 	};
 
 	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
@@ -364,8 +378,13 @@ static void a_header_that_lies_voids_itself_or_is_none(void)
 #pragma GCC diagnostic pop
 		(void)add_frame(&bytes, DWAL_PUT, 1, "", "x", 1);
 		add_header(&bytes, 2, "datawal batch 1\n%s", text);
-		(void)add_frame(&bytes, DWAL_PUT, 2, "a", "1", 1);
-		(void)add_frame(&bytes, DWAL_PUT, 2, "b", "2", 1);
+		if (lies[i].txid != 2) {
+			(void)add_frame(&bytes, DWAL_PUT, lies[i].txid, "a", "1", 1);
+			(void)add_frame(&bytes, DWAL_PUT, lies[i].txid, "a", "1", 1);
+		} else {
+			(void)add_frame(&bytes, DWAL_PUT, 2, "a", "1", 1);
+			(void)add_frame(&bytes, DWAL_PUT, 2, "b", "2", 1);
+		}
 		check_everybody(bytes.data, bytes.len, lies[i].wanted);
 		free(bytes.data);
 		end();
