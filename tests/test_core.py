@@ -28,6 +28,7 @@ CASES = [
     ("header", "a_line_gives_back_any_value", mark.clause("C16a")),
     ("header", "nobody_writes_a_header_but_an_operation", mark.clause("C16a")),
     ("header", "a_line_that_is_none_is_refused_and_nothing_is_written", mark.clause("C16a")),
+    ("header", "a_segment_rotates_before_a_header_would_make_it_too_large", mark.clause("C20")),
     ("header", "records_belong_to_the_header_before_them_by_their_txid", mark.clause("C13a")),
     ("cut", "cutting_an_operation_at_any_byte_leaves_all_of_it_or_nothing",
      mark.clause("C8", "C16b")),

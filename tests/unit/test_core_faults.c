@@ -15,17 +15,22 @@ static struct unit_dir dir;
 static struct fault_io fault;
 static struct dwal_error error;
 
-/* Puts of k0 .. k9 in two segments, and a torn one behind. */
+/* Puts of k0 .. k9 in two segments, the last two as one operation, and another
+ * that is cut short. */
 static void make_log(void)
 {
-	static const char torn[] = "DWAL torn";
+	const struct dwal_op last[] = {{DWAL_PUT, {"k8", 2}, {"k8", 2}},
+				       {DWAL_PUT, {"k9", 2}, {"k9", 2}}};
+	const struct dwal_op torn[] = {{DWAL_PUT, {"torn", 4}, {"x", 1}},
+				       {DWAL_DELETE, {"k0", 2}, {NULL, 0}}};
+	const char *path = core_path(dir.path, "00000002.dwal");
+	struct stat st;
 	dwal_kv *kv;
-	FILE *f;
 
 	fault_init(&fault);
 	fault.no_sync = true;
 	CHECK_INT(kv_open(&fault.io, dir.path, NULL, &kv, &error), 0);
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 8; i++) {
 		char key[16];
 
 		snprintf(key, sizeof(key), "k%d", i);
@@ -33,9 +38,10 @@ static void make_log(void)
 		if (i == 4)
 			CHECK_INT(dwal_kv_rotate(kv), 0);
 	}
+	CHECK_INT(dwal_kv_batch(kv, last, 2, NULL, 0, NULL), 0);
+	CHECK_INT(dwal_kv_batch(kv, torn, 2, NULL, 0, NULL), 0);
 	CHECK_INT(dwal_kv_close(kv), 0);
-	f = fopen(core_path(dir.path, "00000002.dwal"), "a");
-	CHECK(f && fwrite(torn, 1, 9, f) == 9 && fclose(f) == 0);
+	CHECK(stat(path, &st) == 0 && truncate(path, st.st_size - 3) == 0);
 }
 
 /* k0 .. k(n-1), and no more. */
@@ -80,7 +86,11 @@ static bool put_rotate_and_sync(int *keys)
 		char key[16];
 
 		snprintf(key, sizeof(key), "k%d", i);
-		good = dwal_kv_put(kv, key, 3, key, 2) == 0;
+		if (i % 2)
+			good = dwal_kv_put(kv, key, 3, key, 2) == 0;
+		else
+			good = dwal_kv_batch(kv, &(struct dwal_op){DWAL_PUT, {key, 3}, {key, 2}}, 1,
+					     &(struct dwal_line){"op", "put"}, 1, NULL) == 0;
 		if (good && i == 11)
 			good = dwal_kv_rotate(kv) == 0;
 		if (good)
@@ -133,13 +143,13 @@ static bool report_and_iterate(int *keys)
 		return false;
 	rc = dwal_reader_report(reader, &report, &error);
 	if (!rc)
-		CHECK(report->records_replayed == 10 && report->tail_truncated == 1 &&
-		      report->damage_count == 1);
+		CHECK(report->records_replayed == 11 && report->tail_truncated == 1 &&
+		      report->damage_count == 1 && report->damage->reason == DWAL_PARTIAL);
 	if (!rc)
 		rc = dwal_reader_iterate(reader, 0, 0, &iter, &error);
 	while (!rc && (rc = dwal_iter_next(iter, &record, &error)) == 0)
 		n++;
-	CHECK(rc == -EIO || (rc == DWAL_END && n == 10));
+	CHECK(rc == -EIO || (rc == DWAL_END && n == 11)); /* with one header */
 	dwal_iter_close(iter);
 	dwal_reader_close(reader);
 	return rc == DWAL_END;

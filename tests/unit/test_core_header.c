@@ -286,6 +286,26 @@ static void a_line_that_is_none_is_refused_and_nothing_is_written(void)
 	unit_dir_remove(&dir);
 }
 
+static void a_segment_rotates_before_a_header_would_make_it_too_large(void)
+{
+	const struct dwal_op ops[] = {{DWAL_PUT, {"a", 1}, {"1", 1}},
+				      {DWAL_PUT, {"b", 1}, {"2", 1}}};
+	struct dwal_options options = {.segment_size = 100 + 98 + 2 * 30};
+	struct dwal_place places[2];
+	dwal_log *log;
+
+	for (int more = 0; more < 2; more++) {
+		dir = unit_dir_make();
+		log = core_open(dir.path, &options);
+		CHECK_INT(core_append(log, 1, 72 + (size_t)more), 0); /* a frame of 100 bytes */
+		CHECK_INT(dwal_log_batch(log, ops, 2, NULL, 0, places), 0);
+		CHECK_INT(places[0].segment, 1 + more);
+		CHECK_INT(places[0].offset, more ? 98 : 100 + 98);
+		CHECK_INT(dwal_log_close(log), 0);
+		unit_dir_remove(&dir);
+	}
+}
+
 /* Compaction keeps a header with n=0 as long as one of its records stays. */
 static void records_belong_to_the_header_before_them_by_their_txid(void)
 {
@@ -320,4 +340,5 @@ UNIT_MAIN(UNIT(a_header_announces_the_frames_behind_it),
 	  UNIT(only_a_payload_of_the_form_that_names_its_own_txid_is_a_header),
 	  UNIT(a_line_gives_back_any_value), UNIT(nobody_writes_a_header_but_an_operation),
 	  UNIT(a_line_that_is_none_is_refused_and_nothing_is_written),
+	  UNIT(a_segment_rotates_before_a_header_would_make_it_too_large),
 	  UNIT(records_belong_to_the_header_before_them_by_their_txid))
