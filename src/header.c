@@ -18,9 +18,14 @@ static bool is_literal(unsigned char c)
 	return c >= 0x20 && c <= 0x7e && c != '%';
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static bool is_name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+	return (c >= 'a' && c <= 'z') || is_digit(c) || c == '.' || c == '-';
 }
 
 /* [a-z][a-z0-9.-]*, and none of ours. */
@@ -67,8 +72,7 @@ static bool take_number(struct rest *rest, const char *name, uint64_t *out)
 
 	if (!take(rest, name))
 		return false;
-	for (start = rest->at; rest->at < rest->end && *rest->at >= '0' && *rest->at <= '9';
-	     rest->at++)
+	for (start = rest->at; rest->at < rest->end && is_digit(*rest->at); rest->at++)
 		if (__builtin_mul_overflow(n, 10, &n) ||
 		    __builtin_add_overflow(n, (uint64_t)(*rest->at - '0'), &n))
 			return false;
@@ -80,22 +84,24 @@ static bool take_number(struct rest *rest, const char *name, uint64_t *out)
 
 static bool take_crcs(struct rest *rest, uint64_t n, struct dwal_bytes *out)
 {
-	size_t len = (size_t)n * HEADER_CRC_DIGITS;
+	const char *start, *end;
 
-	if (!take(rest, "crc=") || n > MOST || (uint64_t)(rest->end - rest->at) < len)
+	if (!take(rest, "crc=") || n > MOST ||
+	    (uint64_t)(rest->end - rest->at) < n * HEADER_CRC_DIGITS)
 		return false;
-	*out = (struct dwal_bytes){rest->at, len};
-	for (size_t i = 0; i < len; i++)
-		if (!*rest->at || !strchr(lower, *rest->at++))
+	start = rest->at;
+	for (end = start + n * HEADER_CRC_DIGITS; rest->at < end; rest->at++)
+		if (!is_digit(*rest->at) && (*rest->at < 'a' || *rest->at > 'f'))
 			return false;
+	*out = (struct dwal_bytes){start, (size_t)(end - start)};
 	return take(rest, "\n");
 }
 
 static int hex_value(char c)
 {
-	const char *digit = c ? strchr(upper, c) : NULL;
-
-	return digit ? (int)(digit - upper) : -1;
+	if (is_digit(c))
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* The next byte that a value stands for, or -1 when what is there is none. */
@@ -299,6 +305,7 @@ uint32_t header_crc(const struct dwal_header *header, uint64_t i)
 	uint32_t crc = 0;
 
 	for (int k = 0; k < HEADER_CRC_DIGITS; k++)
-		crc = crc << 4 | (uint32_t)(strchr(lower, digits[k]) - lower);
+		crc = crc << 4 |
+		      (uint32_t)(is_digit(digits[k]) ? digits[k] - '0' : digits[k] - 'a' + 10);
 	return crc;
 }
