@@ -24,6 +24,8 @@ SECTOR = 512
 
 STRUCTURAL = {"bad-magic", "bad-version", "bad-type", "bad-flags", "key-too-long",
               "payload-too-long"}
+BATCH_KEY, HORIZON_KEY, TAG_KEY = b"datawal.batch", b"datawal.horizon", b"datawal.tag"
+MAX_N = 2**32
 SEGMENT_NAME = re.compile(r"[0-9]{8}\.dwal", re.ASCII)
 SIDE_FILE_NAME = re.compile(r"[0-9]{8}\.dwal\.torn-.*(?<!\.dwal-tmp)", re.ASCII)
 
@@ -64,6 +66,10 @@ def encode(rtype, txid, key, payload, version=1, flags=0, key_len=None, payload_
     head = (MAGIC + le(version, 2) + le(rtype, 1) + le(flags, 1) + le(txid, 8) +
             le(key_len, 4) + le(payload_len, 4) + key + payload)
     return head + le(crc32c(head), 4)
+
+
+def frame_of(record):
+    return encode(record.type, record.txid, record.key, record.payload)
 
 
 class Record(NamedTuple):
@@ -137,6 +143,116 @@ def decode(data, at):
                         data[body:body + key_len], data[body + key_len:end])
 
 
+# --- operations, horizons, tags (FORMAT.md 9, 10) ---------------------------
+
+NUMBER = rb"(0|[1-9][0-9]{0,19})"
+VALUE = rb"(?:[\x20-\x24\x26-\x7e]|%[0-9A-F]{2})*"
+LINES = rb"((?:[a-z][a-z0-9.-]*=VALUE\n)*)"
+
+
+def form(text):
+    """The expression for a payload: NUMBER, VALUE and LINES stand for those above."""
+    for name, what in ((b"LINES", LINES), (b"NUMBER", NUMBER), (b"VALUE", VALUE)):
+        text = text.replace(name, what)
+    return re.compile(text)
+
+
+BATCH = form(rb"datawal batch 1\ntxid=NUMBER\nn=NUMBER\nbytes=NUMBER\ncrc=([0-9a-f]*)\nLINES")
+HORIZON = form(rb"datawal horizon 1\nlo=NUMBER\nhi=NUMBER\nLINES")
+TAG = form(rb"datawal tag 1\nname=(VALUE)\ntxid=NUMBER\nLINES")
+
+
+class Header(NamedTuple):
+    txid: int
+    n: int
+    bytes: int
+    crcs: list
+    lines: list  # (name, value) each, the value as it was before it was escaped
+
+
+def escaped(value):
+    return b"".join(bytes([byte]) if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte
+                    for byte in value)
+
+
+def unescaped(value):
+    return re.sub(rb"%(..)", lambda digits: bytes.fromhex(digits[1].decode()), value)
+
+
+def header_of(record):
+    """The header that this record is, or None."""
+    found = record.type == RAW and record.key == BATCH_KEY and BATCH.fullmatch(record.payload)
+    if not found:
+        return None
+    txid, n, size = map(int, found.groups()[:3])
+    digits, more = found[4].decode(), [line.split(b"=", 1) for line in found[5].split(b"\n")[:-1]]
+    if txid != record.txid or n > MAX_N or size > MAX_TXID or len(digits) != 8 * n or \
+            any(name in (b"txid", b"n", b"bytes", b"crc") for name, _ in more):
+        return None
+    return Header(txid, n, size, [int(digits[8 * i:8 * i + 8], 16) for i in range(n)],
+                  [(name, unescaped(value)) for name, value in more])
+
+
+def horizon_of(record):
+    """(lo, hi) if this record is a horizon, or None."""
+    found = record.type == RAW and record.key == HORIZON_KEY and HORIZON.fullmatch(record.payload)
+    if not found or max(int(found[1]), int(found[2])) > MAX_TXID:
+        return None
+    return int(found[1]), int(found[2])
+
+
+def tag_of(record):
+    """(name, txid) if this record is a tag, or None."""
+    found = record.type == RAW and record.key == TAG_KEY and TAG.fullmatch(record.payload)
+    if not found or not found[1] or int(found[2]) > MAX_TXID:
+        return None
+    return unescaped(found[1]), int(found[2])
+
+
+def header_payload(txid, followers, lines=(), /, **other):
+    """What a header says of these frames; other: what it says instead."""
+    said = {"txid": txid, "n": len(followers), "bytes": sum(map(len, followers)),
+            "crc": "".join(f"{unle(one[-TRAILER:]):08x}" for one in followers), **other}
+    own = "".join(f"{name}={value}\n" for name, value in said.items())
+    return b"datawal batch 1\n" + own.encode() + b"".join(
+        b"%b=%b\n" % (name, escaped(value)) for name, value in lines)
+
+
+def operation(txid, /, *records, lines=(), **other):
+    """The frames of one: the header's, then those of (type, key, payload) each."""
+    followers = [encode(rtype, txid, key, payload) for rtype, key, payload in records]
+    return [encode(RAW, txid, BATCH_KEY, header_payload(txid, followers, lines, **other)),
+            *followers]
+
+
+def cut_short(records):
+    """Which of these, the valid frames of an active segment, is the header of a partial
+    operation; None if there is none."""
+    at = 0
+    while at < len(records):
+        header = header_of(records[at])
+        if header and header.n >= 2:
+            there = [(one.txid, one.crc) for one in records[at + 1:at + 1 + header.n]]
+            announced = [(header.txid, crc) for crc in header.crcs]
+            if there == announced:
+                at += header.n  # none of these is judged
+            elif there == announced[:len(there)]:
+                return at
+        at += 1
+    return None
+
+
+def txids_of(records):
+    """In order, those of records that belong to an operation left out: they are its header's."""
+    txids, operation_txid = [], None
+    for record in records:
+        is_header = header_of(record) is not None
+        if is_header or record.txid != operation_txid:
+            txids.append(record.txid)
+            operation_txid = record.txid if is_header else None
+    return txids
+
+
 # --- a log (FORMAT.md 3, 4) ------------------------------------------------
 
 class Damage(NamedTuple):
@@ -171,8 +287,8 @@ class Log(NamedTuple):
         return dict(sorted(fold.items()))
 
 
-def longest_valid_prefix(data, segment):
-    """Its records, and (offset, status) of the damage behind it or None."""
+def valid_frames(data, segment):
+    """They, from the first byte on, and (offset, status) of what is behind them or None."""
     records, at = [], 0
     while at < len(data):
         status, record = decode(data, at)
@@ -195,10 +311,10 @@ def intact_frames(data, at):
         at += 1 if status else record.length
 
 
-def missing_txids(records):
+def missing_txids(txids):
     """The sum of the gaps below each new highest txid, less those that came later."""
     missing = highest = gap_after = 0
-    for txid in (record.txid for record in records):
+    for txid in txids:
         if txid > highest:
             if not missing:
                 gap_after = highest
@@ -209,6 +325,19 @@ def missing_txids(records):
     return missing
 
 
+def longest_valid_prefix(data, segment, active):
+    """Its records; (offset, status) of the damage behind it or None; what is intact there."""
+    records, stop = valid_frames(data, segment)
+    if active and not (stop and stop[1] in STRUCTURAL):
+        at = cut_short(records)
+        if at is not None:
+            cut = records[at]
+            behind = intact_frames(data, stop[0] + 1) if stop else []
+            return (records[:at], (cut.offset, "partial-operation"),
+                    [one for one in behind if one.txid != cut.txid])
+    return records, stop, intact_frames(data, stop[0] + 1) if stop else []
+
+
 def read_log(files):
     """files: name -> content of what lies in a directory."""
     segments = {int(name[:8]): data for name, data in files.items()
@@ -216,7 +345,7 @@ def read_log(files):
     replayed, damages, behind = [], [], []
     for segment in sorted(segments):
         data = segments[segment]
-        records, stop = longest_valid_prefix(data, segment)
+        records, stop, intact = longest_valid_prefix(data, segment, segment == max(segments))
         if damages:
             behind += records
         else:
@@ -225,7 +354,8 @@ def read_log(files):
             offset, status = stop
             torn = segment == max(segments) and status not in STRUCTURAL
             damages.append(Damage(segment, offset, len(data) - offset, status, torn))
-            behind += intact_frames(data, offset + 1)
+            behind += intact
+    txids = txids_of(replayed)
     tails = [one for one in damages if one.torn]
     hard = [one for one in damages if not one.torn]
     wrong_version = sum(one.status == "bad-version" for one in hard)
@@ -238,14 +368,14 @@ def read_log(files):
         "unsupported_versions": wrong_version,
         "last_txid_seen": max((one.txid for one in replayed), default=0),
         "raw_records": sum(one.type == RAW for one in replayed),
-        "txids_out_of_order": sum(b.txid <= a.txid for a, b in zip(replayed, replayed[1:])),
+        "txids_out_of_order": sum(b <= a for a, b in zip(txids, txids[1:])),
         "intact_records_behind": len(behind),
     }
     more = {
         "intact_bytes_behind": sum(one.length for one in behind),
         "intact_lowest_txid": min((one.txid for one in behind), default=0),
         "intact_highest_txid": max((one.txid for one in behind), default=0),
-        "txids_missing": missing_txids(replayed),
+        "txids_missing": missing_txids(txids),
     }
     side_files = sorted(name for name in files if SIDE_FILE_NAME.fullmatch(name))
     return Log(replayed, damages, side_files, report, more)
@@ -303,11 +433,36 @@ def says(files):
     return "; ".join(words + [f"{behind} intact behind"] * (behind > 0))
 
 
+def reserved(record):
+    """Whether a writer must refuse to write it for a caller."""
+    return (record.type == RAW and record.key == BATCH_KEY
+            and record.payload.startswith(b"datawal batch 1\n"))
+
+
+def written(records):
+    """What a writer did that wrote these: (records, header or None) of each thing that it wrote,
+    records without the header's; None if a writer does not write so."""
+    steps, at = [], 0
+    while at < len(records):
+        header = header_of(records[at])
+        these = records[at + bool(header):at + 1 + (header.n if header else 0)]
+        if header and records[at].payload != header_payload(
+                len(steps) + 1, [frame_of(one) for one in these], header.lines):
+            return None
+        if header and (not these or len(these) == 1 and not header.lines):
+            return None
+        if {one.txid for one in these} != {len(steps) + 1} or any(map(reserved, these)):
+            return None
+        steps.append((these, header))
+        at += len(these) + bool(header)
+    return steps
+
+
 def writable(files):
     """Whether a writer would write these segments: whole, txids 1, 2, 3 ..."""
     log = read_log(files)
     return (log.verdict == "clean" and bool(any(SEGMENT_NAME.fullmatch(name) for name in files))
-            and [one.txid for one in log.records] == list(range(1, len(log.records) + 1)))
+            and written(log.records) is not None)
 
 
 def tested(files):
@@ -496,9 +651,191 @@ def hard_fixtures():
     return fixtures
 
 
+BEFORE = frames(put(b"a", b"old"))  # txid 1
+THREE = (put(b"b", b"old"), delete(b"a"), (RAW, b"b", b"of b"))  # a rename, as it were
+AT_NOON = [(b"time", b"1764072000.000000000"), (b"op", b"rename")]
+NOON = operation(2, *THREE, lines=AT_NOON)
+# Behind a partial operation, by a writer that knows none: its txid is the highest plus one.
+FOREIGN = encode(DELETE, 3, b"b", b"")
+
+
+def odd_headers():
+    """What is odd about it -> a record that is the header of two records all the same."""
+    right = header_payload(2, NOON[1:3])
+    size = right.split(b"bytes=")[1].split(b"\n")[0]
+    payloads = {
+        "bytes 2^64 - 1": right.replace(b"=" + size, b"=%d" % MAX_TXID),
+        "bytes 0": right.replace(b"=" + size, b"=0"),
+        "an empty value": right + b"op=\n",
+        "a value with =": right + b"op==a=b=\n",
+        "an escape that was not needed": right + b"op=%41%20%25\n",
+        "NUL and LF, escaped": right + b"op=%00%0A\n",
+        "a name twice": right + b"op=1\nop=2\n",
+        "a name of one letter": right + b"a=1\n",
+        "a name of 1000 bytes": right + b"a" * 1000 + b"=1\n",
+        "names that begin with those of others": right + b"n1=1\ntxid.=1\nbytes-=1\ncrc2=1\n",
+    }
+    return {what: encode(RAW, 2, BATCH_KEY, payload) for what, payload in payloads.items()}
+
+
+def nearly_headers():
+    """What is wrong with it -> a record that would be a header of two records, were it not."""
+    right = header_payload(2, NOON[1:3], [(b"op", b"rename")])
+    last = right.rindex(b"op=")
+    crc = right.split(b"crc=")[1].split(b"\n")[0]
+    payloads = {
+        "another first line": right.replace(b"batch 1", b"batch 2"),
+        "a space behind the first line": right.replace(b"batch 1", b"batch 1 "),
+        "CR LF": right.replace(b"\n", b"\r\n"),
+        "no first line": right.split(b"\n", 1)[1],
+        "only the first line": b"datawal batch 1\n",
+        "no payload": b"",
+        "another txid": right.replace(b"txid=2", b"txid=3"),
+        "a needless zero in txid": right.replace(b"txid=2", b"txid=02"),
+        "a sign in txid": right.replace(b"txid=2", b"txid=+2"),
+        "a space in txid": right.replace(b"txid=2", b"txid= 2"),
+        "txid 2^64 + 2": right.replace(b"txid=2", b"txid=%d" % (2**64 + 2)),
+        "no txid": right.replace(b"txid=2\n", b""),
+        "n without digits": right.replace(b"n=2", b"n="),
+        "a needless zero in n": right.replace(b"n=2", b"n=02"),
+        "n one less than the CRCs": right.replace(b"n=2", b"n=1"),
+        "n one more than the CRCs": right.replace(b"n=2", b"n=3"),
+        "n 2^64 + 2": right.replace(b"n=2", b"n=%d" % (2**64 + 2)),
+        "n 2^61 + 2": right.replace(b"n=2", b"n=%d" % (2**61 + 2)),
+        "n hexadecimal": right.replace(b"n=2", b"n=0x2"),
+        "a needless zero in bytes": right.replace(b"bytes=", b"bytes=0"),
+        "bytes 2^64": right.replace(right.split(b"bytes=")[1].split(b"\n")[0], b"%d" % 2**64),
+        "bytes before n": b"datawal batch 1\ntxid=2\nbytes=58\nn=2\ncrc=" + crc + b"\n",
+        "no bytes": b"datawal batch 1\ntxid=2\nn=2\ncrc=" + crc + b"\n",
+        "no crc": right.replace(b"crc=" + crc + b"\n", b""),
+        "a CRC without its last digit": right.replace(crc, crc[:-1]),
+        "a CRC with one digit more": right.replace(crc, crc + b"0"),
+        "a CRC in upper case": right.replace(crc, crc[:-1] + b"A"),
+        "a CRC with a space": right.replace(crc, crc[:8] + b" " + crc[9:]),
+        "no LF at the end": right[:-1],
+        "one LF more": right + b"\n",
+        "more behind the last LF": right + b"x",
+        "a line without =": right[:last] + b"op\n",
+        "a line without a name": right[:last] + b"=rename\n",
+        "a name in capitals": right[:last] + b"Op=rename\n",
+        "a name that begins with a digit": right[:last] + b"1op=rename\n",
+        "a name with _": right[:last] + b"o_p=rename\n",
+        "a name with a space": right[:last] + b"op =rename\n",
+        "a NUL in a value": right[:last] + b"op=\0\n",
+        "a TAB in a value": right[:last] + b"op=\t\n",
+        "a byte above 0x7e in a value": right[:last] + b"op=\x7f\n",
+        "UTF-8 in a value": right[:last] + b"op=\xc3\xa9\n",
+        "a lone % in a value": right[:last] + b"op=100%\n",
+        "a % and one digit": right[:last] + b"op=%0\n",
+        "a % and lower case": right[:last] + b"op=%0a\n",
+    }
+    for name in (b"txid", b"n", b"bytes", b"crc"):
+        payloads[f"{name.decode()} a second time"] = right + name + b"=2\n"
+    near = {what: encode(RAW, 2, BATCH_KEY, payload) for what, payload in payloads.items()}
+    near["a Put"] = encode(PUT, 2, BATCH_KEY, right)
+    near["a Delete"] = encode(DELETE, 2, BATCH_KEY, right)
+    near["no key"] = encode(RAW, 2, b"", right)
+    near["a key with one byte more"] = encode(RAW, 2, BATCH_KEY + b"\0", right)
+    near["a key in capitals"] = encode(RAW, 2, b"DATAWAL.BATCH", right)
+    return near
+
+
+def whole_operations():
+    """Operations, and what only looks like one: nothing is cut because of any of them."""
+    odd = [(b"note", b"100 %, \x01 to \xff, a\nb"), (b"empty", b""), (b"x-1.y", b"="),
+           (b"note", b"a second line of this name")]
+    of_one = operation(2, put(b"a", b"new"), lines=AT_NOON)
+    kept = [encode(rtype, 2, key, payload) for rtype, key, payload in THREE[:2]]
+    inner = encode(RAW, 2, BATCH_KEY, header_payload(2, [FOREIGN, FOREIGN]))
+    attributes = b"datawalfs.attr 1\ntype=file\nmode=0600\nuid=1000\n"
+    dense = [encode(rtype, txid, key, payload) for txid, (rtype, key, payload)
+             in enumerate(THREE, 3)]
+    other_crc = NOON[1][-TRAILER:]  # the CRC of the first, for all three
+    active = {
+        "operation": [BEFORE, *NOON, encode(PUT, 3, b"c", b"3")],
+        "operations": [*operation(1, *THREE), *operation(2, put(b"a", b"1"), put(b"c", b"2")),
+                       *operation(3, delete(b"c"), delete(b"c"))],
+        "operation_lines": [BEFORE, *operation(2, *THREE[:2], lines=odd)],
+        "operation_of_one": [BEFORE, *of_one],
+        "operation_of_one_cut": [BEFORE, of_one[0]],
+        "operation_of_none": [BEFORE, encode(RAW, 2, BATCH_KEY, header_payload(2, [], AT_NOON)),
+                              *kept, encode(PUT, 3, b"c", b"3")],
+        "operation_out_of_order": [encode(PUT, 5, b"a", b"1"), *operation(2, *THREE)],
+        "operation_void": [BEFORE, *NOON[:2], FOREIGN],
+        "operation_void_at_once": [BEFORE, NOON[0], FOREIGN],
+        "operation_void_then_whole": [BEFORE, *NOON[:2],
+                                      *operation(3, put(b"c", b"1"), put(b"d", b"2"))],
+        "header_lies_n_less": [BEFORE, *operation(2, *THREE[:1]), *kept[1:]],
+        "header_lies_n_and_crc": [BEFORE, *operation(2, *THREE, n=4)[:2]],
+        "header_lies_bytes": [BEFORE, *operation(2, *THREE, bytes=1)],
+        "header_lies_crc": [BEFORE, *operation(2, *THREE, crc=f"{unle(other_crc):08x}" * 3)[:3]],
+        "header_lies_txid": [BEFORE, *operation(2, *THREE, txid=1)[:1]],
+        "header_of_other_txids": [BEFORE, encode(RAW, 2, BATCH_KEY, header_payload(2, dense)),
+                                  dense[0]],
+        "header_inside_operation": [BEFORE, *operation(2, put(b"c", b"1"),
+                                                       (RAW, BATCH_KEY, header_payload(
+                                                           2, [FOREIGN, FOREIGN])))],
+        "batch_key": [BEFORE, frames((RAW, BATCH_KEY, b"a batch of something else\n"), first=2)],
+        "batch_key_attributes": [frames((RAW, BATCH_KEY, attributes), put(BATCH_KEY, b"a file"),
+                                        (RAW, BATCH_KEY, attributes))],
+        "horizon_and_tag": [BEFORE, frames(
+            (RAW, HORIZON_KEY, b"datawal horizon 1\nlo=1\nhi=2\n"),
+            (RAW, TAG_KEY, b"datawal tag 1\nname=before the move, 100%25\ntxid=1\n"),
+            (RAW, HORIZON_KEY, b"a horizon of something else\n"), (RAW, TAG_KEY, b""), first=2)],
+    }
+    assert inner in active["header_inside_operation"]
+    sealed = {
+        "operation_sealed_partial": {"00000001.dwal": BEFORE + b"".join(NOON[:2]),
+                                     "00000002.dwal": FOREIGN},
+        "operation_sealed_by_empty": {"00000001.dwal": BEFORE + b"".join(NOON[:3]),
+                                      "00000002.dwal": b""},
+    }
+    return {**{name: {"00000001.dwal": b"".join(data)} for name, data in active.items()}, **sealed}
+
+
+def partial_operations():
+    """Operations of which a crash has left a part: the log ends before their header."""
+    hole = bytes(len(NOON[1]))
+    active = {
+        "operation_partial_header": [BEFORE, NOON[0]],
+        "operation_partial": [BEFORE, *NOON[:3]],
+        "operation_partial_torn": [BEFORE, *NOON[:2], NOON[2][:-3]],
+        "operation_partial_hole": [BEFORE, NOON[0], hole, *NOON[2:]],
+        "operation_partial_then_torn": [BEFORE, *NOON[:2], NOON[2][:-3], FOREIGN],
+        "operation_partial_first": operation(1, *THREE)[:3],
+        "operation_void_then_partial": [BEFORE, *NOON[:2], *operation(3, *THREE)[:2]],
+        "header_lies_n_more": [BEFORE, *operation(2, *THREE, n=4, crc="".join(
+            f"{unle(one[-TRAILER:]):08x}" for one in [*NOON[1:], FOREIGN]))],
+        "header_lies_bytes_partial": [BEFORE, *operation(2, *THREE, bytes=len(NOON[1]))[:2]],
+    }
+    return {**{name: {"00000001.dwal": b"".join(data)} for name, data in active.items()},
+            "operation_partial_of_two": {"00000001.dwal": BEFORE,
+                                         "00000002.dwal": b"".join(NOON[:2])}}
+
+
+def foreign_appends():
+    """(what it is, segment 1) for each place at which a writer that knows no operations may have
+    found the end of one, and appended a record of its own."""
+    for name, files in whole_operations().items():
+        data = files["00000001.dwal"]
+        records, _ = valid_frames(data, 1)
+        for n, record in enumerate(records, 1):
+            txid = max(one.txid for one in records[:n]) + 1
+            yield (f"{name}, foreign behind record {n}",
+                   data[:record.offset + record.length] + encode(PUT, txid, b"foreign", b"1"))
+
+
+def operation_fixtures():
+    return {**whole_operations(), **partial_operations(),
+            "operation_bad_magic": {"00000001.dwal": BEFORE + b"".join(NOON[:2]) + b"X" * 30},
+            "operation_partial_and_sealed": {"00000001.dwal": BEFORE[:-3],
+                                             "00000002.dwal": BEFORE + b"".join(NOON[:3])}}
+
+
 def all_fixtures():
     """Name -> (file name -> content)."""
-    return {**reference_fixtures(), **valid_fixtures(), **torn_fixtures(), **hard_fixtures()}
+    return {**reference_fixtures(), **valid_fixtures(), **torn_fixtures(), **hard_fixtures(),
+            **operation_fixtures()}
 
 
 # --- the program -----------------------------------------------------------

@@ -25,6 +25,7 @@ REASONS = {
     "truncated": "truncated record",
     "bad-crc": "CRC mismatch",
     "zeroed-header": "zeros in the record header",
+    "partial-operation": "operation cut short",
     "bad-magic": "bad magic",
     "bad-version": "unsupported version",
     "bad-type": "unknown record type",
@@ -154,6 +155,53 @@ def test_the_example_of_the_format_is_a_frame():
     assert f"{len(data)} bytes" in example
 
 
+def test_the_example_of_an_operation_is_one():
+    example = (CORPUS / "FORMAT.md").read_text().split("### An example")[1].split("## 10.")[0]
+    header, *records = corpus.operation(2, corpus.put(b"b", b"old"), corpus.delete(b"a"),
+                                        lines=[(b"note", b"100 %")])
+    [record], stop = corpus.valid_frames(header, 1)
+    assert record.payload.decode() == "".join(re.findall(r"^    (.+\n)", example, re.M))
+    assert f"{len(header + b''.join(records))} bytes" in example and stop is None
+    assert corpus.header_of(record).lines == [(b"note", b"100 %")]
+
+
+# --- operations --------------------------------------------------------------
+
+def test_a_log_that_is_cut_anywhere_in_an_operation_ends_before_it():
+    whole = corpus.BEFORE + b"".join(corpus.NOON)
+    for size in range(len(corpus.BEFORE) + 1, len(whole)):
+        log = corpus.read_log({"00000001.dwal": whole[:size]})
+        assert [r.txid for r in log.records] == [1] and list(log.live()) == [b"a"]
+        [damage] = log.damage
+        assert damage.torn and damage.offset == len(corpus.BEFORE)
+        assert damage.bytes == size - damage.offset
+        assert log.report["intact_records_behind"] == 0
+    log = corpus.read_log({"00000001.dwal": whole})
+    assert log.verdict == "clean" and [r.txid for r in log.records] == [1, 2, 2, 2, 2]
+    assert list(log.live()) == [b"b"] and log.report["txids_out_of_order"] == 0
+
+
+def test_what_a_writer_without_operations_appends_is_never_cut_off():
+    for name, data in corpus.foreign_appends():
+        log = corpus.read_log({"00000001.dwal": data})
+        records, _ = corpus.valid_frames(data, 1)
+        assert log.verdict == "clean" and log.records == records, name
+
+
+def test_a_header_record_is_one_to_the_letter():
+    for what, frame in corpus.nearly_headers().items():
+        assert corpus.header_of(corpus.valid_frames(frame, 1)[0][0]) is None, what
+    for what, frame in corpus.odd_headers().items():
+        assert corpus.header_of(corpus.valid_frames(frame, 1)[0][0]).n == 2, what
+
+
+def test_a_horizon_and_a_tag_are_what_the_format_says():
+    records = corpus.read_log(FIXTURES["horizon_and_tag"]).records
+    assert [corpus.horizon_of(r) for r in records] == [None, (1, 2), None, None, None]
+    assert [corpus.tag_of(r) for r in records] == [
+        None, None, (b"before the move, 100%", 1), None, None]
+
+
 # --- reading -----------------------------------------------------------------
 
 def inspect(datawal, directory, status):
@@ -225,12 +273,13 @@ def check_report(done, log):
 
 def check_verify(done, log, files):
     """verify goes on behind a damaged segment, and has a line for each damage."""
-    segments = [data for name, data in files.items() if corpus.SEGMENT_NAME.fullmatch(name)]
+    segments = {name: data for name, data in files.items() if corpus.SEGMENT_NAME.fullmatch(name)}
     [said] = objects(done)
     assert said["tail_truncated"] == log.report["tail_truncated"]
     assert said["tail_bytes_discarded"] == log.report["tail_bytes_discarded"]
-    assert said["frames_checked"] == sum(len(corpus.longest_valid_prefix(data, 1)[0])
-                                         for data in segments)
+    assert said["frames_checked"] == sum(
+        len(corpus.longest_valid_prefix(data, 1, name == max(segments))[0])
+        for name, data in segments.items())
     assert said["crc_failures"] == sum(one.status == "bad-crc" and not one.torn
                                        for one in log.damage)
     lines = done.stderr.decode().splitlines()
@@ -288,19 +337,23 @@ def test_a_segments_name_that_is_no_regular_file_is_an_error_that_names_it(odd, 
 
 def instructions(log, files):
     """What has write_fixture.c write these segments: rotating where the ids allow it."""
-    lines, before = [], None
+    lines, before, steps = [], None, corpus.written(log.records)
     for segment in sorted(int(name[:8]) for name in files if corpus.SEGMENT_NAME.fullmatch(name)):
         if before is not None and segment == before + 1:
             lines.append("rotate")
         elif before is not None or segment != 1:
             lines.append(f"segment {segment}")
         before = segment
-        lines += [f"{corpus.TYPE_NAMES[r.type]} {r.key.hex() or '-'} {r.payload.hex() or '-'}"
-                  for r in log.records if r.segment == segment]
+        for records, header in [step for step in steps if step[0][0].segment == segment]:
+            if header:
+                lines.append(" ".join([f"batch {header.n}", *(
+                    f"{name.decode()} {value.hex() or '-'}" for name, value in header.lines)]))
+            lines += [f"{corpus.TYPE_NAMES[r.type]} {r.key.hex() or '-'} {r.payload.hex() or '-'}"
+                      for r in records]
     return "\n".join([*lines, ""])
 
 
-@pytest.mark.clause("C1", "C14", "C31")
+@pytest.mark.clause("C1", "C14", "C16a", "C31")
 @pytest.mark.sanitize
 @those("write")
 def test_the_library_writes_the_same_bytes(name, build, tmp_path):
@@ -337,7 +390,7 @@ def with_put(files):
             ".lock": b""}
 
 
-@pytest.mark.clause("C7", "C8", "C14")
+@pytest.mark.clause("C7", "C8", "C14", "C16b")
 @pytest.mark.sanitize
 @those("repair")
 def test_opening_for_writing_moves_a_torn_tail_to_a_side_file(name, frozen, datawal):

@@ -34,7 +34,8 @@ def in_log(files):
 THOSE = [name for name, files in FIXTURES.items() if in_log(files) and (
     corpus.read_log(files).verdict != "torn-tail" or name in (
         "zero_from_start", "hole_in_header_before", "intact_with_frame_behind",
-        "intact_behind_bad_crc", "torn_active_of_three"))]
+        "intact_behind_bad_crc", "torn_active_of_three", "operation_partial",
+        "operation_partial_hole", "operation_partial_then_torn"))]
 
 
 def frames_of(records):
@@ -54,10 +55,10 @@ def dumped(done):
 
 def all_frames(files):
     """What is intact in each segment: the longest valid prefix, then what lies behind the damage."""
-    found = []
-    for name in sorted(n for n in files if corpus.SEGMENT_NAME.fullmatch(n)):
-        records, stop = corpus.longest_valid_prefix(files[name], int(name[:8]))
-        behind = corpus.intact_frames(files[name], stop[0] + 1) if stop else []
+    found, names = [], sorted(n for n in files if corpus.SEGMENT_NAME.fullmatch(n))
+    for name in names:
+        records, _, behind = corpus.longest_valid_prefix(files[name], int(name[:8]),
+                                                         name == names[-1])
         found += records + [r._replace(segment=int(name[:8])) for r in behind]
     return found
 
@@ -84,20 +85,20 @@ def test_dump_shows_every_frame_and_with_all_those_behind_damage(datawal, tmp_pa
 
 @pytest.mark.clause("C26a")
 @pytest.mark.parametrize("name", ["segments", "intact_behind_bad_crc", "bad_magic", "zero_tail",
-                                  "frame_in_a_value", "truncated_tail"])
+                                  "frame_in_a_value", "truncated_tail", "operation",
+                                  "operation_partial"])
 def test_dump_takes_a_single_file(datawal, tmp_path, name):
     """Whatever its name; a torn end is no failure, since it is not known who comes behind it."""
     files = FIXTURES[name]
     log = make(tmp_path / "log", files)
     data = files["00000001.dwal"]
-    records, stop = corpus.longest_valid_prefix(data, 1)
+    records, stop, behind = corpus.longest_valid_prefix(data, 1, True)
     status = 3 if stop and stop[1] in corpus.STRUCTURAL else 0
     done = datawal("dump", log / "00000001.dwal", "--json", status=status)
     assert dumped(done) == frames_of(records)
     assert len(done.stderr.splitlines()) == (stop is not None)
     assert b"next writer" not in done.stderr
     os.rename(log / "00000001.dwal", tmp_path / "copy")
-    behind = corpus.intact_frames(data, stop[0] + 1) if stop else []
     done = datawal("dump", tmp_path / "copy", "--json", "--all", status=status)
     assert dumped(done) == frames_of(r._replace(segment=0) for r in records + behind)
     if behind:

@@ -155,8 +155,8 @@ def segments_of(files):
     return [(name, data) for name, data in files.items() if corpus.SEGMENT_NAME.fullmatch(name)]
 
 
-def truncations():
-    for fixture, files in FIXTURES.items():
+def truncations(fixtures):
+    for fixture, files in fixtures.items():
         for name, data in segments_of(files):
             for size in range(len(data)):
                 yield f"{fixture}/{name} cut to {size}", {**files, name: data[:size]}
@@ -175,7 +175,7 @@ def zeroed_ranges():
     """Holes of every length at every place of the fixtures with a header across a boundary."""
     for fixture in ("hole_in_header_before", "hole_in_header_behind"):
         whole = FIXTURES[fixture]["00000001.dwal"]
-        pad = len(corpus.longest_valid_prefix(whole, 1)[0][0].payload)
+        pad = len(corpus.valid_frames(whole, 1)[0][0].payload)
         data = corpus.frames(corpus.put(b"pad", bytes(pad)), corpus.put(b"kept", b"1"),
                              corpus.delete(b"k"))
         start = pad + 31
@@ -186,6 +186,22 @@ def zeroed_ranges():
                     yield f"zeros from {first} to {end} of {size}", {"00000001.dwal": hole[:size]}
 
 
+def operations():
+    """Records that are header records to the letter, or nearly; foreign appends; holes."""
+    behind = (b"", corpus.NOON[1], b"".join(corpus.NOON[1:3]), corpus.FOREIGN)
+    for what, header in {**corpus.nearly_headers(), **corpus.odd_headers()}.items():
+        for number, more in enumerate(behind):
+            yield f"{what} ({number})", {"00000001.dwal": corpus.BEFORE + header + more}
+    for what, data in corpus.foreign_appends():
+        for cut in (0, 1, 30):
+            yield f"{what}, cut by {cut}", {"00000001.dwal": data[:len(data) - cut]}
+    for fixture, files in corpus.operation_fixtures().items():
+        for name, data in files.items():
+            for r in corpus.valid_frames(data, 1)[0]:
+                hole = data[:r.offset] + bytes(r.length) + data[r.offset + r.length:]
+                yield f"{fixture}/{name}, no record at {r.offset}", {**files, name: hole}
+
+
 def random_frame(rng, txid):
     key = rng.randbytes(rng.choice((0, 1, 1, 2, 9)))
     payload = rng.randbytes(rng.choice((0, 1, 5, 20, 60)))
@@ -193,6 +209,20 @@ def random_frame(rng, txid):
         payload = corpus.encode(corpus.PUT, txid, b"inner", payload)
     return corpus.encode(rng.randrange(3), rng.choice((txid, txid, txid, rng.getrandbits(64))),
                          key, payload)
+
+
+def random_operation(rng, txid):
+    """Whole or cut short, told the truth about or not; what comes behind makes it void, or not."""
+    records = [(rng.choice((corpus.RAW, corpus.PUT, corpus.DELETE)), rng.choice((b"a", b"b")),
+                rng.randbytes(rng.randrange(4))) for _ in range(rng.randrange(5))]
+    lies = {"txid": txid + 1, "n": len(records) + 1, "bytes": 0, "crc": "00000000" * len(records)}
+    told = [lie for lie in lies if rng.random() < 0.05]
+    frames = corpus.operation(txid, *records, lines=[(b"op", rng.randbytes(3))],
+                              **{lie: lies[lie] for lie in told})
+    there = rng.choice((len(frames), rng.randrange(1, len(frames) + 1)))
+    if rng.random() < 0.1:  # in another order
+        rng.shuffle(frames)
+    return frames[:there]
 
 
 def random_header(rng):
@@ -214,8 +244,10 @@ def random_segment(rng):
     parts = []
     for txid in range(1, rng.randrange(1, 6)):
         kind = rng.random()
-        if kind < 0.70:
+        if kind < 0.50:
             parts.append(random_frame(rng, txid))
+        elif kind < 0.70:
+            parts += random_operation(rng, txid)
         elif kind < 0.80:
             parts.append(random_header(rng) + rng.randbytes(rng.randrange(20)))
         elif kind < 0.88:
@@ -253,14 +285,29 @@ def random_directories():
 # --- the tests ---------------------------------------------------------------
 
 as_the_format_says = pytest.mark.clause(
-    "C2", "C3", "C7", "C8", "C10", "C11", "C12", "C13", "C14", "C27")
+    "C2", "C3", "C7", "C8", "C10", "C11", "C12", "C13", "C14", "C16b", "C27")
+
+
+# Enough of the operations to cut at every byte in a fast run: whole, void, partial.
+CUT_FAST = {"operation", "operation_lines", "operation_void_then_partial",
+            "operation_partial_then_torn"}
+CUT_SLOWLY = corpus.operation_fixtures().keys() - CUT_FAST
 
 
 @as_the_format_says
 @pytest.mark.sanitize
 @pytest.mark.deadline(300)
-def test_every_truncation_of_every_fixture_is_judged_as_the_format_says(scratch):
-    assert check(scratch, truncations()) > 5000
+def test_every_truncation_of_a_fixture_is_judged_as_the_format_says(scratch):
+    fixtures = {name: files for name, files in FIXTURES.items() if name not in CUT_SLOWLY}
+    assert check(scratch, truncations(fixtures)) > 5000
+
+
+@as_the_format_says
+@pytest.mark.sanitize
+@pytest.mark.slow
+@pytest.mark.deadline(300)
+def test_every_truncation_of_every_operation_is_judged_as_the_format_says(scratch):
+    assert check(scratch, truncations({name: FIXTURES[name] for name in CUT_SLOWLY})) > 5000
 
 
 @as_the_format_says
@@ -276,6 +323,12 @@ def test_every_flipped_bit_of_every_fixture_is_judged_as_the_format_says(scratch
 @pytest.mark.deadline(300)
 def test_every_hole_across_a_sector_boundary_is_judged_as_the_format_says(scratch):
     assert check(scratch, zeroed_ranges()) > 1000
+
+
+@as_the_format_says
+@pytest.mark.sanitize
+def test_operations_are_judged_as_the_format_says(scratch):
+    assert check(scratch, operations()) > 500
 
 
 @as_the_format_says
@@ -297,6 +350,7 @@ def test_random_directories_are_of_every_kind():
             seen[kind] = seen.get(kind, 0) + 1
     for status in corpus.STRUCTURAL:
         assert seen.get((status, False), 0) > 1, (status, seen)
+    assert seen.get(("partial-operation", True), 0) > 100, seen
     for status in ("truncated", "bad-crc", "zeroed-header"):
         for torn in (True, False):
             assert seen.get((status, torn), 0) > 10, (status, seen)

@@ -150,6 +150,7 @@ static const char *status_name(enum dwal_frame_status status)
 		[DWAL_TRUNCATED] = "truncated",
 		[DWAL_BAD_CRC] = "bad-crc",
 		[DWAL_ZEROED_HEADER] = "zeroed-header",
+		[DWAL_PARTIAL] = "partial-operation",
 		[DWAL_BAD_MAGIC] = "bad-magic",
 		[DWAL_BAD_VERSION] = "bad-version",
 		[DWAL_BAD_TYPE] = "bad-type",

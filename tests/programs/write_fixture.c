@@ -4,6 +4,7 @@
  * instruction a line, keys and payloads in hexadecimal, "-" for none:
  *
  *	Raw|Put|Delete KEY PAYLOAD	append
+ *	batch N NAME VALUE ...		the next N of these as one operation, with lines
  *	rotate				start the next segment
  *	segment ID			close, make an empty segment of this id, open
  */
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_OPS  16
 #define LINE_SIZE (2 * 65536 + 2 * 65536 + 64)
 
 static _Noreturn void fail(const char *what, const char *why)
@@ -53,7 +55,7 @@ static struct dwal_bytes from_hex(char *text)
 	return bytes;
 }
 
-static void append(dwal_log *log, const char *type_name)
+static struct dwal_op parse_op(const char *type_name)
 {
 	struct dwal_op op = {.type = DWAL_RAW};
 
@@ -62,7 +64,41 @@ static void append(dwal_log *log, const char *type_name)
 			fail(type_name, "no such instruction");
 	op.key = from_hex(strtok(NULL, " \n"));
 	op.payload = from_hex(strtok(NULL, " \n"));
+	return op;
+}
+
+static void append(dwal_log *log, const char *type_name)
+{
+	struct dwal_op op = parse_op(type_name);
+
 	check("append", dwal_log_append(log, &op, 1, NULL));
+}
+
+/* The rest of the line, names as they are, values in hexadecimal; then n lines. */
+static void append_batch(dwal_log *log, const char *n_text)
+{
+	static char texts[MOST_OPS][LINE_SIZE];
+	struct dwal_op ops[MOST_OPS];
+	struct dwal_line lines[MOST_OPS];
+	char *values[MOST_OPS];
+	size_t n = strtoul(n_text ? n_text : "", NULL, 10), n_lines = 0;
+	const char *name;
+
+	if (n > MOST_OPS)
+		fail("batch", "too many records");
+	while ((name = strtok(NULL, " \n")) && n_lines < MOST_OPS) {
+		struct dwal_bytes value = from_hex(strtok(NULL, " \n"));
+
+		values[n_lines] = strndup(value.data ? value.data : "", value.len);
+		lines[n_lines] = (struct dwal_line){name, values[n_lines]};
+		if (!values[n_lines++])
+			fail("batch", "no memory");
+	}
+	for (size_t i = 0; i < n && fgets(texts[i], LINE_SIZE, stdin); i++)
+		ops[i] = parse_op(strtok(texts[i], " \n"));
+	check("batch", dwal_log_batch(log, ops, n, lines, n_lines, NULL));
+	while (n_lines)
+		free(values[--n_lines]);
 }
 
 static void make_segment(const char *dir, const char *id)
@@ -96,6 +132,8 @@ int main(int argc, char **argv)
 			log = open_log(argv[1]);
 		if (strcmp(verb, "rotate") == 0)
 			check("rotate", dwal_log_rotate(log));
+		else if (strcmp(verb, "batch") == 0)
+			append_batch(log, strtok(NULL, " \n"));
 		else
 			append(log, verb);
 	}
