@@ -27,6 +27,7 @@ error:
 crc32c:
 io:
 usage:
+history:
 file: io
 lock: file io
 atomic: file io

@@ -576,6 +576,52 @@ struct dwal_segment_stats {
 DWAL_PUBLIC int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n);
 
 /* ------------------------------------------------------------------------
+ * History. Both of these are to be given every record of a log in log order,
+ * as from dwal_reader_iterate() or an open that observes, and keep none.
+ */
+
+/* An operation, and what its header says of it. Zero is ready, before the
+ * first record. */
+struct dwal_operation {
+	uint64_t txid;
+	bool has_header;
+	uint64_t n;    /* records that the header announces; 0 also without one */
+	char time[32]; /* its line of that name; empty where there is none, or a longer one */
+	char op[64];   /* the same */
+};
+
+/* True: the record begins an operation, as its header or, having none, as all
+ * of it, and *operation is that one now. False: it belongs to the one before. */
+DWAL_PUBLIC bool dwal_operation_add(struct dwal_operation *operation,
+				    const struct dwal_record *record);
+
+/* A Put or a Delete of a key. */
+struct dwal_version {
+	struct dwal_record record;       /* the lengths of key and payload are set, data is NULL */
+	struct dwal_operation operation; /* that the record belongs to */
+};
+
+typedef struct dwal_history dwal_history;
+
+/* The versions of a key, which is copied: none yet. The history is the
+ * caller's and belongs to one thread at a time. 0 or -ENOMEM. */
+DWAL_PUBLIC int dwal_history_open(const void *key, size_t key_len, dwal_history **out);
+DWAL_PUBLIC void dwal_history_close(dwal_history *history); /* takes NULL */
+
+/* Keeps, of a record that is a version of the key, the above. 0 or -ENOMEM. */
+DWAL_PUBLIC int dwal_history_add(dwal_history *history, const struct dwal_record *record);
+
+/* Points *out at all of them, in log order, and returns their number. Valid
+ * until the next call of dwal_history_add(). */
+DWAL_PUBLIC size_t dwal_history_versions(const dwal_history *history,
+					 const struct dwal_version **out);
+
+/* The version whose value the key had as of a txid: the last one of that txid
+ * or a lower one, if it is a Put. 0 or DWAL_ABSENT. */
+DWAL_PUBLIC int dwal_history_as_of(const dwal_history *history, uint64_t txid,
+				   struct dwal_version *out);
+
+/* ------------------------------------------------------------------------
  * Derived files
  */
 
