@@ -9,13 +9,13 @@ import pytest
 
 pytestmark = pytest.mark.sanitize
 
-COMMANDS = ["scan", "get", "list", "report", "verify", "dump", "check", "put", "delete", "append",
-            "rotate", "export", "load", "compact"]
-LATER = ["history", "sync", "salvage", "backup", "stats"]
+COMMANDS = ["scan", "get", "list", "report", "verify", "dump", "check", "log",
+            "put", "delete", "append", "rotate", "export", "load", "compact"]
+LATER = ["history", "stats", "sync", "salvage", "backup"]
 KEY = ["--key", "alpha"]
 # A call of every command that works on a log in which alpha is live.
 CALLS = {"scan": [], "get": KEY, "list": [], "report": [], "verify": [],
-         "dump": [], "check": [],
+         "dump": [], "check": [], "log": [],
          "put": [*KEY, "--value", "2"], "delete": KEY, "append": ["-"], "rotate": [],
          "export": ["-"], "load": ["-"], "compact": ["OUT"]}
 INPUT = b'{"key_b64":"YQ==","value_b64":"MQ=="}\n'
@@ -57,10 +57,10 @@ def test_help_lists_exactly_the_commands_there_are(datawal):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(datawal, command):
     text = datawal(command, "--help").stdout.decode()
-    assert text.startswith(f"Usage: datawal {command} DIR")
+    assert text.startswith(f"Usage: datawal {command} {'[' * (command == 'log')}DIR")
     assert f"datawal {command} log" in text
     assert "--json" in text
-    assert ("--limit" in text) == (command in ("scan", "dump"))
+    assert ("--limit" in text) == (command in ("scan", "dump", "log"))
     assert datawal("--help", command).stdout.decode() == text
 
 
@@ -138,7 +138,7 @@ def test_options_may_stand_before_the_directory_whatever_the_environment(datawal
     assert len(done.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"log"}))
 def test_a_missing_directory_operand_is_wrong_use(datawal, command):
     words = [w for w in CALLS[command] if w not in ("-", "OUT")]
     assert f"datawal {command} --help" in one_line(datawal(command, *words, status=1))
@@ -151,6 +151,8 @@ def test_a_missing_directory_operand_is_wrong_use(datawal, command):
     ["scan", "LOG", "--limit", "99999999999999999999"], ["scan", "LOG", "--json=1"],
     ["scan", "LOG", "--from-segment", "100000000"], ["scan", "LOG", "--bytes", "octal"],
     ["get", "LOG"], ["get", "LOG", "--key", "a", "--key-hex", "61"],
+    ["log", "LOG", "LOG"],
+    ["log", "LOG", "--key", "a"],
     ["get", "LOG", "--key", "a", "--raw", "--json"],
     ["get", "LOG", "--key", "a", "--raw", "--bytes", "hex"],
     ["get", "LOG", "--key-hex", "6"], ["get", "LOG", "--key-hex", "6g"],
@@ -221,7 +223,8 @@ def test_a_file_is_no_directory(datawal, tmp_path, tree, command):
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", ["scan", "list", "report", "verify", "dump", "check", "export"])
+@pytest.mark.parametrize("command", ["scan", "list", "report", "verify", "dump", "check", "log",
+                                     "export"])
 def test_an_empty_directory_is_an_empty_log(datawal, logdir, command):
     logdir.mkdir()
     done = datawal(command, logdir, *CALLS[command])
@@ -248,7 +251,7 @@ def test_a_full_disk_behind_stdout_is_told(datawal, log, tmp_path, command):
     assert done.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("command", ["scan", "export"])
+@pytest.mark.parametrize("command", ["scan", "log", "export"])
 def test_a_closed_pipe_ends_it_without_success(datawal, log, command):
     datawal("put", log, "--key", "large", "-", input=bytes(1 << 20))
     reading, writing = os.pipe()
@@ -290,5 +293,6 @@ def test_completion_offers_what_the_command_accepts(root):
         "verify", "version"]
     assert completions(root, "scan", "log", "--l") == ["--limit"]
     assert completions(root, "list", "log", "--l") == []
+    assert completions(root, "log", "--l") == ["--limit"]
     assert completions(root, "get", "log", "--bytes", "h") == ["hex"]
     assert completions(root, "put", "log", "--s") == ["--strict", "--sync"]

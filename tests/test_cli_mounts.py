@@ -13,7 +13,8 @@ import mounting
 import privileged
 
 INSPECTIONS = [["scan"], ["scan", "--json"], ["get", "--key", "f"], ["list"], ["verify"],
-               ["dump"], ["check"], ["report", "--json"], ["export", "-"]]
+               ["dump"], ["check"], ["report", "--json"], ["export", "-"],
+               ["log"], ["log", "--json"]]
 WRITES = [["put", "--key", "k", "--value", "v"], ["delete", "--key", "k"], ["append", "-"],
           ["load", "-"]]
 

@@ -23,7 +23,8 @@ import gen_corpus as corpus  # noqa: E402
 pytestmark = pytest.mark.sanitize
 
 INSPECTIONS = [["scan"], ["get", "--key", "alpha"], ["list"], ["report"], ["verify"],
-               ["scan", "--json"], ["report", "--json"], ["verify", "--json"]]
+               ["scan", "--json"], ["report", "--json"], ["verify", "--json"],
+               ["log"]]
 FIELDS = {
     "record": ["segment", "offset", "len", "record_type", "txid", "key_base64", "payload_base64"],
     "value": ["key_base64", "value_base64", "value_len"],
@@ -37,6 +38,7 @@ FIELDS = {
     "verify": ["frames_checked", "crc_failures", "tail_truncated", "tail_bytes_discarded",
                "last_segment", "last_offset", "intact_records_behind", "txids_missing",
                "first_gap"],
+    "operation": ["txid", "time", "op", "segment", "offset", "records"],
 }
 BINARY = bytes(range(256))
 ALPHA, RAW, BETA = corpus.put(b"alpha", b"1"), corpus.raw(b"hello world"), corpus.put(b"b", BINARY)

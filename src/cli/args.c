@@ -32,7 +32,7 @@ static const struct {
 	[OPT_VALUE] = {"value", "T", "the value, as it is"},
 	[OPT_FILE] = {"file", "F", "what to write is in this file; or give - for stdin"},
 	[OPT_SYNC] = {"sync", NULL, "survive a power cut, too"},
-	[OPT_LIMIT] = {"limit", "N", "stop after N records"},
+	[OPT_LIMIT] = {"limit", "N", "stop after N records, or operations"},
 	[OPT_FROM_SEGMENT] = {"from-segment", "N", "begin with this segment"},
 	[OPT_FROM_OFFSET] = {"from-offset", "N", "and with the record at this offset"},
 	[OPT_BYTES] = {"bytes", "FORM",

@@ -106,6 +106,7 @@ enum status cmd_report(const struct args *args);  /* report.c */
 enum status cmd_verify(const struct args *args);  /* verify.c */
 enum status cmd_dump(const struct args *args);    /* dump.c */
 enum status cmd_check(const struct args *args);   /* check.c */
+enum status cmd_log(const struct args *args);     /* log.c */
 enum status cmd_load(const struct args *args);    /* load.c */
 enum status cmd_put(const struct args *args);     /* write.c */
 enum status cmd_delete(const struct args *args);  /* write.c */
@@ -176,9 +177,15 @@ void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes
 
 /* One JSON object on a line of stdout, begun; json_close() ends it. */
 struct json json_line(const char *kind);
-/* The same, with what a record is and where; that for people begins a line. */
+struct json json_line_to(FILE *to, const char *kind); /* the same, elsewhere */
+/* The same, with what a record is and where. For people that begins a line; what:
+ * the name of its type, or of what it is the header of. */
 struct json json_record(const char *kind, const struct dwal_record *record);
-void print_record_head(const struct dwal_record *record);
+void print_record_head(const struct dwal_record *record, const char *what);
+
+/* when.c. What an operation's header says: time and name, where it has them. */
+void print_operation(FILE *to, const struct dwal_operation *operation); /* " time=... op=..." */
+void json_operation(struct json *json, const struct dwal_operation *operation);
 
 /* walk.c. All records of a log in order, read beside any writer; at a torn
  * tail it looks again before it believes in it: a tail that moves is a

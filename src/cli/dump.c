@@ -12,7 +12,7 @@ static void print_frame(const struct args *args, const struct dwal_record *r, bo
 	struct json json;
 
 	if (!args->json) {
-		print_record_head(r);
+		print_record_head(r, dwal_type_name(r->type));
 		printf(" key_len=%zu payload_len=%zu%s\n", r->key.len, r->payload.len,
 		       behind ? " (behind damage)" : "");
 		return;

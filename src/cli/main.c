@@ -18,6 +18,7 @@
 
 const struct command commands[] = {
 	{"scan", "DIR|MOUNT", "records in segment order",
+	 "An operation is one line, its time and name among them, before its records.\n"
 	 "A torn tail gives exit status 2, damage 3; what lies before is printed.\n"
 	 "\nExamples:\n"
 	 "  datawal scan log --limit 10\n"
@@ -61,6 +62,13 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  datawal check log\n",
 	 OPTS_ALL, 1, 1, cmd_check},
+	{"log", "[DIR|MOUNT]", "what was done, the newest first",
+	 "One line an operation: txid, time and name, where it has them, and its records, each\n"
+	 "with its key and the size of what is under it. A record that is part of none is an\n"
+	 "operation of its own. Without DIR it is the current directory.\n"
+	 "\nExamples:\n"
+	 "  datawal log log --limit 10\n",
+	 OPTS_ALL | SHOW | 1u << OPT_LIMIT, 0, 1, cmd_log},
 	{"put", "DIR --key T --value T|--file F|-", "write a value under a key",
 	 "Prints nothing unless asked with --json. DIR is created when absent. The value is\n"
 	 "at most 64 MiB, the key 64 KiB.\n"
@@ -145,7 +153,9 @@ static enum status run(struct args *args)
 	char *behind = NULL;
 	enum status status;
 
-	if (args->command->min_operands && !(args->command->options & LOCKS))
+	if (!args->operands && args->command->run == cmd_log)
+		args->operand[0] = ".";
+	if (args->operand[0] && args->command->run != cmd_help && !(args->command->options & LOCKS))
 		behind = log_behind(args->operand[0]);
 	if (behind)
 		args->operand[0] = behind;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Bytes for people, and as JSON on stdout. It must not know where they come
+ * Bytes for people, and the beginning of a JSON line. It must not know where they come
  * from.
  */
 #include <stdlib.h>
@@ -158,15 +158,20 @@ void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes
 	free(text);
 }
 
-struct json json_line(const char *kind)
+struct json json_line_to(FILE *to, const char *kind)
 {
 	struct json json;
 
-	json_init(&json, stdout, JSON_LINE);
+	json_init(&json, to, JSON_LINE);
 	json_open(&json, NULL, '{');
 	json_text(&json, "schema", "datawal.cli.v1");
 	json_text(&json, "kind", kind);
 	return json;
+}
+
+struct json json_line(const char *kind)
+{
+	return json_line_to(stdout, kind);
 }
 
 struct json json_record(const char *kind, const struct dwal_record *r)
@@ -181,8 +186,8 @@ struct json json_record(const char *kind, const struct dwal_record *r)
 	return json;
 }
 
-void print_record_head(const struct dwal_record *r)
+void print_record_head(const struct dwal_record *r, const char *what)
 {
-	printf("%u:%llu %s txid=%llu len=%u", r->segment, (unsigned long long)r->offset,
-	       dwal_type_name(r->type), (unsigned long long)r->txid, r->length);
+	printf("%u:%llu %s txid=%llu len=%u", r->segment, (unsigned long long)r->offset, what,
+	       (unsigned long long)r->txid, r->length);
 }

@@ -20,7 +20,7 @@ static void print_record_json(const struct dwal_record *r)
  * should be, is shown. */
 static void print_record(const struct args *args, const struct dwal_record *r)
 {
-	print_record_head(r);
+	print_record_head(r, dwal_type_name(r->type));
 	if (r->type != DWAL_RAW || r->key.len) {
 		fputs(" key=", stdout);
 		print_field(stdout, r->key, args->bytes, args->cut);
@@ -29,6 +29,16 @@ static void print_record(const struct args *args, const struct dwal_record *r)
 		fputs(r->type == DWAL_PUT ? " value=" : " payload=", stdout);
 		print_field(stdout, r->payload, args->bytes, args->cut);
 	}
+	putchar('\n');
+}
+
+/* The header of an operation is one line, and what it announces follows. */
+static void print_header(const struct dwal_record *r, const struct dwal_operation *operation)
+{
+	print_record_head(r, "Operation");
+	print_operation(stdout, operation);
+	if (operation->n) /* else it is of those that a compaction has left of it */
+		printf(" records=%llu", (unsigned long long)operation->n);
 	putchar('\n');
 }
 
@@ -66,18 +76,23 @@ static int open_scan(struct walk *walk, const struct args *args, struct dwal_err
 
 static enum status scan_records(struct walk *walk, const struct args *args)
 {
+	struct dwal_operation operation = {0};
 	struct dwal_error error = {0};
 	struct dwal_record record;
 
 	for (uint64_t n = 0; n < args->limit && !ferror(stdout); n++) {
 		int ret = walk_next(walk, &record, &error);
+		bool begins;
 
 		if (ret == DWAL_END || ret == DWAL_ECORRUPT)
 			return walk_tell_damage(walk);
 		if (ret)
 			return fail(walk->dir, ret, &error);
+		begins = dwal_operation_add(&operation, &record);
 		if (args->json)
 			print_record_json(&record);
+		else if (begins && operation.has_header)
+			print_header(&record, &operation);
 		else
 			print_record(args, &record);
 	}
