@@ -9,13 +9,13 @@ import pytest
 
 pytestmark = pytest.mark.sanitize
 
-COMMANDS = ["scan", "get", "list", "report", "verify", "dump", "check", "log",
+COMMANDS = ["scan", "get", "list", "report", "verify", "dump", "check", "history", "log", "stats",
             "put", "delete", "append", "rotate", "export", "load", "compact"]
-LATER = ["history", "stats", "sync", "salvage", "backup"]
+LATER = ["sync", "salvage", "backup"]
 KEY = ["--key", "alpha"]
 # A call of every command that works on a log in which alpha is live.
 CALLS = {"scan": [], "get": KEY, "list": [], "report": [], "verify": [],
-         "dump": [], "check": [], "log": [],
+         "dump": [], "check": [], "history": KEY, "log": [], "stats": [],
          "put": [*KEY, "--value", "2"], "delete": KEY, "append": ["-"], "rotate": [],
          "export": ["-"], "load": ["-"], "compact": ["OUT"]}
 INPUT = b'{"key_b64":"YQ==","value_b64":"MQ=="}\n'
@@ -150,9 +150,9 @@ def test_a_missing_directory_operand_is_wrong_use(datawal, command):
     ["scan", "LOG", "--limit", "1x"], ["scan", "LOG", "--limit", ""],
     ["scan", "LOG", "--limit", "99999999999999999999"], ["scan", "LOG", "--json=1"],
     ["scan", "LOG", "--from-segment", "100000000"], ["scan", "LOG", "--bytes", "octal"],
-    ["get", "LOG"], ["get", "LOG", "--key", "a", "--key-hex", "61"],
-    ["log", "LOG", "LOG"],
-    ["log", "LOG", "--key", "a"],
+    ["get", "LOG"], ["get", "LOG", "--key", "a", "--key-hex", "61"], ["history", "LOG"],
+    ["history", "LOG", "--key", "a", "--limit", "1"], ["log", "LOG", "LOG"],
+    ["log", "LOG", "--key", "a"], ["stats", "LOG", "--bytes", "hex"],
     ["get", "LOG", "--key", "a", "--raw", "--json"],
     ["get", "LOG", "--key", "a", "--raw", "--bytes", "hex"],
     ["get", "LOG", "--key-hex", "6"], ["get", "LOG", "--key-hex", "6g"],
@@ -224,12 +224,12 @@ def test_a_file_is_no_directory(datawal, tmp_path, tree, command):
 
 
 @pytest.mark.parametrize("command", ["scan", "list", "report", "verify", "dump", "check", "log",
-                                     "export"])
+                                     "stats", "export"])
 def test_an_empty_directory_is_an_empty_log(datawal, logdir, command):
     logdir.mkdir()
     done = datawal(command, logdir, *CALLS[command])
     assert done.stderr == b""
-    assert (done.stdout == b"") == (command not in ("report", "verify", "check"))
+    assert (done.stdout == b"") == (command not in ("report", "verify", "check", "stats"))
     assert list(logdir.iterdir()) == []
 
 
@@ -251,7 +251,7 @@ def test_a_full_disk_behind_stdout_is_told(datawal, log, tmp_path, command):
     assert done.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("command", ["scan", "log", "export"])
+@pytest.mark.parametrize("command", ["scan", "log", "history", "export"])
 def test_a_closed_pipe_ends_it_without_success(datawal, log, command):
     datawal("put", log, "--key", "large", "-", input=bytes(1 << 20))
     reading, writing = os.pipe()
@@ -293,6 +293,7 @@ def test_completion_offers_what_the_command_accepts(root):
         "verify", "version"]
     assert completions(root, "scan", "log", "--l") == ["--limit"]
     assert completions(root, "list", "log", "--l") == []
-    assert completions(root, "log", "--l") == ["--limit"]
+    assert completions(root, "hi") == ["history"] and completions(root, "log", "--l") == ["--limit"]
+    assert completions(root, "history", "log", "--k") == ["--key", "--key-base64", "--key-hex"]
     assert completions(root, "get", "log", "--bytes", "h") == ["hex"]
     assert completions(root, "put", "log", "--s") == ["--strict", "--sync"]

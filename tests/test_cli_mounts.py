@@ -14,7 +14,7 @@ import privileged
 
 INSPECTIONS = [["scan"], ["scan", "--json"], ["get", "--key", "f"], ["list"], ["verify"],
                ["dump"], ["check"], ["report", "--json"], ["export", "-"],
-               ["log"], ["log", "--json"]]
+               ["history", "--key", "f"], ["log"], ["log", "--json"], ["stats"]]
 WRITES = [["put", "--key", "k", "--value", "v"], ["delete", "--key", "k"], ["append", "-"],
           ["load", "-"]]
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.sanitize
 
 INSPECTIONS = [["scan"], ["get", "--key", "alpha"], ["list"], ["report"], ["verify"],
                ["scan", "--json"], ["report", "--json"], ["verify", "--json"],
-               ["log"]]
+               ["history", "--key", "alpha"], ["log"], ["stats"]]
 FIELDS = {
     "record": ["segment", "offset", "len", "record_type", "txid", "key_base64", "payload_base64"],
     "value": ["key_base64", "value_base64", "value_len"],
@@ -38,6 +38,8 @@ FIELDS = {
     "verify": ["frames_checked", "crc_failures", "tail_truncated", "tail_bytes_discarded",
                "last_segment", "last_offset", "intact_records_behind", "txids_missing",
                "first_gap"],
+    "version": ["segment", "offset", "len", "record_type", "txid", "key_base64", "value_len", "time",
+                "op"],
     "operation": ["txid", "time", "op", "segment", "offset", "records"],
 }
 BINARY = bytes(range(256))

@@ -106,7 +106,9 @@ enum status cmd_report(const struct args *args);  /* report.c */
 enum status cmd_verify(const struct args *args);  /* verify.c */
 enum status cmd_dump(const struct args *args);    /* dump.c */
 enum status cmd_check(const struct args *args);   /* check.c */
+enum status cmd_history(const struct args *args); /* history.c */
 enum status cmd_log(const struct args *args);     /* log.c */
+enum status cmd_stats(const struct args *args);   /* stats.c */
 enum status cmd_load(const struct args *args);    /* load.c */
 enum status cmd_put(const struct args *args);     /* write.c */
 enum status cmd_delete(const struct args *args);  /* write.c */
@@ -174,6 +176,9 @@ void print_field(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t
 void print_value(FILE *to, struct dwal_bytes bytes, enum bytes_form form, size_t cut);
 /* One line on stderr: "where: what" and the bytes as a field, cut. */
 void complain_bytes(const char *where, const char *what, struct dwal_bytes bytes);
+
+/* read.c. What is said of a key that is not there; RECOVERABLE. */
+enum status print_miss(const struct args *args, const char *what);
 
 /* One JSON object on a line of stdout, begun; json_close() ends it. */
 struct json json_line(const char *kind);

@@ -62,6 +62,12 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  datawal check log\n",
 	 OPTS_ALL, 1, 1, cmd_check},
+	{"history", "DIR|MOUNT --key T", "every version of a key, in log order",
+	 "Each Put and Delete of the key: where it is, its txid, and when and by what, where\n"
+	 "its operation says so. A key that never was gives exit status 2.\n"
+	 "\nExamples:\n"
+	 "  datawal history log --key notes/todo\n",
+	 OPTS_ALL | OPTS_KEY, 1, 1, cmd_history},
 	{"log", "[DIR|MOUNT]", "what was done, the newest first",
 	 "One line an operation: txid, time and name, where it has them, and its records, each\n"
 	 "with its key and the size of what is under it. A record that is part of none is an\n"
@@ -69,6 +75,11 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  datawal log log --limit 10\n",
 	 OPTS_ALL | SHOW | 1u << OPT_LIMIT, 0, 1, cmd_log},
+	{"stats", "DIR|MOUNT", "records, live and dead bytes of each segment, and keys",
+	 "Live are the Puts that are some key's value; bytes are those of frames.\n"
+	 "\nExamples:\n"
+	 "  datawal stats log\n",
+	 OPTS_ALL, 1, 1, cmd_stats},
 	{"put", "DIR --key T --value T|--file F|-", "write a value under a key",
 	 "Prints nothing unless asked with --json. DIR is created when absent. The value is\n"
 	 "at most 64 MiB, the key 64 KiB.\n"

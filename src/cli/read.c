@@ -119,13 +119,13 @@ enum status cmd_scan(const struct args *args)
 	return status;
 }
 
-static enum status print_miss(const struct args *args)
+enum status print_miss(const struct args *args, const char *what)
 {
 	const struct dwal_bytes key = {args->key, args->key_len};
 	struct json json;
 
 	if (!args->json) {
-		complain_bytes(args->operand[0], "no such key: ", key);
+		complain_bytes(args->operand[0], what, key);
 		return RECOVERABLE;
 	}
 	json = json_line("miss");
@@ -168,7 +168,7 @@ enum status cmd_get(const struct args *args)
 		return status;
 	ret = dwal_kv_get(kv, args->key, args->key_len, &value, &len, &error);
 	if (ret == DWAL_ABSENT)
-		status = print_miss(args);
+		status = print_miss(args, "no such key: ");
 	else if (ret)
 		status = fail(args->operand[0], ret, &error);
 	else
