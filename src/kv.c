@@ -6,6 +6,7 @@
  */
 #include "kv.h"
 
+#include "batch.h"
 #include "log.h"
 #include "reader.h"
 #include "util.h"
@@ -223,6 +224,7 @@ int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct
 	struct keydir_entry *few_entries[FEW], **entries = few_entries;
 	struct dwal_place few_places[FEW];
 	cleanup_free void *many_entries = NULL, *many_places = NULL;
+	const struct batch_records records = {ops, n, true, lines, n_lines};
 	int err;
 
 	if (!kv->log)
@@ -237,7 +239,7 @@ int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct
 		pthread_mutex_lock(&kv->write);
 		err = reserve(kv, ops, n, entries);
 		if (!err)
-			err = dwal_log_batch(kv->log, ops, n, lines, n_lines, places);
+			err = log_append(kv->log, &records, places);
 		if (!err)
 			apply(kv, ops, n, entries, places);
 		else

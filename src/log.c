@@ -307,8 +307,8 @@ static int write_batch(dwal_log *log, const struct batch_records *records,
 	return 0;
 }
 
-/* Under append_lock. */
-static int append(dwal_log *log, const struct batch_records *records, struct dwal_place *places)
+/* Has them encoded, and room in the active segment. Under append_lock. */
+static int prepare(dwal_log *log, const struct batch_records *records)
 {
 	int rc = atomic_load(&log->refusal);
 
@@ -317,13 +317,10 @@ static int append(dwal_log *log, const struct batch_records *records, struct dwa
 	if (batch_txids(records) > UINT64_MAX - log->last_txid)
 		return -EOVERFLOW; /* no txid is left above the highest */
 	rc = batch_encode(&log->batch, records, log->last_txid + 1);
-	if (!rc && must_rotate(log))
-		rc = rotate(log);
-	return rc ? rc : write_batch(log, records, places);
+	return !rc && must_rotate(log) ? rotate(log) : rc;
 }
 
-static int append_records(dwal_log *log, const struct batch_records *records,
-			  struct dwal_place *places)
+int log_append(dwal_log *log, const struct batch_records *records, struct dwal_place *places)
 {
 	int rc;
 
@@ -331,7 +328,9 @@ static int append_records(dwal_log *log, const struct batch_records *records,
 		return -EINVAL;
 	do {
 		pthread_mutex_lock(&log->append_lock);
-		rc = append(log, records, places);
+		rc = prepare(log, records);
+		if (!rc)
+			rc = write_batch(log, records, places);
 		batch_trim(&log->batch);
 		pthread_mutex_unlock(&log->append_lock);
 	} while (rc == DWAL_EUNSYNCED && !log->sync_apart && (rc = dwal_log_sync(log)) == 0);
@@ -340,13 +339,13 @@ static int append_records(dwal_log *log, const struct batch_records *records,
 
 int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n, struct dwal_place *places)
 {
-	return append_records(log, &(struct batch_records){.ops = ops, .n = n}, places);
+	return log_append(log, &(struct batch_records){.ops = ops, .n = n}, places);
 }
 
 int dwal_log_batch(dwal_log *log, const struct dwal_op *ops, size_t n,
 		   const struct dwal_line *lines, size_t n_lines, struct dwal_place *places)
 {
-	return append_records(log, &(struct batch_records){ops, n, true, lines, n_lines}, places);
+	return log_append(log, &(struct batch_records){ops, n, true, lines, n_lines}, places);
 }
 
 int dwal_log_append_raw(dwal_log *log, const void *payload, size_t len, struct dwal_place *place)

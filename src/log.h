@@ -8,6 +8,12 @@
 #include "datawal.h"
 #include "segment.h"
 
+struct batch_records;
+
+/* dwal_log_append() or dwal_log_batch(), as the records say
+ * (batch.h). */
+int log_append(dwal_log *log, const struct batch_records *records, struct dwal_place *places);
+
 /* The segment of that id, with a reference for the caller, to be given back
  * with segment_unref(); NULL if there is none. Cheap; never waits for I/O.
  * A place found in an index is read through it: segment_read_frame(). */

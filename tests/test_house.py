@@ -43,7 +43,7 @@ recover: operation report scan segment file io
 iter: recover operation scan segment
 log: recover iter batch lock report scan segment frame file io
 reader: recover iter report scan segment io
-kv: log reader keydir report segment
+kv: batch log reader keydir report segment
 value: kv segment frame
 cursor: kv keydir usage
 compact: kv log file segment frame io
