@@ -45,7 +45,6 @@ struct fs *fs_new(struct fs_options *options)
 	fs->opt = *options;
 	*options = (struct fs_options){.log_dir = NULL};
 	fs->dir_fd = -1;
-	fs->clock = CLOCK_UNSET;
 	fs->started = tree_now();
 	pthread_mutex_init(&fs->write_lock, NULL);
 	errands_init(&fs->errands);

@@ -50,7 +50,7 @@ struct fs_options {
 	bool create;
 	bool strict;
 	bool sync;               /* every close, unlink, rename durable before it returns */
-	bool noclock;            /* write no clock records */
+	bool noclock;            /* write no times of operations */
 	bool showlog;            /* .log is listed at the root */
 	uint32_t commit_seconds; /* sync by itself this often */
 	uint32_t lock_wait_ms;   /* for another writer's lock */
@@ -81,7 +81,8 @@ struct fs {
 	struct timespec started;
 
 	pthread_mutex_t write_lock;
-	int64_t clock;        /* seconds: clock record in force; protected by write_lock */
+	struct timespec found; /* the active segment's own time, to be said; by write_lock */
+	bool has_found;
 	atomic_bool unsynced; /* something was appended since the last sync */
 
 	struct tree tree;        /* what is shown; its lock protects the lists as well */

@@ -26,7 +26,7 @@ bool txn_unlock(struct fs *fs, int r)
 	return true;
 }
 
-void txn_begin(struct txn *txn, struct fs *fs)
+void txn_begin(struct txn *txn, struct fs *fs, const char *op, struct timespec when)
 {
 	txn->fs = fs;
 	txn->error = 0;
@@ -35,7 +35,9 @@ void txn_begin(struct txn *txn, struct fs *fs)
 	txn->notes = txn->few_notes;
 	txn->count = 0;
 	txn->capacity = TXN_FEW;
-	txn->clock = fs->clock;
+	txn->op = op;
+	txn->time = txn->mtime = txn->ctime = txn->entered = when;
+	txn->enters = false;
 }
 
 void txn_end(struct txn *txn)
@@ -88,22 +90,22 @@ static void add(struct txn *txn, struct dwal_op op, struct txn_note note)
 	txn->notes[txn->count++] = note;
 }
 
-void txn_clock(struct txn *txn, struct timespec written)
-{
-	size_t len;
-
-	if (txn->fs->opt.noclock || !clock_is_due(txn->clock, written.tv_sec, tree_now().tv_sec))
-		return;
-	txn->clock = written.tv_sec;
-	len = clock_format(txn->clock, txn->clock_text, sizeof(txn->clock_text));
-	txn_raw(txn, (struct dwal_bytes){CLOCK_KEY, CLOCK_KEY_LEN},
-		(struct dwal_bytes){txn->clock_text, len});
-}
-
 void txn_put(struct txn *txn, struct dwal_bytes key, struct dwal_bytes content)
 {
 	txn->put = txn->count;
 	add(txn, (struct dwal_op){DWAL_PUT, key, content}, (struct txn_note){0});
+}
+
+void txn_put_times(struct txn *txn, struct timespec mtime, struct timespec ctime)
+{
+	txn->mtime = mtime;
+	txn->ctime = ctime;
+}
+
+void txn_enter(struct txn *txn, struct timespec when)
+{
+	txn->entered = when;
+	txn->enters = true;
 }
 
 void txn_move(struct txn *txn, struct node *node, struct dwal_bytes key, struct dwal_bytes content)
@@ -126,14 +128,29 @@ static void add_attr(struct txn *txn, struct dwal_bytes key, struct node *node,
 		    (struct txn_note){.node = node, .text = text});
 }
 
-void txn_attr(struct txn *txn, struct dwal_bytes key, struct node *node)
+static void add_snapshot(struct txn *txn, struct dwal_bytes key, struct node *node,
+			 struct attr *attr)
 {
-	struct attr attr = nodeattr_snapshot(&txn->fs->tree, node);
-
-	number_tell(node, key, &attr);
+	number_tell(node, key, attr);
 	if (!node_extra(node)) /* where txn_told() notes the place */
 		txn->error = ENOMEM;
-	add_attr(txn, key, node, &attr, nodeattr_xattrs(node));
+	add_attr(txn, key, node, attr, nodeattr_xattrs(node));
+}
+
+void txn_attr(struct txn *txn, struct dwal_bytes key, struct node *node)
+{
+	struct attr attr = nodeattr_snapshot(node);
+
+	add_snapshot(txn, key, node, &attr);
+}
+
+void txn_attr_moved(struct txn *txn, struct dwal_bytes key, struct node *node)
+{
+	struct attr attr = nodeattr_snapshot(node);
+
+	attr.ctime = txn->time;
+	attr.present |= ATTR_HAS_CTIME;
+	add_snapshot(txn, key, node, &attr);
 }
 
 void txn_no_attr(struct txn *txn, struct dwal_bytes key)
@@ -161,17 +178,59 @@ size_t txn_attr_bytes(const struct txn *txn)
 	return bytes;
 }
 
+/* The lines of a header: time, mtime, ctime, entered, found, op. */
+struct lines {
+	struct dwal_line list[6];
+	char texts[5][TIME_TEXT_SIZE];
+	size_t count;
+};
+
+static void add_time(struct lines *lines, const char *name, struct timespec time)
+{
+	char *text = lines->texts[lines->count];
+
+	time_format(time, text);
+	lines->list[lines->count++] = (struct dwal_line){name, text};
+}
+
+static bool differ(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec || a.tv_nsec != b.tv_nsec;
+}
+
+static void make_lines(const struct txn *txn, struct lines *lines)
+{
+	const struct fs *fs = txn->fs;
+
+	lines->count = 0;
+	if (fs->opt.noclock)
+		return;
+	add_time(lines, "time", txn->time);
+	if (differ(txn->mtime, txn->time))
+		add_time(lines, "mtime", txn->mtime);
+	if (differ(txn->ctime, txn->mtime))
+		add_time(lines, "ctime", txn->ctime);
+	if (txn->enters)
+		add_time(lines, "entered", txn->entered);
+	if (fs->has_found)
+		add_time(lines, "found", fs->found);
+	lines->list[lines->count++] = (struct dwal_line){"op", txn->op};
+}
+
 int txn_commit(struct txn *txn)
 {
 	struct fs *fs = txn->fs;
+	struct lines lines;
 	int r = txn->error;
 
 	if (r || !txn->count)
 		return r;
-	r = errno_of(dwal_kv_batch(fs->kv, txn->ops, txn->count, NULL, 0, txn->places));
+	make_lines(txn, &lines);
+	r = errno_of(
+		dwal_kv_batch(fs->kv, txn->ops, txn->count, lines.list, lines.count, txn->places));
 	if (r)
 		return r;
-	fs->clock = txn->clock;
+	fs->has_found = false;
 	fs->unsynced = true;
 	return 0;
 }

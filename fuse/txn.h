@@ -6,7 +6,7 @@
  * been told of a node is noted here.
  *
  *	txn_lock(fs)            the write lock, until txn_unlock()
- *	txn_begin(&txn, fs)
+ *	txn_begin(&txn, fs, "what", when)
  *	tree_lock(...)          what there is to say is a matter of the tree
  *	txn_put(&txn, ...), txn_attr(&txn, ...) ...
  *	tree_unlock(...)
@@ -23,9 +23,9 @@
 
 #include "fs.h"
 
-/* So many records need no allocation: a directory's attributes, clock, Put,
- * attributes, its directory's, Delete. */
-#define TXN_FEW 6
+/* So many records need no allocation: a directory's attributes, Put, attributes,
+ * its directory's, Delete. */
+#define TXN_FEW 5
 
 /* What goes with a record beside its bytes. */
 struct txn_note {
@@ -41,9 +41,16 @@ struct txn {
 	struct dwal_place *places; /* of the records, once committed */
 	struct txn_note *notes;
 	size_t count, capacity;
-	size_t put;    /* the number of the last Put */
-	int64_t clock; /* in force behind the records so far, in seconds */
-	char clock_text[CLOCK_TEXT_SIZE];
+	size_t put; /* the number of the last Put */
+
+	/* What the header says, beside what the records are: ATTRIBUTES.md. */
+	const char *op;
+	struct timespec time;    /* of the operation */
+	struct timespec mtime;   /* of the Put */
+	struct timespec ctime;   /* of the Put's file */
+	struct timespec entered; /* of the directory of its name */
+	bool enters;             /* that is to be said, whatever it is */
+
 	struct dwal_op few_ops[TXN_FEW];
 	struct dwal_place few_places[TXN_FEW];
 	struct txn_note few_notes[TXN_FEW];
@@ -60,8 +67,10 @@ bool txn_unlock(struct fs *fs, int r);
 
 /* The rest wants the write lock, but txn_sync(). */
 
-/* Makes an empty one, to be ended. It must stay where it is. Not thread-safe. */
-void txn_begin(struct txn *txn, struct fs *fs);
+/* Makes an empty one, to be ended. It must stay where it is. Not thread-safe.
+ * op: what is done, in a word, for people. when: the time that directories get
+ * in which a name comes or goes, and Puts for which nothing else is said. */
+void txn_begin(struct txn *txn, struct fs *fs, const char *op, struct timespec when);
 void txn_end(struct txn *txn);
 
 /* Ends a local one when it goes out of scope. */
@@ -69,11 +78,14 @@ void txn_end(struct txn *txn);
 
 /* Adding records. key and content are borrowed until txn_commit(). */
 
-/* The clock, when the one in force is older than this time of a last write: to
- * be followed by the Put that has it. Once at most. */
-void txn_clock(struct txn *txn, struct timespec written);
-
 void txn_put(struct txn *txn, struct dwal_bytes key, struct dwal_bytes content);
+
+/* The times of the one Put, where they are not those of the operation. */
+void txn_put_times(struct txn *txn, struct timespec mtime, struct timespec ctime);
+
+/* The time that the directory of its name has from here on, also when the name
+ * was there before. */
+void txn_enter(struct txn *txn, struct timespec when);
 
 /* The same for the content of a node under a new key: a record of attributes
  * stays behind with the old one. */
@@ -81,6 +93,10 @@ void txn_move(struct txn *txn, struct node *node, struct dwal_bytes key, struct 
 
 /* The node's attributes as they are now. Wants the tree's lock. */
 void txn_attr(struct txn *txn, struct dwal_bytes key, struct node *node);
+
+/* The same of a node that gets another name with this operation: that is its
+ * time of change. */
+void txn_attr_moved(struct txn *txn, struct dwal_bytes key, struct node *node);
 
 /* Takes the record of a directory back. */
 void txn_no_attr(struct txn *txn, struct dwal_bytes key);

@@ -60,22 +60,23 @@ tree/nodeid:
 tree/ino:
 tree/xattr:
 tree/attr: tree/ino tree/xattr
+tree/logtime: tree/attr
 tree/node: tree/nodeid tree/ino tree/attr tree/xattr
 tree/treename: tree/node tree/name
 tree/nodeattr: tree/node tree/attr tree/xattr
 tree/number: tree/treename tree/node tree/name
 tree/tree: tree/number tree/treename tree/node tree/listing
-tree/replay: tree/tree tree/number tree/treename tree/nodeattr tree/xattr
+tree/replay: tree/logtime tree/tree tree/number tree/treename tree/nodeattr tree/xattr
 tree/beside: tree/tree tree/treename tree/nodeattr tree/node
 fs: errmap errands tree/node tree/attr
 txn: fs tree/number tree/nodeattr
-file/stage: txn fs tree/tree tree/treename
+file/stage: txn fs tree/tree tree/treename tree/nodeattr
 file/content: file/stage tree/nodeattr
 file/publish: file/stage txn tree/beside tree/tree tree/number tree/treename tree/nodeattr
 file/handle: file/publish file/content txn tree/tree tree/nodeattr
 file/unfinished: file/stage txn tree/treename
 file/rename_dir: file/publish txn fs tree/number tree/treename tree/nodeattr
-file/pending: file/unfinished file/handle file/publish txn fs tree/treename
+file/pending: file/unfinished file/handle file/publish txn fs tree/tree tree/treename
 log/logname:
 log/logfile: log/logname fs
 log/logtext: file/pending file/unfinished fs
@@ -97,7 +98,7 @@ mount/remount: mount/options mount/messages
 mount/session: mount/options mount/refusal mount/messages ops/table fs
 mount/background: mount/session mount/messages
 mount/watcher: mount/session mount/messages file/pending
-mount/store: log/logdir file/handle file/publish file/unfinished fs tree/replay
+mount/store: log/logdir file/handle file/publish file/unfinished txn fs tree/replay
 mount/keeper: file/pending txn fs
 mount/daemon: mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
 main: mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages

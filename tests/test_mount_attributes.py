@@ -5,8 +5,14 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 
 import pytest
+
+import paths
+
+sys.path.insert(0, str(paths.ROOT / "corpus"))
+import gen_corpus  # noqa: E402
 
 pytestmark = pytest.mark.sanitize
 
@@ -72,7 +78,7 @@ def test_attributes_of_a_staged_file_follow_its_put_in_the_same_write(datawal, l
     os.utime(fd, ns=(TIMES[3], TIMES[3]))
     assert os.path.getsize(logdir / "00000001.dwal") == 0
     os.close(fd)
-    header, *records = datawal.scan(logdir)
+    header, *records = datawal.scan(logdir, headers=True)
     assert header.is_header()
     assert [(r.type, r.key) for r in records] == [("Put", b"f"), ("Raw", b"f")]
     before = shown(m / "f")
@@ -150,6 +156,24 @@ def test_attributes_without_a_value_show_with_the_next_put_unless_it_was_deleted
     datawal.put(logdir, "f", b"again")
     m.start()
     assert os.stat(m / "f").st_mode & 0o777 == 0o644
+
+
+@pytest.mark.clause("S15c")
+def test_attributes_without_a_value_are_taken_back(datawal, logdir, mount):
+    record = b"datawalfs.attr 1\ntype=file\nmode=0600\n"
+    logdir.mkdir()
+    (logdir / "00000001.dwal").write_bytes(gen_corpus.encode(gen_corpus.RAW, 1, b"f", record))
+    m = mount(logdir, "ro")
+    m.unmount()
+    assert len(datawal.scan(logdir)) == 1
+    m = mount(logdir)
+    m.unmount()
+    assert [(r.type, r.key) for r in datawal.scan(logdir)] == [("Raw", b"f"), ("Delete", b"f")]
+    datawal.put(logdir, "f", b"somebody else's")
+    m.start()
+    assert os.stat(m / "f").st_mode & 0o777 == 0o644
+    m.remount()
+    assert datawal.records_of(logdir, "f") == ["Delete", "Put"]
 
 
 @pytest.mark.clause("S15d")

@@ -31,22 +31,12 @@ WITHOUT = set(os.environ.get("DATAWAL_TWIN_WITHOUT", "").split(","))
 LONGEST = 120 + (60 * ROUNDS or SECONDS)
 
 
-def is_dir(difference):
-    return stat.S_ISDIR(difference.about.st_mode)
-
-
-def is_set(ways):
-    return any(way.startswith("set to") for way in ways)
-
-
 # What the mount does otherwise than ext4, and says so. Not here, since it is not compared: sizes of
 # directories, st_blocks, access times that nobody set, and where SEEK_HOLE finds holes. No file
 # gets near 64 MiB. Hard links and RENAME_EXCHANGE must be refused: operations of their own.
 DEVIATIONS = (
     Deviation("the kernel does not tell the mount what is written to a fifo",
               lambda d: d.is_time() and stat.S_ISFIFO(d.about.st_mode)),
-    Deviation("S16c: a directory's times move again when a file that was made in it is published",
-              lambda d: d.is_time() and SAME in d.host and is_dir(d) and not is_set(d.mount)),
     Deviation("an attribute set to the value it has: ext4 does nothing; and while somebody lists the "
               "directory, the ctime after a change of one can show a moment later",
               lambda d: d.is_time() and d.op.name.endswith("xattr")),
@@ -110,7 +100,8 @@ def test_the_same_operations_have_the_same_results_for_a_moment(mount, ext4):
                          ids=lambda o: o[0])
 @pytest.mark.deadline(LONGEST)
 def test_the_same_operations_have_the_same_results_with(mount, ext4, options):
-    play(mount, ext4, SECONDS / 2, *options)
+    settings = SETTINGS._replace(keeps_times="noclock" not in options)
+    play(mount, ext4, SECONDS / 2, *options, settings=settings)
 
 
 # ------------------------------------------------------------------- several at one name at once

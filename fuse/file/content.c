@@ -85,6 +85,7 @@ void content_drop_staging(struct fs *fs, struct stage *stage)
 		(void)stage_open_base(fs, node, &stage->base);
 	stage->size = stage->base ? dwal_value_size(stage->base) : 0;
 	show(stage, stage->base_mtime);
+	(void)nodeattr_set_times(node, stage->base_mtime, stage->base_ctime); /* or almost so */
 	node->cache_stale = true;
 	tree_unlock(&fs->tree);
 }

@@ -282,6 +282,7 @@ static void remove_unpublished(struct fs *fs, struct stage *stage)
 		node->vanished = true;
 		tree_detach(&fs->tree, node);
 		nodeattr_touch(dir, node->mtime);
+		tree_owe_times(&fs->tree, dir);
 	}
 	tree_unlock(&fs->tree);
 }

@@ -13,6 +13,7 @@
 #include "file/handle.h"
 #include "file/publish.h"
 #include "file/unfinished.h"
+#include "tree/tree.h"
 #include "tree/treename.h"
 #include "txn.h"
 
@@ -82,14 +83,50 @@ static int publish_each(struct fs *fs, const struct node *dir, wanted_fn *is_wan
 	return first;
 }
 
-int pending_retry(struct fs *fs)
+/* One directory whose times the log is yet to be told of; what fails is tried
+ * again the next time. */
+static int publish_times(struct fs *fs, struct node *dir)
 {
-	return publish_each(fs, NULL, has_failed);
+	int r = publish_attributes_now(fs, dir);
+
+	tree_lock(&fs->tree);
+	if (r) {
+		dir->extra->owed = false;
+		tree_owe_times(&fs->tree, dir);
+	}
+	tree_drop(&fs->tree, dir);
+	tree_unlock(&fs->tree);
+	return r;
 }
 
-int pending_commit_names(struct fs *fs, const struct node *dir)
+static int publish_all_times(struct fs *fs)
 {
-	return publish_each(fs, dir, is_owed_to_dir);
+	struct node *dir;
+	int r = 0;
+
+	do {
+		tree_lock(&fs->tree);
+		dir = tree_take_owed(&fs->tree);
+		tree_unlock(&fs->tree);
+		if (dir)
+			r = publish_times(fs, dir);
+	} while (dir && !r);
+	return r;
+}
+
+int pending_retry(struct fs *fs)
+{
+	int r = publish_each(fs, NULL, has_failed);
+	int times = fs_refuses(fs) ? 0 : publish_all_times(fs);
+
+	return r ? r : times;
+}
+
+int pending_commit_names(struct fs *fs, struct node *dir)
+{
+	int r = publish_each(fs, dir, is_owed_to_dir);
+
+	return r ? r : publish_attributes_now(fs, dir);
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -164,13 +201,14 @@ static int publish_rest(struct fs *fs, enum mount_end end)
 
 int pending_commit_all(struct fs *fs, enum mount_end end)
 {
-	int r, synced;
+	int r, times, synced;
 
 	if (fs->opt.read_only)
 		return 0;
 	r = publish_rest(fs, end);
+	times = publish_all_times(fs);
 	synced = txn_sync(fs);
-	return r ? r : synced;
+	return r ? r : times ? times : synced;
 }
 
 void pending_each_failed(struct fs *fs, void (*fn)(void *ctx, const char *path, int error),

@@ -26,7 +26,7 @@ int pending_retry(struct fs *fs);
 
 /* fsync(2) of a directory: publishes the files in it that are empty and not in
  * the log yet, and tries again the commits that failed. */
-int pending_commit_names(struct fs *fs, const struct node *dir);
+int pending_commit_names(struct fs *fs, struct node *dir);
 
 /* Is a file open for writing? */
 bool pending_has_writers(struct fs *fs);

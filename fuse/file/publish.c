@@ -22,7 +22,7 @@
 static void published(struct txn *txn, struct stage *stage, struct dwal_bytes key)
 {
 	struct fs *fs = txn->fs;
-	struct node *node = stage->node, *dir;
+	struct node *node = stage->node;
 	dwal_value *base = NULL;
 
 	/* Without memory for it: what is loaded is the content; what is not is
@@ -40,29 +40,30 @@ static void published(struct txn *txn, struct stage *stage, struct dwal_bytes ke
 	stage_settle(fs, stage);
 	tree_lock(&fs->tree);
 	txn_told(txn);
-	/* At the next mount the directory has the time, in seconds, of this Put;
-	 * mounting must not change what it shows. */
-	dir = node->parent;
-	if (!node->published && dir && !nodeattr_mtime_is_set(dir) &&
-	    dir->mtime.tv_sec < stage->written.tv_sec) {
-		nodeattr_touch(dir, stage->written);
-		errands_add(&fs->errands, tree_id(&fs->tree, dir));
-	}
 	node->published = true;
-	stage->base_mtime = node->mtime;
+	stage_note_times(stage);
 	tree_unlock(&fs->tree);
 }
 
-/* A time that was set for the directory of a new name holds: the Put of that
- * name would end it at the next mount, so it is said again. */
-static int add_dir_time(struct txn *txn, const struct node *node, char *buffer)
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* The times that the directory of a new name has by now, whatever has come and
+ * gone in it since the name came. */
+static int add_dir_times(struct txn *txn, const struct node *node, char *buffer)
 {
 	struct node *dir = node->published ? NULL : node->parent;
 	size_t len;
 	int r;
 
-	if (!dir || !nodeattr_mtime_is_set(dir))
+	if (!dir)
 		return 0;
+	if (same_time(dir->mtime, nodeattr_ctime(dir))) {
+		txn_enter(txn, dir->mtime);
+		return 0;
+	}
 	r = tree_key(&txn->fs->tree, dir, buffer, &len);
 	if (!r)
 		txn_attr(txn, (struct dwal_bytes){buffer, len}, dir);
@@ -82,14 +83,14 @@ static int gather(struct txn *txn, const struct stage *stage, char *buffer, char
 	if (r)
 		return r;
 	*key = (struct dwal_bytes){buffer, len};
+	txn->op = node->published ? "write" : "create";
 	if (beside)
 		txn_attr(txn, *key, beside);
-	txn_clock(txn, stage->written);
 	txn_put(txn, *key, (struct dwal_bytes){stage->data, stage->size});
-	if (nodeattr_owed(node) || nodeattr_needs_fraction(tree, node) ||
-	    (!node->published && number_is_own(node, *key)))
+	txn_put_times(txn, node->mtime, nodeattr_ctime(node));
+	if (nodeattr_owed(node) || (!node->published && number_is_own(node, *key)))
 		txn_attr(txn, *key, node);
-	return add_dir_time(txn, node, dir_buffer);
+	return add_dir_times(txn, node, dir_buffer);
 }
 
 static int note_failure(struct fs *fs, struct stage *stage, int r)
@@ -109,7 +110,7 @@ int publish_commit(struct fs *fs, struct stage *stage)
 	struct dwal_bytes key;
 	int r;
 
-	txn_begin(&txn, fs);
+	txn_begin(&txn, fs, "write", tree_now());
 	if (!stage->dirty)
 		return 0;
 	tree_lock(&fs->tree);
@@ -149,6 +150,21 @@ static bool can_be_told(const struct tree *tree, const struct node *node)
 	return node->parent && node->published && !(node->stage && node->stage->dirty);
 }
 
+static int commit_attributes(struct txn *txn, struct node *node)
+{
+	struct tree *tree = &txn->fs->tree;
+	int r = txn_commit(txn);
+
+	if (r)
+		return r;
+	tree_lock(tree);
+	txn_told(txn);
+	if (node->stage && !node->stage->dirty)
+		stage_note_times(node->stage);
+	tree_unlock(tree);
+	return 0;
+}
+
 int publish_attributes(struct fs *fs, struct node *node)
 {
 	char buffer[DWAL_MAX_KEY];
@@ -156,7 +172,7 @@ int publish_attributes(struct fs *fs, struct node *node)
 	size_t len;
 	int r = 0;
 
-	txn_begin(&txn, fs);
+	txn_begin(&txn, fs, "attr", tree_now());
 	tree_lock(&fs->tree);
 	if (can_be_told(&fs->tree, node) && nodeattr_owed(node)) {
 		r = tree_key(&fs->tree, node, buffer, &len);
@@ -164,22 +180,13 @@ int publish_attributes(struct fs *fs, struct node *node)
 			txn_attr(&txn, (struct dwal_bytes){buffer, len}, node);
 	}
 	tree_unlock(&fs->tree);
-	if (!r)
-		r = txn_commit(&txn);
-	if (r)
-		return r;
-	tree_lock(&fs->tree);
-	txn_told(&txn);
-	tree_unlock(&fs->tree);
-	return 0;
+	return r ? r : commit_attributes(&txn, node);
 }
 
 int publish_attributes_now(struct fs *fs, struct node *node)
 {
 	int r;
 
-	if (!node)
-		return 0;
 	do {
 		txn_lock(fs);
 		r = publish_attributes(fs, node);
@@ -187,14 +194,32 @@ int publish_attributes_now(struct fs *fs, struct node *node)
 	return r;
 }
 
-int publish_gone(struct fs *fs, const struct node *node)
+int publish_dir(struct fs *fs, struct node *dir, bool is_beside)
 {
 	char buffer[DWAL_MAX_KEY];
 	cleanup_txn struct txn txn;
 	size_t len;
 	int r;
 
-	txn_begin(&txn, fs);
+	txn_begin(&txn, fs, "mkdir", dir->mtime);
+	tree_lock(&fs->tree);
+	r = tree_key(&fs->tree, dir, buffer, &len);
+	if (!r)
+		txn_attr(&txn, (struct dwal_bytes){buffer, len}, dir);
+	if (is_beside)
+		txn_enter(&txn, dir->parent->mtime);
+	tree_unlock(&fs->tree);
+	return r ? r : commit_attributes(&txn, dir);
+}
+
+int publish_gone(struct fs *fs, const struct node *node, struct timespec when)
+{
+	char buffer[DWAL_MAX_KEY];
+	cleanup_txn struct txn txn;
+	size_t len;
+	int r;
+
+	txn_begin(&txn, fs, node_is_dir(node) ? "rmdir" : "unlink", when);
 	tree_lock(&fs->tree);
 	r = tree_key(&fs->tree, node, buffer, &len);
 	tree_unlock(&fs->tree);
@@ -206,18 +231,6 @@ int publish_gone(struct fs *fs, const struct node *node)
 
 /* ------------------------------------------------------------ another name */
 
-/* Must something be said of the new name beside its Put: attributes, a time or
- * an inode number that the Put would not give at the next mount, or that what
- * the replaced file had no longer holds? */
-static bool needs_record(const struct txn *txn, const struct node *node,
-			 const struct publish_name *name)
-{
-	const struct node *replaced = name->replaced;
-
-	return (replaced && replaced->recorded) || number_is_own(node, name->new_key) ||
-	       nodeattr_needs_record(&txn->fs->tree, node, txn->clock);
-}
-
 /* Wants the tree's lock. */
 static void gather_rename(struct txn *txn, const struct stage *stage,
 			  const struct publish_name *name, struct dwal_bytes content)
@@ -226,12 +239,17 @@ static void gather_rename(struct txn *txn, const struct stage *stage,
 
 	if (name->beside)
 		txn_attr(txn, name->new_key, name->beside);
-	txn_clock(txn, stage->dirty ? stage->written : node->mtime);
 	txn_move(txn, node, name->new_key, content);
-	if (needs_record(txn, node, name))
-		txn_attr(txn, name->new_key, node);
+	txn_put_times(txn, node->mtime, name->when);
+	/* Nor would the Put tell a number of its own, or that what the replaced
+	 * file had no longer holds. */
+	if (nodeattr_needs_record(node) || number_is_own(node, name->new_key) ||
+	    (name->replaced && name->replaced->recorded))
+		txn_attr_moved(txn, name->new_key, node);
 	if (node->published)
 		txn_delete(txn, name->old_key);
+	if (name->replaced)
+		txn_enter(txn, name->when);
 }
 
 static int write_rename(struct fs *fs, struct stage *stage, const struct publish_name *name,
@@ -240,7 +258,7 @@ static int write_rename(struct fs *fs, struct stage *stage, const struct publish
 	cleanup_txn struct txn txn;
 	int r;
 
-	txn_begin(&txn, fs);
+	txn_begin(&txn, fs, "rename", name->when);
 	tree_lock(&fs->tree);
 	gather_rename(&txn, stage, name, content);
 	tree_unlock(&fs->tree);

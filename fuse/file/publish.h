@@ -20,22 +20,27 @@ int publish_commit(struct fs *fs, struct stage *stage);
 /* The same with its locks, again and again while it is put off. */
 int publish_stage(struct fs *fs, struct stage *stage);
 
-/* Tells the log of changed attributes: now, or with the Put that is owed. Of
- * a new directory, that it is there. Takes no stage's lock. */
+/* Tells the log of changed attributes: now, or with the Put that is owed. Takes
+ * no stage's lock. */
 int publish_attributes(struct fs *fs, struct node *node);
 
-/* The same with the write lock, again and again while it is put off. Takes NULL. */
+/* The same with the write lock, again and again while it is put off. */
 int publish_attributes_now(struct fs *fs, struct node *node);
 
+/* Tells the log of a new directory, whose own time its parent gets: or has got
+ * already, and later ones since (is_beside). */
+int publish_dir(struct fs *fs, struct node *dir, bool is_beside);
+
 /* Takes a name back that the log has: the tombstone of a file, or the record of
- * a directory. The tree is left to the caller. */
-int publish_gone(struct fs *fs, const struct node *node);
+ * a directory. The tree is left to the caller, at the same time. */
+int publish_gone(struct fs *fs, const struct node *node, struct timespec when);
 
 /* Another name for a file. */
 struct publish_name {
 	struct dwal_bytes new_key, old_key;
 	const struct node *replaced; /* the node that has the new key now, or NULL */
 	struct node *beside;         /* a directory of that key, new to the log, or NULL */
+	struct timespec when;        /* of the change of names */
 };
 
 /* One write that makes node's content, staged or not, the value of the new key,

@@ -30,6 +30,9 @@ struct moves {
 	size_t count, capacity;
 	uint64_t bytes;
 	struct dwal_bytes old_key, new_key; /* of the directory itself */
+	struct timespec when;
+	const struct node *top;
+	bool replaces;
 };
 
 static void release(struct moves *moves)
@@ -125,12 +128,23 @@ static int set_keys(struct fs *fs, struct moves *moves, struct move *move)
 	return move->old_key && move->new_key ? 0 : ENOMEM;
 }
 
-/* A directory's number is told in any case: so it has a record from then on. */
-static bool needs_record(const struct fs *fs, const struct move *move)
+/* Would the Put of its new name give it other times? */
+static bool has_other_times(const struct moves *moves, const struct node *node)
+{
+	struct timespec ctime = nodeattr_ctime(node), when = moves->when;
+
+	return node->mtime.tv_sec != when.tv_sec || node->mtime.tv_nsec != when.tv_nsec ||
+	       ctime.tv_sec != when.tv_sec || ctime.tv_nsec != when.tv_nsec;
+}
+
+/* A directory's number and times are told in any case: so it has a record from
+ * then on. */
+static bool needs_record(const struct fs *fs, const struct moves *moves, const struct move *move)
 {
 	const struct node *node = move->node;
 
-	return node_is_dir(node) || nodeattr_needs_record(&fs->tree, node, fs->clock) ||
+	return node_is_dir(node) || nodeattr_needs_record(node) ||
+	       (!fs->opt.noclock && has_other_times(moves, node)) ||
 	       number_is_own(node, (struct dwal_bytes){move->new_key, move->new_len});
 }
 
@@ -145,7 +159,7 @@ static int add_move(struct fs *fs, struct moves *moves, struct node *node)
 	r = set_keys(fs, moves, move);
 	if (r)
 		return r;
-	move->with_attr = needs_record(fs, move);
+	move->with_attr = needs_record(fs, moves, move);
 	moves->bytes += move->old_len + move->new_len;
 	if (!node_is_dir(node))
 		moves->bytes += node->size;
@@ -178,14 +192,14 @@ static int read_contents(struct fs *fs, struct moves *moves)
 
 /* ----------------------------------------------------------------- writing */
 
-static void add_new_name(struct txn *txn, const struct move *move)
+static void add_new_name(struct txn *txn, const struct moves *moves, const struct move *move)
 {
 	struct dwal_bytes key = {move->new_key, move->new_len};
 
 	if (!node_is_dir(move->node))
 		txn_move(txn, move->node, key, (struct dwal_bytes){move->content, move->size});
 	if (move->with_attr)
-		txn_attr(txn, key, move->node);
+		(move->node == moves->top ? txn_attr_moved : txn_attr)(txn, key, move->node);
 }
 
 static void add_end_of_old(struct txn *txn, const struct move *move)
@@ -203,13 +217,15 @@ static void gather(struct txn *txn, const struct moves *moves)
 {
 	for (size_t i = 0; i < moves->count; i++)
 		if (!node_is_dir(moves->list[i].node))
-			add_new_name(txn, &moves->list[i]);
+			add_new_name(txn, moves, &moves->list[i]);
 	/* A directory's record behind all of its entries: these change its time. */
 	for (size_t i = moves->count; i-- > 0;)
 		if (node_is_dir(moves->list[i].node))
-			add_new_name(txn, &moves->list[i]);
+			add_new_name(txn, moves, &moves->list[i]);
 	for (size_t i = 0; i < moves->count; i++)
 		add_end_of_old(txn, &moves->list[i]);
+	if (moves->replaces)
+		txn_enter(txn, moves->when);
 }
 
 static int write_moves(struct fs *fs, const struct moves *moves)
@@ -217,7 +233,7 @@ static int write_moves(struct fs *fs, const struct moves *moves)
 	cleanup_txn struct txn txn;
 	int r;
 
-	txn_begin(&txn, fs);
+	txn_begin(&txn, fs, "rename", moves->when);
 	tree_lock(&fs->tree);
 	gather(&txn, moves);
 	tree_unlock(&fs->tree);
@@ -231,9 +247,13 @@ static int write_moves(struct fs *fs, const struct moves *moves)
 }
 
 int rename_dir_keys(struct fs *fs, struct node *dir, struct dwal_bytes new_key,
-		    struct dwal_bytes old_key)
+		    struct dwal_bytes old_key, bool replaces, struct timespec when)
 {
-	struct moves moves = {.new_key = new_key, .old_key = old_key};
+	struct moves moves = {.new_key = new_key,
+			      .old_key = old_key,
+			      .when = when,
+			      .top = dir,
+			      .replaces = replaces};
 	int r = commit_staged(fs, dir);
 
 	if (!r) {

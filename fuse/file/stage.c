@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "tree/nodeattr.h"
 #include "tree/tree.h"
 #include "tree/treename.h"
 #include "txn.h"
@@ -56,13 +57,19 @@ static int make_stage(struct fs *fs, struct node *node)
 	pthread_mutex_init(&stage->lock, NULL);
 	stage->generation = 1;
 	stage->node = node;
-	stage->base_mtime = node->mtime;
+	stage_note_times(stage);
 	stage->written = node->mtime;
 	stage->size = stage->base ? dwal_value_size(stage->base) : 0;
 	node->stage = stage;
 	tree_hold(node);
 	DL_APPEND(fs->stages, stage);
 	return 0;
+}
+
+void stage_note_times(struct stage *stage)
+{
+	stage->base_mtime = stage->node->mtime;
+	stage->base_ctime = nodeattr_ctime(stage->node);
 }
 
 int stage_use(struct fs *fs, struct node *node, struct stage **out)

@@ -32,6 +32,7 @@ struct stage {
 	struct node *node;         /* constant; held */
 	uint32_t users;            /* handles and running operations; by the tree's lock */
 	uint32_t writers;          /* handles open for writing; by the tree's lock */
+	struct timespec base_mtime, base_ctime; /* of what the log has; by the tree's lock */
 
 	/* May be read without the lock that protects the rest: */
 	atomic_bool dirty; /* not what the log has; implies loaded */
@@ -40,8 +41,7 @@ struct stage {
 
 	pthread_mutex_t lock; /* protects the rest */
 	dwal_value *base;     /* the published content, or NULL */
-	struct timespec base_mtime;
-	unsigned char *data; /* the content, once loaded */
+	unsigned char *data;  /* the content, once loaded */
 	size_t size, capacity;
 	size_t touched;          /* of the capacity: bytes that ever held something */
 	size_t counted;          /* in fs->staged_bytes */
@@ -66,6 +66,9 @@ void stage_unuse(struct fs *fs, struct stage *stage);
 /* The handle that keeps the published content readable, whatever becomes of
  * the key. Wants the tree's lock. EAGAIN as above. */
 int stage_open_base(struct fs *fs, const struct node *node, dwal_value **out);
+
+/* The times of the node are those of what the log has. Wants the tree's lock. */
+void stage_note_times(struct stage *stage);
 
 /* The kernel knows the node no longer: nor does anybody need what was staged
  * in a file without a place. Wants the tree's lock. */

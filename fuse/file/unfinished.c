@@ -34,7 +34,7 @@ static int append_once(struct fs *fs, struct dwal_bytes payload)
 {
 	cleanup_txn struct txn txn;
 
-	txn_begin(&txn, fs);
+	txn_begin(&txn, fs, "unfinished", tree_now());
 	txn_raw(&txn, (struct dwal_bytes){RECORD_KEY, strlen(RECORD_KEY)}, payload);
 	return txn_commit(&txn);
 }

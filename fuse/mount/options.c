@@ -393,7 +393,7 @@ void print_help(void)
 	      "  setid, devices      set-id bits and device nodes of the log count (neither\n"
 	      "                      does, whatever suid and dev say); by root only\n"
 	      "  nonempty            mount over a directory that is not empty\n"
-	      "  noclock             append no clock records: times of files are then those\n"
+	      "  noclock             write no times of operations: times of files are then those\n"
 	      "                      of their segments after a remount\n"
 	      "  showlog             list .log at the root; it can be entered always (hidelog)\n"
 	      "  uid=N gid=N         owner of the files (who mounts)\n"

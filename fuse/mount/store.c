@@ -21,49 +21,95 @@
 #include "log/logdir.h"
 #include "logname.h"
 #include "tree/replay.h"
+#include "txn.h"
+
+static int out_of_memory(struct dwal_error *error)
+{
+	*error = (struct dwal_error){.code = -ENOMEM, .message = "out of memory"};
+	return -ENOMEM;
+}
 
 /* The replay of the log, record by record. */
 struct replay {
 	struct fs *fs;
-	uint32_t segment;     /* whose time is known */
-	int64_t segment_time; /* of its last write: what Puts without a clock get */
+	struct logtime times;
+	bool untimed;                 /* a segment has records that nothing tells a time of: */
+	struct segment_time own_time; /* its own, before it is cut or written to */
 };
 
-static int64_t segment_time(struct replay *replay, uint32_t segment)
+static struct timespec time_by_file(const struct fs *fs, uint32_t segment)
 {
 	char path[PATH_MAX], name[LOGNAME_SIZE];
 	struct stat st;
 
-	if (segment == replay->segment)
-		return replay->segment_time;
 	logname_segment(segment, name);
-	(void)snprintf(path, sizeof(path), "%s/%s", replay->fs->opt.log_dir, name);
-	replay->segment = segment;
-	replay->segment_time = lstat(path, &st) ? replay->fs->started.tv_sec : st.st_mtim.tv_sec;
-	return replay->segment_time;
+	(void)snprintf(path, sizeof(path), "%s/%s", fs->opt.log_dir, name);
+	return lstat(path, &st) ? fs->started : st.st_mtim;
+}
+
+static struct timespec segment_time(void *ctx, uint32_t segment)
+{
+	const struct replay *replay = ctx;
+
+	return replay->untimed && replay->own_time.segment == segment
+		       ? replay->own_time.time
+		       : time_by_file(replay->fs, segment);
+}
+
+static void note_untimed(struct replay *replay, uint32_t segment)
+{
+	if (replay->untimed && replay->own_time.segment == segment)
+		return;
+	replay->untimed = true;
+	replay->own_time = (struct segment_time){segment, time_by_file(replay->fs, segment)};
 }
 
 static int observe(void *ctx, const struct dwal_record *record)
 {
 	struct replay *replay = ctx;
-	struct fs *fs = replay->fs;
+	struct record_time when;
+	int r = unfinished_replay(replay->fs, record);
 
-	int r = unfinished_replay(fs, record);
-
+	if (!r)
+		r = logtime_next(&replay->times, record, &when);
 	if (r)
 		return r;
-	if (record->type == DWAL_RAW &&
-	    clock_parse(record->key.data, record->key.len, record->payload.data,
-			record->payload.len, &fs->clock))
-		return 0;
-	return tree_replay(&fs->tree, record,
-			   fs->clock != CLOCK_UNSET ? fs->clock
-						    : segment_time(replay, record->segment));
+	if (record->type == DWAL_PUT && is_time_of_segment(when.mtime))
+		note_untimed(replay, record->segment);
+	return tree_replay(&replay->fs->tree, record, &when);
+}
+
+/* The first operation here changes the time of a segment that files show. */
+static void keep_own_time(const struct replay *replay)
+{
+	struct fs *fs = replay->fs;
+	struct timespec known;
+
+	fs->has_found = replay->untimed &&
+			replay->own_time.segment == dwal_kv_active_segment(fs->kv) &&
+			!logtime_found(&replay->times, replay->own_time.segment, &known);
+	fs->found = replay->own_time.time;
+}
+
+static void add_delete(void *txn, struct dwal_bytes key)
+{
+	txn_delete(txn, key);
+}
+
+/* Nobody waits for it, and it can be done as well at the next mount. */
+static void take_back_attributes(struct fs *fs)
+{
+	cleanup_txn struct txn txn;
+
+	txn_begin(&txn, fs, "tidy", fs->started);
+	tree_each_waiting(&fs->tree, add_delete, &txn);
+	if (!fs_refuses(fs))
+		(void)txn_commit(&txn);
 }
 
 static int open_log(struct fs *fs, struct dwal_error *error)
 {
-	struct replay replay = {.fs = fs, .segment = UINT32_MAX};
+	struct replay replay = {.fs = fs};
 	struct dwal_options options = {
 		.read_only = fs->opt.read_only,
 		.strict = fs->opt.strict,
@@ -75,6 +121,13 @@ static int open_log(struct fs *fs, struct dwal_error *error)
 	};
 	int r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
 
+	if (!r) {
+		keep_own_time(&replay);
+		take_back_attributes(fs);
+	}
+	if (tree_replay_end(&fs->tree, &replay.times, segment_time, &replay) && !r)
+		r = out_of_memory(error);
+	logtime_release(&replay.times);
 	if (r == DWAL_ELOCKED)
 		holder_explain(fs->opt.log_dir, error->holder_pid, error->message,
 			       sizeof(error->message));
@@ -92,12 +145,6 @@ static int open_dir(struct fs *fs, struct dwal_error *error)
 	*error = (struct dwal_error){.code = r};
 	snprintf(error->message, sizeof(error->message), "%s: %s", fs->opt.log_dir, strerror(-r));
 	return r;
-}
-
-static int out_of_memory(struct dwal_error *error)
-{
-	*error = (struct dwal_error){.code = -ENOMEM, .message = "out of memory"};
-	return -ENOMEM;
 }
 
 /* Programs that know no inode numbers have put two keys with one: the log is
@@ -125,14 +172,11 @@ static int build(struct fs *fs, struct dwal_error *error)
 		.umask = fs->opt.umask,
 		.shows_log = fs->opt.showlog,
 		.counts_reads = !fs->opt.noatime && !fs->opt.read_only,
-		.has_clock = !fs->opt.noclock,
 	};
 	int r = -tree_init(&fs->tree, &options, fs->started);
 
 	if (!r)
 		r = open_log(fs, error); /* makes the directory */
-	if (tree_replay_end(&fs->tree) && !r)
-		r = out_of_memory(error);
 	if (!r)
 		r = open_dir(fs, error);
 	if (r)

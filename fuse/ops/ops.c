@@ -133,9 +133,12 @@ int ops_may_change(struct fs *fs, fuse_ino_t ino, struct node **dir)
 void ops_lose(struct fs *fs, struct node *node, struct timespec when)
 {
 	struct node *dir = node->parent;
+	bool told = node->published;
 
 	node->published = false;
 	node->vanished |= node->alias != NULL; /* the kernel may know the other name */
 	tree_detach(&fs->tree, node);
 	nodeattr_touch(dir, when);
+	if (!told)
+		tree_owe_times(&fs->tree, dir);
 }

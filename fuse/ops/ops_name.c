@@ -119,7 +119,7 @@ static int adopt(struct fs *fs, struct node *node, mode_t mode, const struct fus
 /* Tells the log of a new directory, or takes it back. */
 static int publish_birth(struct fs *fs, const struct birth *birth, struct fuse_entry_param *out)
 {
-	int r = publish_attributes(fs, birth->node);
+	int r = publish_dir(fs, birth->node, false);
 
 	tree_lock(&fs->tree);
 	if (r) {
@@ -243,6 +243,17 @@ void ops_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const ch
 		  &entry);
 }
 
+static int publish_beside(struct fs *fs, struct node *beside)
+{
+	int r;
+
+	do {
+		txn_lock(fs);
+		r = publish_dir(fs, beside, true);
+	} while (txn_unlock(fs, r));
+	return r;
+}
+
 /* The file is in the log when it is closed; a directory that it stands beside
  * shows from now on. Wants the tree's lock, and gives it up for that directory. */
 static int open_birth(struct fs *fs, const struct birth *birth, struct handle **handle)
@@ -251,7 +262,7 @@ static int open_birth(struct fs *fs, const struct birth *birth, struct handle **
 
 	if (birth->beside) {
 		tree_unlock(&fs->tree);
-		r = publish_attributes_now(fs, birth->beside);
+		r = publish_beside(fs, birth->beside);
 		tree_lock(&fs->tree);
 		if (r)
 			return r;
@@ -327,13 +338,13 @@ static int find_child(struct fs *fs, fuse_ino_t parent, const char *name, struct
 
 static int unlink_file(struct fs *fs, struct node *node)
 {
-	struct timespec now;
-	int r = node->published ? publish_gone(fs, node)
-				: 0; /* changes under the write lock only */
+	struct timespec now = tree_now();
+	int r = 0;
 
+	if (node->published) /* changes under the write lock only */
+		r = publish_gone(fs, node, now);
 	if (r)
 		return r;
-	now = tree_now();
 	tree_lock(&fs->tree);
 	ops_lose(fs, node, now);
 	tree_unlock(&fs->tree);
@@ -359,7 +370,7 @@ static int unlink_locked(struct fs *fs, fuse_ino_t parent, const char *name)
 
 static int rmdir_locked(struct fs *fs, fuse_ino_t parent, const char *name)
 {
-	struct timespec now;
+	struct timespec now = tree_now();
 	struct node *node;
 	int r = find_child(fs, parent, name, &node);
 
@@ -371,14 +382,15 @@ static int rmdir_locked(struct fs *fs, fuse_ino_t parent, const char *name)
 	r = node->children ? ENOTEMPTY : 0;
 	tree_unlock(&fs->tree);
 	if (!r && node->recorded)
-		r = publish_gone(fs, node);
+		r = publish_gone(fs, node, now);
 	if (r)
 		return r;
-	now = tree_now();
 	tree_lock(&fs->tree);
 	struct node *dir = node->parent;
-	tree_detach(&fs->tree, node);
 	nodeattr_touch(dir, now);
+	if (!node->recorded)
+		tree_owe_times(&fs->tree, dir);
+	tree_detach(&fs->tree, node);
 	tree_unlock(&fs->tree);
 	return 0;
 }

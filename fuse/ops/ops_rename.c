@@ -25,6 +25,8 @@ struct renaming {
 	struct maker maker;
 	struct place place;  /* until the tree has it */
 	struct node *beside; /* a directory that had to be made for it, or NULL */
+	bool told;           /* the log knows the old name */
+	struct timespec when;
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
 	size_t old_len, new_len;
 };
@@ -67,10 +69,9 @@ static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
 static int move_node(struct fs *fs, struct renaming *ren)
 {
 	struct node *old_dir = ren->node->parent;
-	struct timespec now;
+	struct timespec now = ren->when;
 	int r;
 
-	now = tree_now();
 	if (ren->replaced && node_is_dir(ren->replaced))
 		tree_give_way(&fs->tree, ren->replaced);
 	else if (ren->replaced)
@@ -80,6 +81,8 @@ static int move_node(struct fs *fs, struct renaming *ren)
 	nodeattr_renamed(ren->node, now);
 	nodeattr_touch(old_dir, now);
 	nodeattr_touch(ren->dir, now);
+	if (!ren->told && old_dir != ren->dir)
+		tree_owe_times(&fs->tree, old_dir);
 	return r;
 }
 
@@ -89,6 +92,7 @@ static int look_up(struct fs *fs, struct node *from_dir, const char *from, struc
 	int r;
 
 	ren->beside = NULL;
+	ren->when = tree_now();
 	tree_lock(&fs->tree);
 	ren->node = tree_lookup(&fs->tree, from_dir, from);
 	ren->replaced = tree_lookup(&fs->tree, ren->dir, ren->name);
@@ -96,6 +100,8 @@ static int look_up(struct fs *fs, struct node *from_dir, const char *from, struc
 		r = ENOENT;
 	else
 		r = ren->node == ren->replaced ? 0 : check_rename(fs, ren, flags);
+	if (ren->node)
+		ren->told = node_is_dir(ren->node) ? ren->node->recorded : ren->node->published;
 	tree_unlock(&fs->tree);
 	return r;
 }
@@ -104,11 +110,11 @@ static int rename_node(struct fs *fs, struct renaming *ren)
 {
 	struct dwal_bytes new_key = {ren->new_key, ren->new_len};
 	struct dwal_bytes old_key = {ren->old_key, ren->old_len};
-	struct publish_name name = {new_key, old_key, ren->replaced, ren->beside};
+	struct publish_name name = {new_key, old_key, ren->replaced, ren->beside, ren->when};
 	int r;
 
 	if (node_is_dir(ren->node))
-		r = rename_dir_keys(fs, ren->node, new_key, old_key);
+		r = rename_dir_keys(fs, ren->node, new_key, old_key, ren->replaced, ren->when);
 	else
 		r = publish_as(fs, ren->node, &name);
 	tree_lock(&fs->tree);

@@ -275,7 +275,10 @@ __attribute__((format(printf, 2, 3))) static void add(struct draft *draft, const
 
 static void add_time(struct draft *draft, const char *name, struct timespec time)
 {
-	add(draft, "%s=%" PRId64 ".%09ld\n", name, (int64_t)time.tv_sec, time.tv_nsec);
+	char text[TIME_TEXT_SIZE];
+
+	time_format(time, text);
+	add(draft, "%s=%s\n", name, text);
 }
 
 static size_t copy_out(const struct draft *draft, char *buf, size_t size)
@@ -333,23 +336,19 @@ bool clock_parse(const void *key, size_t key_len, const void *payload, size_t le
 
 	if (!is_word((struct text){key, key_len}, CLOCK_KEY) ||
 	    !take_word(&text, CLOCK_PREFIX "time=") || !take_seconds(&text, &value) ||
-	    !is_word(text, "\n") || value == CLOCK_UNSET)
+	    !is_word(text, "\n") || value == INT64_MIN)
 		return false;
 	*seconds = value;
 	return true;
 }
 
-size_t clock_format(int64_t seconds, char *buf, size_t size)
+void time_format(struct timespec time, char text[TIME_TEXT_SIZE])
 {
-	struct draft draft = {.len = 0};
-
-	add(&draft, CLOCK_PREFIX "time=%" PRId64 "\n", seconds);
-	return copy_out(&draft, buf, size);
+	(void)snprintf(text, TIME_TEXT_SIZE, "%" PRId64 ".%09ld", (int64_t)time.tv_sec,
+		       time.tv_nsec);
 }
 
-bool clock_is_due(int64_t in_force, int64_t mtime, int64_t now)
+bool time_parse(const char *text, struct timespec *out)
 {
-	/* A clock ahead of the wall says that the wall was set back: without a
-	 * new record every later file would bear the wrong, future time. */
-	return mtime > in_force || in_force > now;
+	return parse_time((struct text){text, strlen(text)}, out);
 }

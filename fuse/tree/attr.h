@@ -83,27 +83,20 @@ int attr_parse_xattrs(const void *payload, size_t len, struct xattr **out);
  * frees. 0 or ENOMEM. */
 int attr_format_full(const struct attr *attr, const struct xattr *xattrs, char **text, size_t *len);
 
-/* The key of every clock record, without the NUL. */
+/* The key of every clock record, without the NUL. Earlier versions wrote them. */
 #define CLOCK_KEY     "datawalfs.clock"
 #define CLOCK_KEY_LEN (sizeof(CLOCK_KEY) - 1)
-
-/* "No clock record yet"; no clock record says it. */
-#define CLOCK_UNSET INT64_MIN
 
 /* Is the Raw record with this key and payload a clock record? If so, *seconds
  * since the Epoch; else it is untouched. */
 bool clock_parse(const void *key, size_t key_len, const void *payload, size_t len,
 		 int64_t *seconds);
 
-/* Room for any text of clock_format(). */
-#define CLOCK_TEXT_SIZE 64
+/* A time as records say it: SECONDS.NANOSECONDS. Room for any, and its NUL. */
+#define TIME_TEXT_SIZE 32
+void time_format(struct timespec time, char text[TIME_TEXT_SIZE]);
 
-/* As attr_format(). */
-size_t clock_format(int64_t seconds, char *buf, size_t size);
-
-/* Must a clock record that says mtime precede a Put last written to at mtime,
- * when the clock in force says in_force (or CLOCK_UNSET) and it is now? All
- * in whole seconds. */
-bool clock_is_due(int64_t in_force, int64_t mtime, int64_t now);
+/* False: not of that form. */
+bool time_parse(const char *text, struct timespec *out);
 
 #endif

@@ -78,7 +78,6 @@ struct tree_options {
 	mode_t umask;
 	bool shows_log;    /* .log is one of the root's directories */
 	bool counts_reads; /* reading changes times of access */
-	bool has_clock;    /* Puts without an attribute record have the clock's time */
 };
 
 /* All nodes of one log at one moment. There can be several. */
@@ -88,10 +87,11 @@ struct tree {
 	struct waiting *waiting; /* replay.c; only while the log is opened */
 	bool replayed;           /* the log was read: the names are seen; then constant */
 
-	pthread_mutex_t lock;    /* see fs.h for its order; protects what follows, and all nodes */
-	struct nodeids ids;      /* the nodes that the kernel knows */
-	struct inos inos;        /* the numbers of all nodes but the root */
-	time_t fraction_second;  /* nodeattr_needs_fraction(); 0: none */
+	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
+	struct nodeids ids;   /* the nodes that the kernel knows */
+	struct inos inos;     /* the numbers of all nodes but the root */
+	struct node **owed;   /* directories, held, whose times are to be told: tree_owe_times() */
+	size_t owed_count, owed_capacity;
 	bool collided;           /* two components had one long name */
 	bool aliases;            /* a node has had one */
 	atomic_bool values_seen; /* names X\value are in use: X can come by itself */

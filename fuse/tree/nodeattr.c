@@ -81,17 +81,37 @@ void nodeattr_touched(struct node *node, struct timespec when)
 		node->extra->owed = true;
 }
 
-void nodeattr_put(struct node *node, struct timespec when)
+static bool is_after(struct timespec a, struct timespec b)
 {
-	node->mtime = when;
-	if (node->extra)
-		node->extra->attr.present &=
-			~(unsigned)(ATTR_HAS_MTIME | ATTR_HAS_ATIME | ATTR_HAS_CTIME);
+	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
 }
 
-bool nodeattr_mtime_is_set(const struct node *node)
+struct timespec nodeattr_ctime(const struct node *node)
 {
-	return present(node) & ATTR_HAS_MTIME;
+	return present(node) & ATTR_HAS_CTIME ? node->extra->attr.ctime : node->mtime;
+}
+
+int nodeattr_set_times(struct node *node, struct timespec mtime, struct timespec ctime)
+{
+	bool differ = is_after(mtime, ctime) || is_after(ctime, mtime);
+
+	if (differ && !node_extra(node))
+		return ENOMEM;
+	node->mtime = mtime;
+	if (!node->extra)
+		return 0;
+	node->extra->attr.ctime = ctime;
+	node->extra->attr.present &= ~(unsigned)(ATTR_HAS_MTIME | ATTR_HAS_CTIME);
+	if (differ)
+		node->extra->attr.present |= ATTR_HAS_CTIME;
+	return 0;
+}
+
+int nodeattr_put(struct node *node, struct timespec mtime, struct timespec ctime)
+{
+	if (node->extra)
+		node->extra->attr.present &= ~(unsigned)ATTR_HAS_ATIME;
+	return nodeattr_set_times(node, mtime, ctime);
 }
 
 int nodeattr_changed(struct node *node)
@@ -126,11 +146,6 @@ void nodeattr_renamed(struct node *node, struct timespec when)
 		return;
 	node->extra->attr.ctime = when;
 	node->extra->attr.present |= ATTR_HAS_CTIME;
-}
-
-static bool is_after(struct timespec a, struct timespec b)
-{
-	return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
 }
 
 void nodeattr_set_read(struct node *node, struct timespec when)
@@ -214,25 +229,14 @@ static mode_t file_type(enum attr_type type)
 	return types[type];
 }
 
-bool nodeattr_needs_fraction(const struct tree *tree, const struct node *node)
-{
-	return tree->fraction_second && node->mtime.tv_sec == tree->fraction_second;
-}
-
-struct attr nodeattr_snapshot(struct tree *tree, const struct node *node)
+struct attr nodeattr_snapshot(const struct node *node)
 {
 	struct attr attr = {0};
-	struct timespec now;
 
 	if (node->extra)
 		attr = node->extra->attr;
 	attr.type = attr_type(node->type);
 	attr.mtime = node->mtime;
-	if (!(attr.present & ATTR_HAS_MTIME) && !nodeattr_needs_fraction(tree, node))
-		attr.mtime.tv_nsec = 0;
-	now = tree_now();
-	if (attr.mtime.tv_nsec && attr.mtime.tv_sec == now.tv_sec)
-		tree->fraction_second = now.tv_sec;
 	attr.present |= ATTR_HAS_MTIME;
 	attr.present &= ~(unsigned)ATTR_HAS_RDEV;
 	if (is_device(node->type))
@@ -259,15 +263,10 @@ void nodeattr_told(struct node *node, const struct record_place *record)
 		node->extra->owed = false;
 }
 
-bool nodeattr_needs_record(const struct tree *tree, const struct node *node, int64_t clock)
+bool nodeattr_needs_record(const struct node *node)
 {
-	unsigned has = present(node);
-
-	if (!S_ISREG(node->type) || nodeattr_xattrs(node) ||
-	    has & (ATTR_HAS_MODE | ATTR_HAS_UID | ATTR_HAS_GID | ATTR_HAS_MTIME | ATTR_HAS_ATIME))
-		return true;
-	return nodeattr_needs_fraction(tree, node) ||
-	       (tree->opt.has_clock && clock != node->mtime.tv_sec);
+	return !S_ISREG(node->type) || nodeattr_xattrs(node) ||
+	       present(node) & (ATTR_HAS_MODE | ATTR_HAS_UID | ATTR_HAS_GID | ATTR_HAS_ATIME);
 }
 
 static bool value_fits(const struct node *node, enum attr_type type)

@@ -27,11 +27,14 @@ void nodeattr_touched(struct node *node, struct timespec when);
  * that holds, and the Put must be told. */
 void nodeattr_written_back(struct node *node);
 
-/* The log has a Put here: the times of an earlier record end. */
-void nodeattr_put(struct node *node, struct timespec when);
+/* What stat(2) shows as the time of change. */
+struct timespec nodeattr_ctime(const struct node *node);
 
-/* Did utimensat(2) set the time of modification? */
-bool nodeattr_mtime_is_set(const struct node *node);
+/* Both times, whatever was before. 0; ENOMEM: as before. */
+int nodeattr_set_times(struct node *node, struct timespec mtime, struct timespec ctime);
+
+/* The same by a Put in the log: the times of an earlier record end. */
+int nodeattr_put(struct node *node, struct timespec mtime, struct timespec ctime);
 
 /* Something other than content changed now: the time of change. 0 or ENOMEM. */
 int nodeattr_changed(struct node *node);
@@ -59,15 +62,8 @@ void nodeattr_set_read(struct node *node, struct timespec when);
 int nodeattr_set_owner(const struct tree *tree, const struct node *dir, struct node *node,
 		       mode_t mode, uid_t uid, gid_t gid);
 
-/* The whole of it, as an attribute record says it. A time of modification that
- * nobody set is said in whole seconds, like that of a file without a record:
- * else what was made of a file in the same second would be older than it after
- * a remount. */
-struct attr nodeattr_snapshot(struct tree *tree, const struct node *node);
-
-/* The time set for another file in the second of this node's time has its
- * fraction in the log: then this one's is kept as well, for the same reason. */
-bool nodeattr_needs_fraction(const struct tree *tree, const struct node *node);
+/* The whole of it, as an attribute record says it. */
+struct attr nodeattr_snapshot(const struct node *node);
 const struct xattr *nodeattr_xattrs(const struct node *node);
 
 /* Is there a change that the log has not been told? */
@@ -78,9 +74,9 @@ bool nodeattr_owed(const struct node *node);
  * fail. */
 void nodeattr_told(struct node *node, const struct record_place *record);
 
-/* Would a Put under another key, with this clock in force, need a record
- * beside it to keep what the node has? */
-bool nodeattr_needs_record(const struct tree *tree, const struct node *node, int64_t clock);
+/* Beside its times, is there something that a Put under another key would not
+ * tell? */
+bool nodeattr_needs_record(const struct node *node);
 
 /* While the log is replayed: the type that the attributes tell, or a regular
  * file where the value cannot be that of such a node. */

@@ -38,8 +38,8 @@ static int stand_aside(struct tree *tree, struct node *dir, struct node *file,
 }
 
 /* The directory of this component in dir, made when it is missing. */
-static int make_dir(struct tree *tree, struct node *dir, const struct name_part *part, int64_t time,
-		    struct node **out)
+static int make_dir(struct tree *tree, struct node *dir, const struct name_part *part,
+		    const struct record_time *when, struct node **out)
 {
 	struct node *child = tree_find_part(tree, dir, part, false);
 	int r = 0;
@@ -54,20 +54,20 @@ static int make_dir(struct tree *tree, struct node *dir, const struct name_part 
 		r = add_part(tree, dir, part, false, S_IFDIR, out);
 	if (r)
 		return -r;
-	nodeattr_touched(*out, (struct timespec){.tv_sec = time});
-	nodeattr_touched(dir, (struct timespec){.tv_sec = time});
+	nodeattr_touched(*out, when->entered);
+	nodeattr_touched(dir, when->entered);
 	return 0;
 }
 
 /* Walks to the last component of a key, making directories on the way. */
-static int walk(struct tree *tree, struct dwal_bytes key, int64_t time, struct node **dir,
-		struct name_part *part)
+static int walk(struct tree *tree, struct dwal_bytes key, const struct record_time *when,
+		struct node **dir, struct name_part *part)
 {
 	size_t cursor = 0;
 
 	*dir = tree->root;
 	while (name_next(key.data, key.len, &cursor, part) && !part->last) {
-		int r = make_dir(tree, *dir, part, time, dir);
+		int r = make_dir(tree, *dir, part, when, dir);
 		if (r)
 			return r;
 	}
@@ -105,6 +105,7 @@ struct waiting {
 	struct attr attr;
 	struct xattr *xattrs;
 	struct record_place record;
+	size_t key_len;
 	char key[];
 };
 
@@ -144,9 +145,17 @@ static int let_wait(struct tree *tree, const struct dwal_record *record, const s
 	waiting->attr.present &= ~(unsigned)(ATTR_HAS_MTIME | ATTR_HAS_ATIME | ATTR_HAS_CTIME);
 	waiting->xattrs = xattrs;
 	waiting->record = place_of(record);
+	waiting->key_len = key.len;
 	memcpy(waiting->key, key.data, key.len);
 	HASH_ADD(hh, tree->waiting, key[0], (unsigned)key.len, waiting);
 	return 0;
+}
+
+void tree_each_waiting(const struct tree *tree, void (*fn)(void *ctx, struct dwal_bytes key),
+		       void *ctx)
+{
+	for (const struct waiting *one = tree->waiting; one; one = one->hh.next)
+		fn(ctx, (struct dwal_bytes){one->key, one->key_len});
 }
 
 /* The key has its value now. */
@@ -170,41 +179,55 @@ static bool can_be_target(struct dwal_bytes value)
 	return value.len > 0 && value.len < PATH_MAX && !memchr(value.data, 0, value.len);
 }
 
-static int replay_put(struct tree *tree, const struct dwal_record *record, int64_t time)
+static int replay_put(struct tree *tree, const struct dwal_record *record,
+		      const struct record_time *when)
 {
 	struct name_part part;
 	struct node *dir, *node;
-	int r = walk(tree, record->key, time, &dir, &part);
+	bool made;
+	int r = walk(tree, record->key, when, &dir, &part);
 
 	if (r)
 		return r;
 	node = find_entry(tree, dir, &part, false);
-	if (!node) {
+	made = !node;
+	if (made) {
 		bool beside = find_entry(tree, dir, &part, true);
 		r = add_part(tree, dir, &part, beside, S_IFREG, &node);
 		if (r)
 			return -r;
-		nodeattr_touched(dir, (struct timespec){.tv_sec = time});
 	}
+	if (made || when->enters)
+		nodeattr_touched(dir, when->entered);
 	node->published = true;
 	node->size = record->payload.len;
 	node->can_be_target = can_be_target(record->payload);
 	nodeattr_settle_type(node);
-	nodeattr_put(node, (struct timespec){.tv_sec = time});
-	return end_wait(tree, record->key, node);
+	r = nodeattr_put(node, when->mtime, when->ctime);
+	return r ? -r : end_wait(tree, record->key, node);
+}
+
+static void detach(struct tree *tree, struct node *node, const struct record_time *when)
+{
+	struct node *dir = node->parent;
+
+	tree_detach(tree, node);
+	if (when->removes)
+		nodeattr_touched(dir, when->time);
 }
 
 /* Directories that exist only through keys end with the last of them. */
-static void prune(struct tree *tree, struct node *dir)
+static void prune(struct tree *tree, struct node *dir, const struct record_time *when)
 {
 	while (dir->parent && !dir->children && !dir->recorded) {
 		struct node *parent = dir->parent;
-		tree_detach(tree, dir);
+		detach(tree, dir, when);
 		dir = parent;
 	}
 }
 
-static void replay_delete(struct tree *tree, const struct dwal_record *record)
+static void replay_delete(struct tree *tree, const struct dwal_record *record,
+			  const struct record_time *when)
 {
 	struct waiting *waiting = tree->waiting ? find_waiting(tree, record->key) : NULL;
 	struct node *node = find(tree, record->key, false);
@@ -215,21 +238,21 @@ static void replay_delete(struct tree *tree, const struct dwal_record *record)
 	if (!node)
 		return;
 	dir = node->parent;
-	tree_detach(tree, node);
-	prune(tree, dir);
+	detach(tree, node, when);
+	prune(tree, dir, when);
 }
 
-static int make_recorded_dir(struct tree *tree, struct dwal_bytes key, int64_t time,
-			     struct node **out)
+static int make_recorded_dir(struct tree *tree, struct dwal_bytes key,
+			     const struct record_time *when, struct node **out)
 {
 	struct name_part part;
-	int r = walk(tree, key, time, out, &part);
+	int r = walk(tree, key, when, out, &part);
 
-	return r ? r : make_dir(tree, *out, &part, time, out);
+	return r ? r : make_dir(tree, *out, &part, when, out);
 }
 
 static int replay_dir(struct tree *tree, const struct dwal_record *record, const struct attr *attr,
-		      struct xattr *xattrs, int64_t time)
+		      struct xattr *xattrs, const struct record_time *when)
 {
 	struct dwal_bytes key = record->key;
 	struct node *dir = tree->root;
@@ -238,25 +261,49 @@ static int replay_dir(struct tree *tree, const struct dwal_record *record, const
 	int r = 0;
 
 	if (key.len && !impossible)
-		r = make_recorded_dir(tree, key, time, &dir);
+		r = make_recorded_dir(tree, key, when, &dir);
+	if (!r && !impossible && when->enters && dir->parent)
+		nodeattr_touched(dir->parent, when->entered);
 	if (!r && !impossible)
 		return -nodeattr_load(dir, attr, xattrs, place_of(record));
 	xattr_free(xattrs);
 	return r;
 }
 
-int tree_replay_end(struct tree *tree)
+static void settle(struct node *node, const struct logtime *logtime, segment_time_fn *segment_time,
+		   void *ctx)
 {
-	struct waiting *waiting, *next;
+	uint32_t segment = (uint32_t)node->mtime.tv_sec;
 
-	HASH_ITER (hh, tree->waiting, waiting, next)
+	if (is_time_of_segment(node->mtime) && !logtime_found(logtime, segment, &node->mtime))
+		node->mtime = segment_time(ctx, segment);
+}
+
+/* The node after this one, parents first; NULL: that was the last. */
+static struct node *next(struct node *node)
+{
+	if (node->children)
+		return node->children;
+	while (node->parent && !node->hh.next)
+		node = node->parent;
+	return node->parent ? node->hh.next : NULL;
+}
+
+int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_time_fn *segment_time,
+		    void *ctx)
+{
+	struct waiting *waiting, *after;
+
+	HASH_ITER (hh, tree->waiting, waiting, after)
 		drop_waiting(tree, waiting);
+	for (struct node *node = tree->root; node; node = next(node))
+		settle(node, logtime, segment_time, ctx);
 	tree->replayed = true;
 	return tree->root ? -number_all(tree) : 0;
 }
 
 static int replay_attr(struct tree *tree, const struct dwal_record *record, const struct attr *attr,
-		       int64_t time)
+		       const struct record_time *when)
 {
 	struct node *node = find(tree, record->key, attr_is_dir(attr));
 	struct xattr *xattrs;
@@ -266,7 +313,7 @@ static int replay_attr(struct tree *tree, const struct dwal_record *record, cons
 		if (node) {
 			node_free_extra(node);
 			node->recorded = false;
-			prune(tree, node);
+			prune(tree, node, when);
 		}
 		return 0;
 	}
@@ -274,24 +321,24 @@ static int replay_attr(struct tree *tree, const struct dwal_record *record, cons
 	if (r)
 		return -r;
 	if (attr->type == ATTR_DIR)
-		return replay_dir(tree, record, attr, xattrs, time);
+		return replay_dir(tree, record, attr, xattrs, when);
 	return node ? -nodeattr_load(node, attr, xattrs, place_of(record))
 		    : let_wait(tree, record, attr, xattrs);
 }
 
-int tree_replay(struct tree *tree, const struct dwal_record *record, int64_t time)
+int tree_replay(struct tree *tree, const struct dwal_record *record, const struct record_time *when)
 {
 	struct attr attr;
 
 	switch (record->type) {
 	case DWAL_PUT:
-		return replay_put(tree, record, time);
+		return replay_put(tree, record, when);
 	case DWAL_DELETE:
-		replay_delete(tree, record);
+		replay_delete(tree, record, when);
 		return 0;
 	case DWAL_RAW:
 		if (attr_parse(record->payload.data, record->payload.len, &attr))
-			return replay_attr(tree, record, &attr, time);
+			return replay_attr(tree, record, &attr, when);
 		return 0;
 	}
 	return 0;

@@ -6,15 +6,26 @@
 #ifndef TREE_REPLAY_H
 #define TREE_REPLAY_H
 
+#include "tree/logtime.h"
 #include "tree/tree.h"
 
-/* Applies one record. time: of the clock in force, for the file's (or its
- * directory's) mtime. 0 or -ENOMEM. */
-int tree_replay(struct tree *tree, const struct dwal_record *record, int64_t time);
+/* Applies one record. 0 or -ENOMEM. */
+int tree_replay(struct tree *tree, const struct dwal_record *record,
+		const struct record_time *when);
 
-/* The log has ended: numbers the nodes, forgets what only its replay needed, and
- * from here on files that stand aside are seen by somebody. Nodes with a node id
- * have a number of which the log is to be told (number.h). 0 or -ENOMEM. */
-int tree_replay_end(struct tree *tree);
+/* Calls fn for each key with attributes and without a value: a crash has left
+ * them so, and they would be those of a later file. */
+void tree_each_waiting(const struct tree *tree, void (*fn)(void *ctx, struct dwal_bytes key),
+		       void *ctx);
+
+/* What a segment's own time is, by its file. */
+typedef struct timespec segment_time_fn(void *ctx, uint32_t segment);
+
+/* The log has ended: numbers the nodes, forgets what only its replay needed, gives
+ * what no record tells a time of the time of its segment, and from here on files
+ * that stand aside are seen by somebody. Nodes with a node id have a number of
+ * which the log is to be told (number.h). 0 or -ENOMEM. */
+int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_time_fn *segment_time,
+		    void *ctx);
 
 #endif

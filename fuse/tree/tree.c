@@ -39,6 +39,8 @@ void tree_release(struct tree *tree)
 	struct node *dir = tree->root, *lost;
 	uint32_t slot = NODEID_NONE;
 
+	while ((lost = tree_take_owed(tree)))
+		tree_drop(tree, lost);
 	inos_release(&tree->inos); /* not one by one */
 	while (dir) {
 		struct node *child = dir->children;
@@ -59,6 +61,7 @@ void tree_release(struct tree *tree)
 	while ((lost = nodeid_next(&tree->ids, &slot)))
 		node_free(tree, lost);
 	nodeid_release(&tree->ids);
+	free(tree->owed);
 	pthread_mutex_destroy(&tree->lock);
 }
 
@@ -180,6 +183,28 @@ void tree_forget(struct tree *tree, struct node *node, uint64_t lookups)
 		node->cache_stale = false;
 	}
 	free_if_unused(tree, node);
+}
+
+void tree_owe_times(struct tree *tree, struct node *dir)
+{
+	if (!node_extra(dir) || dir->extra->owed)
+		return;
+	if (tree->owed_count == tree->owed_capacity) {
+		size_t more = tree->owed_capacity ? 2 * tree->owed_capacity : 64;
+		struct node **larger = reallocarray(tree->owed, more, sizeof(struct node *));
+		if (!larger)
+			return;
+		tree->owed = larger;
+		tree->owed_capacity = more;
+	}
+	dir->extra->owed = true;
+	tree_hold(dir);
+	tree->owed[tree->owed_count++] = dir;
+}
+
+struct node *tree_take_owed(struct tree *tree)
+{
+	return tree->owed_count ? tree->owed[--tree->owed_count] : NULL;
 }
 
 int tree_list(const struct node *dir, struct listing *listing)

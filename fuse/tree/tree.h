@@ -92,6 +92,13 @@ void tree_hold(struct node *node);
 void tree_drop(struct tree *tree, struct node *node);
 void tree_forget(struct tree *tree, struct node *node, uint64_t lookups);
 
+/* The times of a directory have changed by what no record tells: notes it for
+ * tree_take_owed(). Without memory the log will not be told. */
+void tree_owe_times(struct tree *tree, struct node *dir);
+
+/* A directory that was noted so, held; NULL: there is no other one. */
+struct node *tree_take_owed(struct tree *tree);
+
 /* Entries of a directory, without "." and "..". 0 or ENOMEM. */
 int tree_list(const struct node *dir, struct listing *listing);
 

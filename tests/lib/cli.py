@@ -80,11 +80,12 @@ class Datawal:
         """The objects that a command prints with --json."""
         return [json.loads(line) for line in self(*args, "--json", **more).stdout.splitlines()]
 
-    def scan(self, logdir, status=0):
-        """All records in order."""
-        return [Record(o["segment"], o["offset"], o["len"], o["record_type"], o["txid"],
-                       b64decode(o["key_base64"]), b64decode(o["payload_base64"]))
-                for o in self.json("scan", logdir, status=status)]
+    def scan(self, logdir, status=0, headers=False):
+        """All records in order, the headers of operations only when asked for."""
+        records = [Record(o["segment"], o["offset"], o["len"], o["record_type"], o["txid"],
+                          b64decode(o["key_base64"]), b64decode(o["payload_base64"]))
+                   for o in self.json("scan", logdir, status=status)]
+        return [r for r in records if headers or not r.is_header()]
 
     def records_of(self, logdir, key):
         """All Put and Delete records of one key: ["Put", "Delete"]."""

@@ -484,7 +484,7 @@ def listxattr(side, name):
 
 @operation("files", 1, lambda d: ())
 def tree(side):
-    return {name: entry[:-3] for name, entry in snapshot(side).items()}
+    return {name: entry[:-4] for name, entry in snapshot(side).items()}
 
 
 GROUPS = frozenset(o.group for o in OPERATIONS.values())

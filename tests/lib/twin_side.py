@@ -132,7 +132,7 @@ def user_attributes(path):
 
 def snapshot(side):
     """Everything below, and the directory itself unless it is shared: name -> what is seen of it,
-    content, extended attributes, inode number, times of access and modification."""
+    content, extended attributes, inode number, times of change, access and modification."""
     found = {}
     if not side.prefix:
         found["."] = describe(side.root)
@@ -172,4 +172,5 @@ def describe(path, listed_as_dir=True, listed_ino=None):
     elif kind == stat.S_IFLNK:
         content = os.readlink(path)
     attributes = {n: os.getxattr(path, n, follow_symlinks=False) for n in user_attributes(path)}
-    return (*seen(st), content, attributes, st.st_ino, st.st_atime_ns, st.st_mtime_ns)
+    return (*seen(st), content, attributes, st.st_ino, st.st_ctime_ns, st.st_atime_ns,
+            st.st_mtime_ns)

@@ -21,6 +21,8 @@ static void begin(void)
 	offset = 0;
 }
 
+static const struct record_time when = {{7, 0}, {7, 0}, {7, 0}, {7, 0}, false, false};
+
 static void replay(enum dwal_type type, const char *key, const char *payload)
 {
 	const struct dwal_record record = {
@@ -31,7 +33,7 @@ static void replay(enum dwal_type type, const char *key, const char *payload)
 		.payload = {payload, strlen(payload)},
 	};
 
-	CHECK_INT(tree_replay(&tree, &record, 7), 0);
+	CHECK_INT(tree_replay(&tree, &record, &when), 0);
 }
 
 /* An attribute record; ino 0: that tells no number. */
@@ -47,7 +49,9 @@ static void record(const char *key, const char *type, uint64_t ino)
 
 static void replayed(void)
 {
-	CHECK_INT(tree_replay_end(&tree), 0);
+	const struct logtime none = {.timed = false};
+
+	CHECK_INT(tree_replay_end(&tree, &none, NULL, NULL), 0);
 }
 
 static struct node *find(const char *path)
@@ -85,7 +89,7 @@ static void numbers_are_those_of_the_keys(void)
 	begin();
 	replay(DWAL_PUT, "a", "x");
 	CHECK_INT(tree_replay(&tree, &(struct dwal_record){.type = DWAL_PUT, .key = {"/x//y/", 6}},
-			      7),
+			      &when),
 		  0);
 	replay(DWAL_PUT, "a/b/c", "x"); /* the value of a steps aside */
 	record("e", "dir", 0);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * What the mount believes to stand in the log about each node is what a replay
- * of that log finds: whether an attribute record is in force, and which one.
+ * of that log finds: its times, to the nanosecond, whether an attribute record
+ * is in force, and which one.
  * The mount's files without libfuse, on a real log; after each step the log is
  * read again into a second tree.
  */
 #include "file/handle.h"
+#include "file/pending.h"
 #include "file/publish.h"
 #include "file/rename_dir.h"
 #include "tree/nodeattr.h"
@@ -22,18 +24,22 @@ static struct fs *fs;
 
 struct replay {
 	struct tree *tree;
-	int64_t clock;
+	struct logtime times;
 };
 
 static int observe(void *ctx, const struct dwal_record *record)
 {
 	struct replay *replay = ctx;
+	struct record_time when;
+	int r = logtime_next(&replay->times, record, &when);
 
-	if (record->type == DWAL_RAW &&
-	    clock_parse(record->key.data, record->key.len, record->payload.data,
-			record->payload.len, &replay->clock))
-		return 0;
-	return tree_replay(replay->tree, record, replay->clock);
+	return r ? r : tree_replay(replay->tree, record, &when);
+}
+
+static struct timespec no_segment_time(void *ctx, uint32_t segment)
+{
+	CHECK(!"every record has a time");
+	return (struct timespec){0};
 }
 
 static dwal_kv *open_log(struct replay *replay, bool read_only)
@@ -43,32 +49,47 @@ static dwal_kv *open_log(struct replay *replay, bool read_only)
 	dwal_kv *kv = NULL;
 
 	CHECK_INT(dwal_kv_open(dir.path, &options, &kv, NULL), 0);
-	CHECK_INT(tree_replay_end(replay->tree), 0);
+	CHECK_INT(tree_replay_end(replay->tree, &replay->times, no_segment_time, NULL), 0);
+	logtime_release(&replay->times);
 	return kv;
+}
+
+static void compare_times(struct timespec live, struct timespec replayed)
+{
+	CHECK_INT(live.tv_sec, replayed.tv_sec);
+	CHECK_INT(live.tv_nsec, replayed.tv_nsec);
 }
 
 static void compare(const struct node *live, const struct node *replayed)
 {
+	unsigned count = 0;
+
 	CHECK_INT(live->ino, replayed->ino);
+	compare_times(live->mtime, replayed->mtime);
+	compare_times(nodeattr_ctime(live), nodeattr_ctime(replayed));
 	CHECK_INT(live->recorded, replayed->recorded);
 	if (live->recorded) {
 		CHECK_INT(live->extra->record.segment, replayed->extra->record.segment);
 		CHECK_INT(live->extra->record.offset, replayed->extra->record.offset);
 	}
-	CHECK_INT(HASH_COUNT(live->children), HASH_COUNT(replayed->children));
 	for (const struct node *child = live->children; child; child = child->hh.next) {
 		const struct node *other = node_child(replayed, child->name);
 
+		if (!node_is_dir(child) && !child->published)
+			continue;
 		CHECK(other);
 		compare(child, other);
+		count++;
 	}
+	CHECK_INT(count, HASH_COUNT(replayed->children));
 }
 
 static void check(void)
 {
 	struct tree tree;
-	struct replay replay = {&tree, 0};
+	struct replay replay = {.tree = &tree};
 
+	CHECK_INT(pending_retry(fs), 0);
 	CHECK_INT(tree_init(&tree, &fs->tree.opt, fs->started), 0);
 	dwal_kv *kv = open_log(&replay, true);
 
@@ -80,7 +101,7 @@ static void check(void)
 static void begin(void)
 {
 	struct fs_options options;
-	struct tree_options shown = {.uid = 1000, .gid = 1000, .umask = 022, .has_clock = true};
+	struct tree_options shown = {.uid = 1000, .gid = 1000, .umask = 022};
 	struct replay replay;
 
 	dir = unit_dir_make();
@@ -88,7 +109,7 @@ static void begin(void)
 	fs = fs_new(&options);
 	CHECK(fs);
 	CHECK_INT(tree_init(&fs->tree, &shown, fs->started), 0);
-	replay = (struct replay){&fs->tree, 0};
+	replay = (struct replay){.tree = &fs->tree};
 	fs->kv = open_log(&replay, false);
 }
 
@@ -115,14 +136,19 @@ static struct node *make(struct node *parent, const char *name, mode_t mode)
 		  0);
 	CHECK_INT(nodeattr_set_owner(tree, parent, node, mode, 1000, 1000), 0);
 	node->lookups = 1; /* as if the kernel knew it */
+	nodeattr_touch(parent, node->mtime);
 	return node;
 }
 
 static struct node *make_dir(struct node *parent, const char *name)
 {
 	struct node *node = make(parent, name, S_IFDIR | 0750);
+	int r;
 
-	CHECK_INT(publish_attributes_now(fs, node), 0);
+	txn_lock(fs);
+	r = publish_dir(fs, node, false);
+	CHECK(!txn_unlock(fs, r));
+	CHECK_INT(r, 0);
 	return node;
 }
 
@@ -159,7 +185,8 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 	struct tree *tree = &fs->tree;
 	struct node *parent = node->parent;
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
-	struct publish_name to = {.replaced = replaced};
+	struct timespec when = tree_now();
+	struct publish_name to = {.replaced = replaced, .when = when};
 	struct place place = tree_name_place(tree, parent, name, node_is_dir(node));
 	int r;
 
@@ -169,13 +196,15 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 	to.old_key.data = old_key;
 	to.new_key.data = new_key;
 	txn_lock(fs);
-	r = node_is_dir(node) ? rename_dir_keys(fs, node, to.new_key, to.old_key)
+	r = node_is_dir(node) ? rename_dir_keys(fs, node, to.new_key, to.old_key, replaced, when)
 			      : publish_as(fs, node, &to);
 	CHECK(!txn_unlock(fs, r));
 	CHECK_INT(r, 0);
 	if (replaced)
 		tree_detach(tree, replaced);
 	CHECK_INT(tree_move(tree, node, parent, place), 0);
+	nodeattr_renamed(node, when);
+	nodeattr_touch(parent, when);
 }
 
 static void test_files(void)
@@ -214,18 +243,76 @@ static void test_directories(void)
 	end();
 }
 
-/* A time that was set for the directory is said again with each new name. */
+static void set_time(struct node *node)
+{
+	CHECK_INT(nodeattr_changed(node), 0);
+	node->mtime = (struct timespec){1000, 5};
+	node->extra->attr.present |= ATTR_HAS_MTIME;
+	CHECK_INT(publish_attributes_now(fs, node), 0);
+}
+
+/* A time that was set for a directory holds, also behind the Put of a name that
+ * came before it was. */
 static void test_set_time_of_a_directory(void)
 {
 	begin();
 	struct node *top = make_dir(fs->tree.root, "top");
+	struct node *file = make(top, "new", S_IFREG | 0644);
 
-	CHECK_INT(nodeattr_changed(top), 0);
-	top->mtime = (struct timespec){1000, 5};
-	top->extra->attr.present |= ATTR_HAS_MTIME;
-	CHECK_INT(publish_attributes_now(fs, top), 0);
+	set_time(top);
 	check();
-	make_file(top, "new", 0644);
+	write_file(file, "content");
+	check();
+	set_time(file);
+	check();
+	write_file(file, "again");
+	end();
+}
+
+static void remove_file(struct node *node)
+{
+	struct timespec when = tree_now();
+	struct node *parent = node->parent;
+	int r = 0;
+
+	txn_lock(fs);
+	if (node->published)
+		r = publish_gone(fs, node, when);
+	CHECK(!txn_unlock(fs, r));
+	CHECK_INT(r, 0);
+	nodeattr_touch(parent, when);
+	if (!node->published)
+		tree_owe_times(&fs->tree, parent);
+	node->lookups = 0;
+	tree_detach(&fs->tree, node);
+}
+
+/* A name that goes changes the time of its directory, whether the log knew it or
+ * not. */
+static void test_times_of_removal(void)
+{
+	begin();
+	struct node *top = make_dir(fs->tree.root, "top");
+	struct node *one = make_file(top, "one", 0644);
+
+	make_file(top, "other", 0644);
+	check();
+	remove_file(one);
+	check();
+	remove_file(make(top, "never published", S_IFREG | 0644));
+	end();
+}
+
+/* Two names that come in one order are published in the other. */
+static void test_times_out_of_order(void)
+{
+	begin();
+	struct node *top = make_dir(fs->tree.root, "top");
+	struct node *first = make(top, "first", S_IFREG | 0644);
+	struct node *second = make(top, "second", S_IFREG | 0644);
+
+	write_file(second, "2");
+	write_file(first, "1");
 	end();
 }
 
@@ -235,6 +322,8 @@ int main(int argc, char **argv)
 		{"files", test_files},
 		{"directories", test_directories},
 		{"set_time_of_a_directory", test_set_time_of_a_directory},
+		{"times_of_removal", test_times_of_removal},
+		{"times_out_of_order", test_times_out_of_order},
 	};
 
 	return unit_main(argc, argv, tests, sizeof(tests) / sizeof(*tests));
