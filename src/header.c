@@ -44,15 +44,24 @@ static bool is_name(const char *name, size_t len)
 	return true;
 }
 
+/* Of a record without its data, nothing is known. */
 static bool has_key(struct dwal_bytes key)
 {
-	return key.len == strlen(HEADER_KEY) && memcmp(key.data, HEADER_KEY, key.len) == 0;
+	return key.data && key.len == strlen(HEADER_KEY) &&
+	       memcmp(key.data, HEADER_KEY, key.len) == 0;
 }
 
 /* What is left of a text. */
 struct rest {
 	const char *at, *end;
 };
+
+static struct rest rest_of(struct dwal_bytes bytes)
+{
+	const char *text = bytes.data ? bytes.data : "";
+
+	return (struct rest){text, text + (bytes.data ? bytes.len : 0)};
+}
 
 static bool take(struct rest *rest, const char *literal)
 {
@@ -147,11 +156,10 @@ static bool is_line(struct rest line)
 
 bool dwal_header_parse(const struct dwal_record *record, struct dwal_header *out)
 {
-	const char *text = record->payload.data;
-	struct rest rest = {text, text + record->payload.len};
+	struct rest rest = rest_of(record->payload);
 	struct dwal_header header;
 
-	if (record->type != DWAL_RAW || !text || !has_key(record->key))
+	if (record->type != DWAL_RAW || !has_key(record->key))
 		return false;
 	if (!take(&rest, FIRST_LINE) || !take_number(&rest, "txid=", &header.txid) ||
 	    header.txid != record->txid || !take_number(&rest, "n=", &header.n) ||
@@ -186,8 +194,7 @@ static bool unescape(struct rest value, char *out, size_t size)
 
 bool dwal_header_line(const struct dwal_header *header, const char *name, char *out, size_t size)
 {
-	const char *lines = header->lines.data;
-	struct rest rest = {lines, lines + header->lines.len};
+	struct rest rest = rest_of(header->lines);
 
 	while (rest.at < rest.end) {
 		struct rest line = take_line(&rest);
@@ -200,10 +207,9 @@ bool dwal_header_line(const struct dwal_header *header, const char *name, char *
 
 bool header_is_reserved(const struct dwal_op *op)
 {
-	const char *text = op->payload.data;
-	struct rest rest = {text, text + op->payload.len};
+	struct rest rest = rest_of(op->payload);
 
-	return op->type == DWAL_RAW && has_key(op->key) && text && take(&rest, FIRST_LINE);
+	return op->type == DWAL_RAW && has_key(op->key) && take(&rest, FIRST_LINE);
 }
 
 static size_t escaped_len(const char *value)
