@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tree/attr.h"
+#include "attr.h"
 
 void fs_options_init(struct fs_options *options)
 {

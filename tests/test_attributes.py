@@ -64,7 +64,7 @@ def test_times_and_clock_records_have_one_form(test, tmp_path):
 
 
 def test_the_document_and_the_code_name_the_same_fields_and_types():
-    code = (paths.ROOT / "fuse/tree/attr.c").read_text()
+    code = (paths.ROOT / "src/base/attr.c").read_text()
     rows = re.findall(r"^\| (`.*?) \| (.*?) \|", DOCUMENT.read_text(), re.M)
     fields = {name: value for names, value in rows for name in re.findall(r"`(\w+)`", names)
               if re.fullmatch(r"(`\w+`(, )?)+", names)}

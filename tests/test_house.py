@@ -58,17 +58,14 @@ tree/name:
 tree/listing:
 tree/nodeid:
 tree/ino:
-tree/xattr:
-tree/attr: tree/ino tree/xattr
-tree/logtime: tree/attr
-tree/node: tree/nodeid tree/ino tree/attr tree/xattr
+tree/node: tree/nodeid tree/ino
 tree/treename: tree/node tree/name
-tree/nodeattr: tree/node tree/attr tree/xattr
+tree/nodeattr: tree/node
 tree/number: tree/treename tree/node tree/name
 tree/tree: tree/number tree/treename tree/node tree/listing
-tree/replay: tree/logtime tree/tree tree/number tree/treename tree/nodeattr tree/xattr
+tree/replay: tree/tree tree/number tree/treename tree/nodeattr
 tree/beside: tree/tree tree/treename tree/nodeattr tree/node
-fs: errmap errands tree/node tree/attr
+fs: errmap errands tree/node
 txn: fs tree/number tree/nodeattr
 file/stage: txn fs tree/tree tree/treename tree/nodeattr
 file/content: file/stage tree/nodeattr
@@ -111,7 +108,7 @@ def table_of(text):
 
 
 MAY_INCLUDE, MAY_INCLUDE_IN_FUSE = table_of(MODULES), table_of(MODULES_OF_FUSE)
-PURE_OF_FUSE = {"errands", "tree/name", "tree/nodeid", "tree/ino", "tree/xattr", "tree/attr"}
+PURE_OF_FUSE = {"errands", "tree/name", "tree/nodeid", "tree/ino"}
 
 
 def tracked():
@@ -142,7 +139,7 @@ def sources(directory, *suffixes):
 
 
 BASE = {p.name for p in sources("src/base", ".h")}  # what library, CLI and daemon share
-BASE_OF_THE_LOG = {"findings"}  # the only ones there that know datawal.h
+BASE_OF_THE_LOG = {"findings", "logtime"}  # the only ones there that know datawal.h
 
 
 def functions(path):

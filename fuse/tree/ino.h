@@ -10,14 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Programs keep a number in a double, which is exact up to 53 bits. The highest
- * of these is set in the numbers of what is not in the tree: .log. */
-#define INO_FOREIGN ((uint64_t)1 << 52)
+#include "attr.h"
 
-/* The root's, and those that others can have. */
-#define INO_ROOT  1
-#define INO_FIRST 2
-#define INO_LAST  (INO_FOREIGN - 1)
+/* The root's. Others are from INO_FIRST to INO_LAST, those of .log have the bit
+ * INO_FOREIGN. */
+#define INO_ROOT 1
 
 /* The hash of no bytes, and of more bytes behind those of a hash: a path can be
  * hashed in pieces. */

@@ -11,6 +11,7 @@
 
 #include "tree/name.h"
 
+#include "component.h"
 #include "utf8.h"
 
 #define EMPTY_NAME "\\empty"
@@ -249,15 +250,7 @@ bool name_next(const void *key, size_t key_len, size_t *cursor, struct name_part
 
 	if (start > key_len)
 		return false;
-
-	/* A '/' that follows another, or opens the key, belongs to the component. */
-	for (end = start; end < key_len && bytes[end] == '/'; end++)
-		;
-	while (end < key_len && bytes[end] != '/')
-		end++;
-	if (end + 1 >= key_len)
-		end = key_len; /* also over a '/' that ends the key */
-
+	end = component_end(key, key_len, start);
 	*part = (struct name_part){
 		.raw = key_len > 0 ? bytes + start : "",
 		.len = end - start,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree/xattr.h"
+#include "xattr.h"
 
 void tree_lock(struct tree *tree)
 {

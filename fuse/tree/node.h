@@ -20,7 +20,7 @@
 #define HASH_FUNCTION(key, len, hashv) ((hashv) = dwal_crc32c(0, (key), (len)))
 #include <uthash.h>
 
-#include "tree/attr.h"
+#include "attr.h"
 #include "tree/ino.h"
 #include "tree/nodeid.h"
 

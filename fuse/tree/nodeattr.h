@@ -8,9 +8,9 @@
 #ifndef TREE_NODEATTR_H
 #define TREE_NODEATTR_H
 
-#include "tree/attr.h"
+#include "attr.h"
 #include "tree/node.h"
-#include "tree/xattr.h"
+#include "xattr.h"
 
 /* Fills in what stat(2) shows. */
 void nodeattr_stat(const struct tree *tree, const struct node *node, struct stat *out);

@@ -14,7 +14,7 @@
 #include "tree/nodeattr.h"
 #include "tree/number.h"
 #include "tree/treename.h"
-#include "tree/xattr.h"
+#include "xattr.h"
 
 static int add_part(struct tree *tree, struct node *dir, const struct name_part *part, bool value,
 		    mode_t type, struct node **out)

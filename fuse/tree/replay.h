@@ -6,7 +6,7 @@
 #ifndef TREE_REPLAY_H
 #define TREE_REPLAY_H
 
-#include "tree/logtime.h"
+#include "logtime.h"
 #include "tree/tree.h"
 
 /* Applies one record. 0 or -ENOMEM. */

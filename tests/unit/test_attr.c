@@ -6,7 +6,7 @@
  */
 #include <sys/sysmacros.h>
 
-#include "tree/attr.h"
+#include "attr.h"
 #include "unit.h"
 
 #define PREFIX      "datawalfs.attr 1\n"

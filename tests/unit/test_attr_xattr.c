@@ -3,9 +3,9 @@
  * Extended attributes in attribute records, held to ATTRIBUTES.md: which lines
  * of a payload count, and what is written. Knows attr.h and xattr.h alone.
  */
-#include "tree/attr.h"
+#include "attr.h"
 #include "unit.h"
-#include "tree/xattr.h"
+#include "xattr.h"
 
 #define PREFIX      "datawalfs.attr 1\n"
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "unit.h"
-#include "tree/xattr.h"
+#include "xattr.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

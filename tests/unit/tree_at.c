@@ -10,7 +10,7 @@
 #include "tree/nodeattr.h"
 #include "tree/replay.h"
 #include "tree/treename.h"
-#include "tree/xattr.h"
+#include "xattr.h"
 #include "unit.h"
 
 #include <fcntl.h>

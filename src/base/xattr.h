@@ -4,8 +4,8 @@
  * stand for it in an attribute record (ATTRIBUTES.md). Pure: no I/O; knows
  * neither the tree nor FUSE, nor who may use which namespace.
  */
-#ifndef FUSE_XATTR_H
-#define FUSE_XATTR_H
+#ifndef XATTR_H
+#define XATTR_H
 
 #include <stdbool.h>
 #include <stddef.h>

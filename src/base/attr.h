@@ -5,8 +5,8 @@
  * I/O; knows neither the tree nor FUSE. Whose attributes a record changes, and
  * for how long, is the caller's business.
  */
-#ifndef FUSE_ATTR_H
-#define FUSE_ATTR_H
+#ifndef ATTR_H
+#define ATTR_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,8 +14,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "tree/ino.h"
-#include "tree/xattr.h"
+#include "xattr.h"
 
 /* Of what the record speaks. ATTR_DIR and ATTR_NONE are about the directory
  * whose path is the record's key, the others about the value of that key. */
@@ -29,6 +28,14 @@ enum attr_type {
 	ATTR_CHAR,
 	ATTR_BLOCK,
 };
+
+/* Programs keep an inode number in a double, which is exact up to 53 bits. The
+ * highest of these is set in the numbers of what is not in the log. */
+#define INO_FOREIGN ((uint64_t)1 << 52)
+
+/* The numbers that a record can tell. */
+#define INO_FIRST 2
+#define INO_LAST  (INO_FOREIGN - 1)
 
 /* Fields that are there; one that is not has the mount's default. */
 enum {

@@ -4,8 +4,8 @@
  * the headers of operations, by the clock records of earlier versions, or else
  * by the segment's own time. The rules are those of ATTRIBUTES.md. Pure.
  */
-#ifndef TREE_LOGTIME_H
-#define TREE_LOGTIME_H
+#ifndef LOGTIME_H
+#define LOGTIME_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,12 +2,12 @@
  *
  * Times by the records before, and by the header of the operation.
  */
-#include "tree/logtime.h"
+#include "logtime.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "tree/attr.h"
+#include "attr.h"
 
 static struct record_time all_at(struct timespec time)
 {

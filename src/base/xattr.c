@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tree/xattr.h"
+#include "xattr.h"
 #include "base64.h"
 
 #define ENTRY_BYTES    16      /* what ext4 spends on an attribute besides name and value */

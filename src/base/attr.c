@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "tree/attr.h"
+#include "attr.h"
 
 #define ATTR_PREFIX  "datawalfs.attr 1\n"
 #define CLOCK_PREFIX "datawalfs.clock 1\n"
