@@ -242,7 +242,10 @@ static int hold(struct target *target, struct dwal_error *error)
 }
 
 struct batch {
+	dwal_kv *kv;
 	dwal_log *log;
+	struct target *target;
+	struct dwal_compact_options options;
 	size_t n;
 	size_t bytes; /* of frames */
 	struct dwal_op ops[BATCH_RECORDS];
@@ -257,7 +260,7 @@ static void forget(struct batch *batch)
 	batch->bytes = 0;
 }
 
-static int flush(struct batch *batch)
+static int flush(struct batch *batch, struct dwal_error *error)
 {
 	int err = batch->n > 0 ? dwal_log_append(batch->log, batch->ops, batch->n, NULL) : 0;
 
@@ -265,52 +268,128 @@ static int flush(struct batch *batch)
 	batch->stats.records_written += batch->n;
 	batch->stats.bytes_written += batch->bytes;
 	forget(batch);
+	return err ? fail(batch->target, err, error) : 0;
+}
+
+static int ask(const struct batch *batch, const struct dwal_item *item, struct dwal_kept *kept,
+	       struct dwal_error *error)
+{
+	int err = 0;
+
+	*kept = (struct dwal_kept){0};
+	if (batch->options.keep)
+		err = batch->options.keep(batch->options.keep_ctx, item, kept);
+	return err ? error_set(error, err, "%s: cannot tell what to keep: %s", kv_dir(batch->kv),
+			       dwal_strerror(err))
+		   : 0;
+}
+
+/* The Put, if any, and what is kept with it, as one operation. */
+static int write_operation(struct batch *batch, const struct dwal_op *put,
+			   const struct dwal_kept *kept, struct dwal_error *error)
+{
+	const size_t first = put ? 1 : 0, n = first + kept->n;
+	cleanup_free struct dwal_op *ops = calloc(n, sizeof(*ops));
+	cleanup_free struct dwal_place *places = calloc(n, sizeof(*places));
+	int err = ops && places ? 0 : -ENOMEM;
+
+	if (!err) {
+		if (put)
+			ops[0] = *put;
+		for (size_t i = 0; i < kept->n; i++)
+			ops[first + i] = kept->ops[i];
+		err = dwal_log_batch(batch->log, ops, n, kept->lines, kept->n_lines, places);
+	}
+	if (err)
+		return fail(batch->target, err, error);
+	batch->stats.live_keys += first;
+	batch->stats.records_written += n + (n > 1 || kept->n_lines > 0);
+	batch->stats.bytes_written = places[n - 1].offset + places[n - 1].length;
+	return 0;
+}
+
+/* The last of the batch is to be kept so. */
+static int end_with(struct batch *batch, const struct dwal_kept *kept, uint32_t length,
+		    struct dwal_error *error)
+{
+	const struct dwal_op put = batch->ops[--batch->n];
+	void *buffer = batch->buffers[batch->n];
+	int err;
+
+	batch->bytes -= length;
+	err = flush(batch, error);
+	if (!err)
+		err = write_operation(batch, &put, kept, error);
+	free(buffer);
 	return err;
 }
 
-static int add(struct batch *batch, dwal_kv *kv, const struct dwal_item *item,
-	       struct target *target, struct dwal_error *error)
+static int add(struct batch *batch, const struct dwal_item *item, struct dwal_error *error)
 {
 	struct dwal_op *op = &batch->ops[batch->n];
+	struct dwal_kept kept;
 	int err;
 
 	*op = (struct dwal_op){.type = DWAL_PUT, .key = item->key};
-	err = kv_read_item(kv, item, &batch->buffers[batch->n], &op->payload, error);
+	err = kv_read_item(batch->kv, item, &batch->buffers[batch->n], &op->payload, error);
 	if (err)
 		return err;
 	batch->n++;
 	batch->bytes += item->place.length;
+	err = ask(batch, item, &kept, error);
+	if (err)
+		return err;
+	if (kept.n || kept.n_lines)
+		return end_with(batch, &kept, item->place.length, error);
 	if (batch->n < BATCH_RECORDS && batch->bytes < BATCH_BYTES)
 		return 0;
-	err = flush(batch);
-	return err ? fail(target, err, error) : 0;
+	return flush(batch, error);
 }
 
-static int copy_live(dwal_kv *kv, struct target *target, struct batch *batch,
-		     struct dwal_error *error)
+static int add_keyless(struct batch *batch, struct dwal_error *error)
+{
+	struct dwal_kept kept;
+	int err;
+
+	do {
+		err = ask(batch, NULL, &kept, error);
+		if (!err && kept.n > 0)
+			err = write_operation(batch, NULL, &kept, error);
+	} while (!err && kept.n > 0);
+	return err;
+}
+
+static int copy_live(struct batch *batch, struct dwal_error *error)
 {
 	struct dwal_item item;
 	dwal_cursor *cursor;
-	int err = dwal_kv_cursor(kv, &cursor);
+	int err = dwal_kv_cursor(batch->kv, &cursor);
 
 	if (err)
-		return fail(target, err, error);
+		return fail(batch->target, err, error);
 	while (!err && dwal_cursor_next(cursor, &item) == 0)
-		err = add(batch, kv, &item, target, error);
-	if (!err) {
-		err = flush(batch);
-		if (!err)
-			err = dwal_log_sync(batch->log);
-		if (err)
-			(void)fail(target, err, error);
-	}
+		err = add(batch, &item, error);
+	if (!err)
+		err = flush(batch, error);
+	if (!err)
+		err = add_keyless(batch, error);
 	forget(batch);
 	dwal_cursor_close(cursor);
 	return err;
 }
 
-static int build(dwal_kv *kv, struct target *target, struct dwal_compact_stats *stats,
-		 struct dwal_error *error)
+static int fill(struct batch *batch, struct dwal_error *error)
+{
+	int err = copy_live(batch, error);
+
+	if (err)
+		return err;
+	err = dwal_log_sync(batch->log);
+	return err ? fail(batch->target, err, error) : 0;
+}
+
+static int build(dwal_kv *kv, struct target *target, const struct dwal_compact_options *options,
+		 struct dwal_compact_stats *stats, struct dwal_error *error)
 {
 	cleanup_free struct batch *batch = calloc(1, sizeof(*batch));
 	int err, closed, dirfd = io_dup(target->dir);
@@ -319,10 +398,14 @@ static int build(dwal_kv *kv, struct target *target, struct dwal_compact_stats *
 		(void)io_close(target->io, &dirfd); /* nothing was done with it */
 		return fail(target, batch ? dirfd : -ENOMEM, error);
 	}
+	batch->kv = kv;
+	batch->target = target;
+	if (options)
+		batch->options = *options;
 	err = log_open_at(target->io, dirfd, target->temp, &batch->log, error);
 	if (err)
 		return err;
-	err = copy_live(kv, target, batch, error);
+	err = fill(batch, error);
 	closed = dwal_log_close(batch->log);
 	if (!err && closed)
 		err = fail(target, closed, error);
@@ -361,8 +444,8 @@ static void release(struct target *target)
 	free(target->temp);
 }
 
-int dwal_kv_compact_to(dwal_kv *kv, const char *path, struct dwal_compact_stats *stats,
-		       struct dwal_error *error)
+int dwal_kv_compact_to(dwal_kv *kv, const char *path, const struct dwal_compact_options *options,
+		       struct dwal_compact_stats *stats, struct dwal_error *error)
 {
 	struct target target = {
 		.io = kv_io(kv), .given = path, .like.fd = -1, .parent = -1, .dir = -1};
@@ -374,7 +457,7 @@ int dwal_kv_compact_to(dwal_kv *kv, const char *path, struct dwal_compact_stats 
 	if (!err)
 		err = hold(&target, error);
 	if (!err)
-		err = build(kv, &target, &done, error);
+		err = build(kv, &target, options, &done, error);
 	if (!err)
 		err = publish(&target, error);
 	release(&target);

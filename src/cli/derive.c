@@ -176,7 +176,7 @@ static enum status compact_store(const struct args *args, struct derivation *d, 
 	int ret;
 
 	interrupt_catch(true);
-	ret = dwal_kv_compact_to(kv, args->operand[1], &stats, &error);
+	ret = dwal_kv_compact_to(kv, args->operand[1], NULL, &stats, &error);
 	progress_end(&d->progress);
 	if (ret)
 		return not_made(args->operand[1], ret, &error);

@@ -627,16 +627,40 @@ DWAL_PUBLIC int dwal_history_as_of(const dwal_history *history, uint64_t txid,
 
 struct dwal_compact_stats {
 	uint64_t live_keys;
-	uint64_t records_written;
-	uint64_t bytes_written; /* as framed */
+	uint64_t records_written; /* headers of operations among them */
+	uint64_t bytes_written;   /* as framed */
+};
+
+/* What a compaction writes beside a Put. Zero: nothing. */
+struct dwal_kept {
+	const struct dwal_op *ops; /* behind the Put, as one operation with it */
+	size_t n;
+	const struct dwal_line *lines; /* of the header of that operation */
+	size_t n_lines;
+};
+
+/* Called for each live key, in byte order, to say what is to be written with its
+ * Put; then, with item NULL, for what belongs to no key, again and again for as
+ * long as it gives ops, which are an operation each. *kept is zero before; what
+ * it points to must stay until the next call. What the log holds beside values
+ * can be gathered by dwal_options.observe. A negative return value ends the
+ * compaction with that code, and nothing is made. */
+typedef int (*dwal_keep_fn)(void *ctx, const struct dwal_item *item, struct dwal_kept *kept);
+
+/* Zero is the default of every field; NULL options mean all defaults. */
+struct dwal_compact_options {
+	dwal_keep_fn keep;
+	void *keep_ctx;
 };
 
 /* Writes a fresh log that holds one Put per live key, in byte order of keys,
- * txids from 1, in one segment whatever its size. target must be absent or
- * an empty directory (DWAL_ETARGET). Built under a temporary name beside it
- * and renamed: target has all or nothing, durable on return. The source is
- * not changed. stats may be NULL. */
+ * txids from 1, in one segment whatever its size; and, where options.keep says
+ * so, other records and headers. target must be absent or an empty directory
+ * (DWAL_ETARGET). Built under a temporary name beside it and renamed: target
+ * has all or nothing, durable on return. The source is not changed. options
+ * and stats may be NULL. */
 DWAL_PUBLIC int dwal_kv_compact_to(dwal_kv *kv, const char *target,
+				   const struct dwal_compact_options *options,
 				   struct dwal_compact_stats *stats, struct dwal_error *error);
 
 /* One line {"key_b64":"...","value_b64":"..."} per live key in byte order of

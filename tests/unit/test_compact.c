@@ -99,13 +99,13 @@ static void target_holds_live_keys_in_byte_order_and_nothing_else(void)
 	struct dwal_compact_stats stats;
 	dwal_kv *kv = begin(NULL);
 
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("absent"), &stats, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("absent"), NULL, &stats, &error), 0);
 	check_target(in_dir("absent"));
 	CHECK_INT(stats.live_keys, 3);
 	CHECK_INT(stats.records_written, 3);
 	CHECK_INT(stats.bytes_written, 3 * 28 + 5 + 1 + 8 + 4 + 4);
 	CHECK(mkdir(in_dir("empty"), 0700) == 0);
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("empty/"), NULL, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("empty/"), NULL, NULL, &error), 0);
 	check_target(in_dir("empty"));
 	struct stat st;
 	CHECK(stat(in_dir("empty"), &st) == 0 && (st.st_mode & 0777) == 0700);
@@ -125,7 +125,7 @@ static void empty_store_compacts_to_an_empty_log(void)
 	dir = unit_dir_make();
 	targets = unit_dir_make();
 	kv = open_store();
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), &stats, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, &stats, &error), 0);
 	CHECK_INT(stats.records_written, 0);
 	CHECK_INT(dwal_kv_open(in_dir("t"), NULL, &copy, &error), 0);
 	CHECK_INT(dwal_kv_stats(copy, &segments, &n), 0);
@@ -149,7 +149,7 @@ static void many_and_large_values_come_through_in_one_segment(void)
 		snprintf(key, sizeof(key), "k%d", i);
 		CHECK_INT(dwal_kv_put(kv, key, strlen(key), big, i % 100 ? 100 : large), 0);
 	}
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), &stats, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, &stats, &error), 0);
 	CHECK_INT(stats.live_keys, 1003);
 	CHECK_INT(count_names(in_dir("t")), 2);
 	CHECK_INT(dwal_kv_open(in_dir("t"), NULL, &copy, &error), 0);
@@ -171,7 +171,7 @@ static void many_and_large_values_come_through_in_one_segment(void)
 
 static void check_refuses(dwal_kv *kv, const char *target)
 {
-	CHECK_INT(dwal_kv_compact_to(kv, target, NULL, &error), DWAL_ETARGET);
+	CHECK_INT(dwal_kv_compact_to(kv, target, NULL, NULL, &error), DWAL_ETARGET);
 	CHECK(strlen(error.message) > 0 && !strchr(error.message, '\n'));
 }
 
@@ -194,8 +194,8 @@ static void target_that_is_something_else_is_refused_and_left_alone(void)
 	check_refuses(kv, in_dir("link/inside"));
 	snprintf(path, sizeof(path), "%s/../%s", in_dir(""), strrchr(dir.path, '/') + 1);
 	check_refuses(kv, path);
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("none/target"), NULL, &error), -ENOENT);
-	CHECK_INT(dwal_kv_compact_to(kv, "", NULL, &error), -ENOENT);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("none/target"), NULL, NULL, &error), -ENOENT);
+	CHECK_INT(dwal_kv_compact_to(kv, "", NULL, NULL, &error), -ENOENT);
 	CHECK_INT(count_names(in_dir("")), 4);
 	CHECK_INT(count_names(in_dir("full")), 1);
 	CHECK_INT(count_names(dir.path), 3);
@@ -209,7 +209,7 @@ static void target_whose_name_begins_like_the_source_is_fine(void)
 	int len = snprintf(target.path, sizeof(target.path), "%.60s-2", dir.path);
 
 	CHECK((size_t)len < sizeof(target.path));
-	CHECK_INT(dwal_kv_compact_to(kv, target.path, NULL, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, target.path, NULL, NULL, &error), 0);
 	check_target(target.path);
 	unit_dir_remove(&target);
 	end(kv);
@@ -226,16 +226,16 @@ static void what_a_crash_left_is_deleted_and_not_continued(void)
 	CHECK_INT(dwal_write_once(in_dir(".t.dwal-compact/.lock"), "", 0), 0);
 	fd = open(in_dir(".t.dwal-compact"), O_RDONLY);
 	CHECK(flock(fd, LOCK_EX) == 0); /* another process at work */
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, &error), DWAL_ELOCKED);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, NULL, &error), DWAL_ELOCKED);
 	CHECK_INT(count_names(in_dir(".t.dwal-compact")), 3);
 	close(fd);
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, NULL, &error), 0);
 	check_target(in_dir("t"));
 	CHECK_INT(count_names(in_dir("")), 1);
 
 	CHECK(mkdir(in_dir(".u.dwal-compact"), 0777) == 0);
 	CHECK_INT(dwal_write_once(in_dir(".u.dwal-compact/mine"), "x", 1), 0);
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("u"), NULL, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("u"), NULL, NULL, &error), 0);
 	check_target(in_dir("u"));
 	CHECK_INT(count_names(in_dir(".u.dwal-compact")), 1);
 	CHECK_INT(count_names(in_dir("")), 3);
@@ -271,7 +271,7 @@ static void compaction_that_fails_at_any_step_leaves_nothing_or_all(void)
 		int err;
 
 		fail_nth(++n);
-		err = dwal_kv_compact_to(kv, in_dir("t"), NULL, &error);
+		err = dwal_kv_compact_to(kv, in_dir("t"), NULL, NULL, &error);
 		CHECK(!err || (err == error.code && *error.message));
 		CHECK_INT(count_names(in_dir("")), access(in_dir("t"), F_OK) == 0);
 		CHECK_INT(count_names(dir.path), 3); /* two segments and .lock */
@@ -345,7 +345,7 @@ static void target_gets_its_name_once_all_in_it_is_durable(void)
 	recorder.io.renameat2 = record_rename;
 	kv = begin(&recorder.io);
 	recorder.armed = true;
-	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, &error), 0);
+	CHECK_INT(dwal_kv_compact_to(kv, in_dir("t"), NULL, NULL, &error), 0);
 	recorder.armed = false;
 	written = strrchr(recorder.calls, 'w');
 	CHECK(written && strcmp(written, "wfdRP") == 0);
