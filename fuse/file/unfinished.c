@@ -14,16 +14,15 @@
 #include "base64.h"
 #include "tree/treename.h"
 #include "txn.h"
+#include "unfinished_head.h"
 
-#define RECORD_KEY "datawalfs.unfinished"
-#define FIRST_LINE RECORD_KEY " 1\n"
-#define KEY_DIGITS ((DWAL_MAX_KEY + 2) / 3 * 4)
-#define HEAD_MOST  (sizeof(FIRST_LINE "key=\nsize=\noffset=\n\n") + KEY_DIGITS + 2 * 20)
+#define HEAD_MOST \
+	(sizeof(UNFINISHED_FIRST "key=\nsize=\noffset=\n\n") + UNFINISHED_KEY_DIGITS + 2 * 20)
 
 /* Into a buffer of HEAD_MOST bytes; its length. */
 static size_t write_head(char *head, struct dwal_bytes key, uint64_t size, uint64_t begin)
 {
-	char *end = head + sprintf(head, FIRST_LINE "key=");
+	char *end = head + sprintf(head, UNFINISHED_FIRST "key=");
 
 	end = base64_encode(key.data, key.len, end);
 	end += sprintf(end, "\nsize=%" PRIu64 "\noffset=%" PRIu64 "\n\n", size, begin);
@@ -35,7 +34,7 @@ static int append_once(struct fs *fs, struct dwal_bytes payload)
 	cleanup_txn struct txn txn;
 
 	txn_begin(&txn, fs, "unfinished", tree_now());
-	txn_raw(&txn, (struct dwal_bytes){RECORD_KEY, strlen(RECORD_KEY)}, payload);
+	txn_raw(&txn, (struct dwal_bytes){UNFINISHED_KEY, strlen(UNFINISHED_KEY)}, payload);
 	return txn_commit(&txn);
 }
 
@@ -103,63 +102,23 @@ int unfinished_keep(struct fs *fs, struct stage *stage)
 
 /* ---------------------------------------------------------------- reading */
 
-/* The rest of a line behind its field, which must come next. */
-static const char *read_field(const char **text, const char *end, const char *field, size_t *len)
-{
-	const char *value = *text + strlen(field), *line_end;
-
-	if ((size_t)(end - *text) < strlen(field) || memcmp(*text, field, strlen(field)) != 0)
-		return NULL;
-	line_end = memchr(value, '\n', (size_t)(end - value));
-	if (!line_end)
-		return NULL;
-	*len = (size_t)(line_end - value);
-	*text = line_end + 1;
-	return value;
-}
-
-static bool read_number(const char **text, const char *end, const char *field, uint64_t *number)
-{
-	size_t len;
-	const char *digits = read_field(text, end, field, &len);
-
-	if (!digits || !len || len > 19 || (len > 1 && digits[0] == '0'))
-		return false;
-	*number = 0;
-	for (size_t i = 0; i < len; i++) {
-		if (digits[i] < '0' || digits[i] > '9')
-			return false;
-		*number = *number * 10 + (uint64_t)(digits[i] - '0');
-	}
-	return true;
-}
-
 /* Newly allocated; NULL: not such a record, or (with *r) no memory. */
 static struct unfinished *parse(const struct dwal_record *record, int *r)
 {
-	const char *text = record->payload.data, *end = text + record->payload.len, *digits;
+	struct unfinished_head head;
 	struct unfinished *found;
-	size_t len;
 
 	*r = 0;
-	if (record->payload.len < strlen(FIRST_LINE) ||
-	    memcmp(text, FIRST_LINE, strlen(FIRST_LINE)) != 0)
+	if (!unfinished_head_parse(record, &head))
 		return NULL;
-	text += strlen(FIRST_LINE);
-	digits = read_field(&text, end, "key=", &len);
-	if (!digits || len > KEY_DIGITS)
-		return NULL;
-	found = calloc(1, sizeof(*found) + len / 4 * 3 + 1);
+	found = calloc(1, sizeof(*found) + head.digits.len / 4 * 3 + 1);
 	if (!found) {
 		*r = -ENOMEM;
 		return NULL;
 	}
-	if (base64_decode(digits, len, found->key, &found->key_len) &&
-	    read_number(&text, end, "size=", &found->size) &&
-	    read_number(&text, end, "offset=", &found->begin) && text < end && *text == '\n') {
-		found->part = (uint64_t)(end - text) - 1;
+	*found = (struct unfinished){.size = head.size, .begin = head.begin, .part = head.part};
+	if (base64_decode(head.digits.data, head.digits.len, found->key, &found->key_len))
 		return found;
-	}
 	free(found);
 	return NULL;
 }
@@ -186,9 +145,6 @@ int unfinished_replay(struct fs *fs, const struct dwal_record *record)
 		forget_key(fs, record->key);
 		return 0;
 	}
-	if (record->key.len != strlen(RECORD_KEY) ||
-	    memcmp(record->key.data, RECORD_KEY, record->key.len) != 0)
-		return 0;
 	found = parse(record, &r);
 	if (!found)
 		return r;
