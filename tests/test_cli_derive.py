@@ -213,3 +213,15 @@ def test_interrupted_it_leaves_the_old_target_and_nothing_else(datawal, large, t
     assert re.fullmatch(rb"datawal: interrupted[^\n]+\n", done.stderr)
     assert {p.name for p in tmp_path.iterdir()} == before
     assert command == "compact" or out.read_text() == "old"
+
+
+def test_interrupted_among_directories_compact_leaves_nothing(datawal, mount, tmp_path, signaller):
+    m = mount()
+    (m / "d").mkdir()
+    (m / "e").mkdir()
+    m.unmount()
+    before = {p.name for p in tmp_path.iterdir()}
+    done = datawal("compact", m.log, tmp_path / "out", status=-signal.SIGTERM, env={
+        **os.environ, "LD_PRELOAD": str(signaller), "NUMBER": str(int(signal.SIGTERM))})
+    assert re.fullmatch(rb"datawal: interrupted[^\n]+\n", done.stderr)
+    assert {p.name for p in tmp_path.iterdir()} == before

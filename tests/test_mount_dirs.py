@@ -90,13 +90,13 @@ def test_a_directory_emptied_here_stays_until_rmdir_so_that_rm_r_succeeds(datawa
 
 
 @pytest.mark.clause("S10e")
-def test_compacting_elsewhere_drops_empty_directories(datawal, logdir, mount, tmp_path):
+def test_compacting_values_only_drops_empty_directories(datawal, logdir, mount, tmp_path):
     m = mount(logdir)
     (m / "empty").mkdir()
     (m / "full").mkdir()
     (m / "full/f").write_bytes(b"value")
     m.unmount()
-    datawal("compact", logdir, tmp_path / "out")
+    datawal("compact", logdir, tmp_path / "out", "--values-only")
     other = mount(tmp_path / "out")
     assert names(other) == ["full"]
 

@@ -39,6 +39,7 @@ static const struct {
 		       "auto (text as it is, other bytes as b64:...), raw, base64 or hex"},
 	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes on a terminal"},
 	[OPT_ALL] = {"all", NULL, "go on behind damage, with what is intact there"},
+	[OPT_VALUES_ONLY] = {"values-only", NULL, "no attributes, times and empty directories"},
 	[OPT_STRICT] = {"strict", NULL, "refuse a log with intact records behind a torn tail"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
 	[OPT_WAIT] = {"wait", "SECONDS", "for another writer to end (3); 0: not at all"},
@@ -220,6 +221,7 @@ static void take_flag(struct args *args, enum cli_option option)
 	args->all |= option == OPT_ALL;
 	args->strict |= option == OPT_STRICT;
 	args->no_truncate |= option == OPT_NO_TRUNCATE;
+	args->values_only |= option == OPT_VALUES_ONLY;
 }
 
 static int take_option(struct args *args, enum cli_option option, const char *text)

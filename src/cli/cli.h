@@ -40,6 +40,7 @@ struct args {
 	bool strict;
 	bool all;
 	bool no_truncate;
+	bool values_only;
 	size_t cut; /* bytes of a field that are shown: all, but on a terminal */
 	enum bytes_form bytes;
 	uint32_t wait_seconds; /* for the lock of another writer */
@@ -91,6 +92,7 @@ enum cli_option {
 	OPT_STRICT,
 	OPT_WAIT,
 	OPT_ALL,
+	OPT_VALUES_ONLY,
 };
 #define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
 #define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)

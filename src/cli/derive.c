@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "kept.h"
 
 /* How far a store is read, and then what is made of it. */
 struct derivation {
 	struct progress progress;
-	uint64_t done, total; /* bytes; of the whole log, then of what is live */
+	uint64_t done, total;    /* bytes; of the whole log, then of what is live */
+	struct mounted *mounted; /* to be gathered while the log is read, or NULL */
 };
 
 /* For the library, after each record: no longer value is waited for than one
@@ -32,8 +34,10 @@ static int advance(void *ctx, uint64_t bytes)
 
 static int advance_reading(void *ctx, const struct dwal_record *record)
 {
+	struct derivation *d = ctx;
+
 	(void)advance(ctx, record->length); /* nothing is made yet: a signal kills */
-	return 0;
+	return d->mounted ? mounted_observe(d->mounted, record) : 0;
 }
 
 /* Bytes in all segments; 0, and no bar but a number, if that cannot be told. */
@@ -81,7 +85,6 @@ static enum status open_derived(const struct args *args, struct derivation *d, b
 
 	if (status != DONE)
 		return status;
-	*d = (struct derivation){0};
 	if (watched)
 		progress_begin(&d->progress);
 	d->total = d->progress.shown ? size_of(dir) : 0;
@@ -158,7 +161,7 @@ enum status cmd_export(const struct args *args)
 {
 	/* a terminal shows either the export or a bar */
 	const bool watched = strcmp(args->operand[1], "-") || !isatty(STDOUT_FILENO);
-	struct derivation d;
+	struct derivation d = {0};
 	dwal_kv *kv;
 	enum status status = open_derived(args, &d, watched, &kv);
 
@@ -169,6 +172,29 @@ enum status cmd_export(const struct args *args)
 	return status;
 }
 
+static int keep(void *ctx, const struct dwal_item *item, struct dwal_kept *out)
+{
+	return interrupt_came() ? -EINTR : kept_next(ctx, item, out);
+}
+
+static int compact_to(const struct args *args, struct mounted *mounted, dwal_kv *kv,
+		      struct dwal_compact_stats *stats, struct dwal_error *error)
+{
+	struct kept *kept = calloc(1, sizeof(*kept));
+	const struct dwal_compact_options options = {.keep = keep, .keep_ctx = kept};
+	int ret;
+
+	if (!kept)
+		return -ENOMEM;
+	kept->mounted = mounted;
+	kept->dir = args->operand[0];
+	ret = dwal_kv_compact_to(kv, args->operand[1], args->values_only ? NULL : &options, stats,
+				 error);
+	kept_release(kept);
+	free(kept);
+	return ret;
+}
+
 static enum status compact_store(const struct args *args, struct derivation *d, dwal_kv *kv)
 {
 	struct dwal_compact_stats stats;
@@ -176,7 +202,7 @@ static enum status compact_store(const struct args *args, struct derivation *d, 
 	int ret;
 
 	interrupt_catch(true);
-	ret = dwal_kv_compact_to(kv, args->operand[1], NULL, &stats, &error);
+	ret = compact_to(args, d->mounted, kv, &stats, &error);
 	progress_end(&d->progress);
 	if (ret)
 		return not_made(args->operand[1], ret, &error);
@@ -197,15 +223,17 @@ static enum status compact_store(const struct args *args, struct derivation *d, 
 
 enum status cmd_compact(const struct args *args)
 {
-	struct derivation d;
+	struct mounted mounted = {0};
+	struct derivation d = {.mounted = args->values_only ? NULL : &mounted};
 	dwal_kv *kv;
 	enum status status = refuse_mount(args->operand[1]);
 
 	if (status == DONE)
 		status = open_derived(args, &d, true, &kv);
-	if (status != DONE)
-		return status;
-	status = compact_store(args, &d, kv);
-	(void)dwal_kv_close(kv); /* nothing was written through it */
+	if (status == DONE) {
+		status = compact_store(args, &d, kv);
+		(void)dwal_kv_close(kv); /* nothing was written through it */
+	}
+	mounted_release(&mounted);
 	return status;
 }

@@ -119,11 +119,15 @@ const struct command commands[] = {
 	 "  datawal load log backup.jsonl\n"
 	 "  zcat backup.jsonl.gz | datawal load log -\n",
 	 OPTS_ALL | WRITE, 2, 2, cmd_load},
-	{"compact", "DIR|MOUNT OUT", "a fresh log with the live keys only; DIR is not changed",
-	 "OUT must be absent or an empty directory; it appears complete or not at all.\n"
+	{"compact", "DIR|MOUNT OUT", "a fresh log with what is live only; DIR is not changed",
+	 "OUT must be absent or an empty directory; it appears complete or not at all. A mount\n"
+	 "shows of it what it shows of DIR: values, types, modes, owners, times, inode numbers,\n"
+	 "extended attributes, empty directories and unfinished content. What was replaced or\n"
+	 "removed is not in it, nor are other Raw records. With --values-only, or where no mount\n"
+	 "has written to DIR, it is one Put a key and nothing else.\n"
 	 "\nExamples:\n"
 	 "  datawal compact log log.new\n",
-	 OPTS_ALL, 2, 2, cmd_compact},
+	 OPTS_ALL | 1u << OPT_VALUES_ONLY, 2, 2, cmd_compact},
 	{"help", "[COMMAND]", "this text, or what a command does, its options, examples",
 	 "\nExamples:\n"
 	 "  datawal help compact\n",
