@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """git and make, which look closely at what a file system says of its files."""
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -128,3 +130,24 @@ def test_what_was_made_of_a_file_in_the_same_second_is_not_older_after_a_remount
         twin.run(f"{how}; cat source >target; test ! source -nt target")
         twin.remount()
         twin.run("test ! source -nt target; rm -f first source target")
+
+
+@pytest.mark.clause("S16b", "S17e")
+def test_git_and_make_find_nothing_changed_by_a_remount(mount, host_dir):
+    def run(command):
+        return subprocess.run(["bash", "-ec", command], cwd=m.path, capture_output=True, text=True,
+                              check=False, timeout=60, env={**os.environ, "HOME": str(host_dir)})
+
+    m = mount()
+    made = run("""
+        git init -q .; git config user.name x; git config user.email x@y; mkdir src
+        printf 'all: out\\nout: src/a src/b\\n\\tcat $^ >$@\\n' >Makefile
+        echo a >src/a; echo b >src/b.new; mv src/b.new src/b; make -s; git add -A
+        git commit -qm first; sleep 0.05; git status --porcelain
+    """)
+    assert (made.returncode, made.stdout) == (0, ""), made.stderr
+    for _ in range(2):
+        m.remount()
+        # compares what stat(2) says with the index, and never looks into a file
+        assert run("git diff-files --quiet").returncode == 0
+        assert run("make -q").returncode == 0
