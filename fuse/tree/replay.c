@@ -202,9 +202,11 @@ static int replay_put(struct tree *tree, const struct dwal_record *record,
 	node->published = true;
 	node->size = record->payload.len;
 	node->can_be_target = can_be_target(record->payload);
+	r = end_wait(tree, record->key, node);
+	if (r)
+		return r;
 	nodeattr_settle_type(node);
-	r = nodeattr_put(node, when->mtime, when->ctime);
-	return r ? -r : end_wait(tree, record->key, node);
+	return -nodeattr_put(node, when->mtime, when->ctime);
 }
 
 static void detach(struct tree *tree, struct node *node, const struct record_time *when)
