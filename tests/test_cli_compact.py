@@ -27,8 +27,8 @@ def about(path):
     content = (os.listdir(path) and None if stat.S_ISDIR(s.st_mode) else
                os.readlink(path) if stat.S_ISLNK(s.st_mode) else
                open(path, "rb").read() if stat.S_ISREG(s.st_mode) else None)
-    attributes = {} if stat.S_ISLNK(s.st_mode) else {
-        name: os.getxattr(path, name) for name in os.listxattr(path)}
+    attributes = {name: os.getxattr(path, name) for name in os.listxattr(path)} if \
+        stat.S_ISREG(s.st_mode) or stat.S_ISDIR(s.st_mode) else {}
     return {"mode": stat.filemode(s.st_mode), "owner": (s.st_uid, s.st_gid), "size": s.st_size,
             "mtime": s.st_mtime_ns, "ctime": s.st_ctime_ns, "atime": s.st_atime_ns,
             "device": s.st_rdev, "ino": s.st_ino, "links": s.st_nlink, "xattrs": attributes,
@@ -252,6 +252,69 @@ def test_a_log_without_a_record_of_a_mount_gives_what_the_reference_writes(
     datawal("compact", logdir, tmp_path / "out")
     assert (tmp_path / "out/00000001.dwal").read_bytes() == corpus.frames(
         corpus.put(b"a", b"2"), corpus.put(b"b/c", b"1"))
+
+
+KEYS = [b"", b"a", b"b", b"a/b", b"a/c", b"a/b/c", b"/a", b"a//b", b"a/", b".", b"..", b".log",
+        b"b/..", b"a\0b", b"a/b/", b"//", b"x\\value", b"datawalfs.clock", b"datawal.batch"]
+
+
+def some_time(dice):
+    return b"%d.%09d" % (dice.randint(-5, 10), dice.randint(0, 999_999_999))
+
+
+def some_attributes(dice, number):
+    kind = dice.choice([b"file", b"dir", b"dir", b"symlink", b"none", b"fifo"])
+    fields = [b"type=" + kind, *(b"%b=%b" % (name, some_time(dice)) for name in (
+        b"mtime", b"atime", b"ctime") if dice.random() < 0.4)]
+    for field, chance in ((b"mode=%b" % dice.choice([b"0600", b"4711"]), 0.4), (b"unknown=", 0.1),
+                          (b"ino=%d" % number, 0.2), (b"xattr.user.a=YQ==", 0.2)):
+        if dice.random() < chance and not (field.startswith(b"xattr") and kind == b"fifo"):
+            fields.append(field)
+    return b"datawalfs.attr 1\n" + b"".join(field + b"\n" for field in fields)
+
+
+def some_record(dice, number):
+    key, roll = dice.choice(KEYS), dice.random()
+    if roll < 0.4:
+        return corpus.put(key, b"x" * dice.randint(0, 3))
+    if roll < 0.55:
+        return corpus.delete(key)
+    if roll < 0.95:
+        return raw(key, some_attributes(dice, number))
+    if roll < 0.98:
+        return raw(b"datawalfs.clock", CLOCK % dice.randint(0, 99))
+    return raw(b"datawalfs.unfinished", b"datawalfs.unfinished 1\nkey=%b\nsize=1\noffset=0\n\nx"
+               % base64.b64encode(key))
+
+
+def some_operation(dice, txid):
+    lines = [(b"time", some_time(dice)), *((name, some_time(dice)) for name in (
+        b"mtime", b"ctime", b"entered", b"found") if dice.random() < 0.3), (b"op", b"\xff%")]
+    records = [some_record(dice, 10 * txid + n) for n in range(dice.randint(1, 3))]
+    return b"".join(corpus.operation(txid, *records, lines=lines))
+
+
+@pytest.mark.clause("S10e")
+@pytest.mark.parametrize("seed", [*range(20), *(pytest.param(n, marks=pytest.mark.slow)
+                                                for n in range(20, 100))])
+def test_whatever_a_log_holds_the_copy_shows_the_same(datawal, logdir, mount, tmp_path, seed):
+    dice = random.Random(seed)
+    logdir.mkdir()
+    segments = [corpus.operation(1, corpus.put(b"", b""), lines=[(b"time", b"1.000000000")])]
+    segments += [[] for _ in range(dice.randint(0, 2))]
+    for txid in range(2, 40):
+        frames = dice.choice([some_operation, lambda dice, txid: corpus.frames(
+            some_record(dice, 10 * txid), first=txid)])
+        segments[txid * len(segments) // 40].append(frames(dice, txid))
+    for n, segment in enumerate(segments, 1):
+        (logdir / f"0000000{n}.dwal").write_bytes(b"".join(segment))
+        os.utime(logdir / f"0000000{n}.dwal", ns=(5, dice.randint(0, 10 ** 18)))
+    datawal("compact", logdir, tmp_path / "out")
+    views = []
+    for log in (logdir, tmp_path / "out"):
+        m = mount(log, "ro,noatime")
+        views.append((seen(m), unfinished(m)))
+    assert views[1] == views[0]
 
 
 def disturb(m, dice):
