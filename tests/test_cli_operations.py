@@ -57,7 +57,7 @@ def test_scan_shows_a_header_as_one_line_and_then_its_records(datawal, log):
 
 def test_scan_in_json_and_dump_show_a_header_as_any_record(datawal, log):
     header = corpus.read_log(corpus.read_directory(log)).records[1]
-    shown = datawal.scan(log)[1]
+    shown = datawal.scan(log, headers=True)[1]
     assert (shown.type, shown.key, shown.payload) == ("Raw", b"datawal.batch", header.payload)
     assert lines_of(datawal("dump", log))[1] == (
         f"1:32 Raw txid=2 len={header.length} key_len=13 payload_len={len(header.payload)}")
