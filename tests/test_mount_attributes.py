@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What chmod, chown, utimensat, setxattr and mknod set, live and after a remount."""
+import ctypes
 import errno
 import os
 import socket
 import stat
+import struct
 import subprocess
 import sys
 
@@ -19,6 +21,9 @@ pytestmark = pytest.mark.sanitize
 # seconds: before 1970, after 2038, and one that needs 34 bits
 TIMES = [-1_250_000_000, -1, 0, 1_700_000_000_123_456_789, 5_000_000_000_999_999_999,
          16_000_000_000_000_000_001]
+
+
+AT_FDCWD, UTIME_NOW, UTIME_OMIT = -100, (1 << 30) - 1, (1 << 30) - 2
 
 
 def shown(path):
@@ -67,6 +72,28 @@ def test_times_are_kept_to_the_nanosecond(mount, ns):
     os.utime(m / "f", ns=(ns, ns))
     m.remount()
     assert (os.stat(m / "f").st_mtime_ns, os.stat(m / "f").st_atime_ns) == (ns, ns)
+
+
+def set_times(path, accessed, modified):
+    """utimensat(2): each (seconds, nanoseconds), of which the latter may be UTIME_NOW or _OMIT."""
+    values = struct.pack("qqqq", *accessed, *modified)
+    assert ctypes.CDLL(None).utimensat(AT_FDCWD, os.fsencode(path), values, 0) == 0
+
+
+@pytest.mark.clause("S15b")
+def test_a_time_of_access_before_1970_is_kept_with_everything_else(mount):
+    m = mount()
+    (m / "f").write_bytes(b"value")
+    set_times(m / "f", (0, UTIME_NOW), (-2, 999_999_999))
+    m.remount()  # what "now" gave is not kept: from here on it is the time of modification
+    os.setxattr(m / "f", "user.colour", b"red")
+    (m / "f").write_bytes(b"changes no time of access")
+    set_times(m / "f", (0, UTIME_OMIT), (2_000_000_000, 0))
+    assert os.stat(m / "f").st_atime_ns == -1_000_000_001
+    m.remount()
+    assert os.stat(m / "f").st_atime_ns == -1_000_000_001
+    assert os.stat(m / "f").st_mtime == 2_000_000_000
+    assert os.getxattr(m / "f", "user.colour") == b"red"
 
 
 @pytest.mark.clause("S15b")

@@ -28,6 +28,16 @@ static bool is_device(mode_t type)
 	return S_ISCHR(type) || S_ISBLK(type);
 }
 
+/* Nanoseconds count forward, also before 1970. */
+static struct timespec time_of_ns(int64_t ns)
+{
+	int64_t fraction = ns % SECOND_NS;
+
+	if (fraction < 0)
+		fraction += SECOND_NS;
+	return (struct timespec){(ns - fraction) / SECOND_NS, fraction};
+}
+
 void nodeattr_stat(const struct tree *tree, const struct node *node, struct stat *out)
 {
 	static const struct attr none;
@@ -50,8 +60,7 @@ void nodeattr_stat(const struct tree *tree, const struct node *node, struct stat
 	if (a->present & ATTR_HAS_ATIME)
 		out->st_atim = a->atime;
 	else if (node->read_at)
-		out->st_atim =
-			(struct timespec){node->read_at / SECOND_NS, node->read_at % SECOND_NS};
+		out->st_atim = time_of_ns(node->read_at);
 	out->st_ctim = a->present & ATTR_HAS_CTIME ? a->ctime : node->mtime;
 }
 
