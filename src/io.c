@@ -148,6 +148,11 @@ static int sys_fchown(const struct io *io, int fd, uid_t uid, gid_t gid)
 	return fchown(fd, uid, gid) ? -errno : 0;
 }
 
+static int sys_futimens(const struct io *io, int fd, const struct timespec times[2])
+{
+	return futimens(fd, times) ? -errno : 0;
+}
+
 static int sys_fchmod(const struct io *io, int fd, mode_t mode)
 {
 	return fchmod(fd, mode) ? -errno : 0;
@@ -196,6 +201,7 @@ const struct io io_system = {
 	.list = sys_list,
 	.fchown = sys_fchown,
 	.fchmod = sys_fchmod,
+	.futimens = sys_futimens,
 	.copy_acl = sys_copy_acl,
 };
 

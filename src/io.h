@@ -45,6 +45,7 @@ struct io {
 	int (*list)(const struct io *io, int dirfd, io_name_fn each, void *ctx);
 	int (*fchown)(const struct io *io, int fd, uid_t uid, gid_t gid);
 	int (*fchmod)(const struct io *io, int fd, mode_t mode);
+	int (*futimens)(const struct io *io, int fd, const struct timespec times[2]);
 	/* The access lists of one to the other, also when it has none. 0 where
 	 * the file system knows no such lists. */
 	int (*copy_acl)(const struct io *io, int from, int to);

@@ -183,6 +183,22 @@ static int save_tail(const struct io *io, int dirfd, struct segment *segment, ui
 	return rc ? rc : io->fsync(io, dirfd);
 }
 
+/* The file keeps its time of modification: that of records which say none. */
+static int cut(const struct io *io, struct segment *segment)
+{
+	struct stat st;
+	int rc = io->fstat(io, segment->fd, &st);
+
+	if (!rc)
+		rc = io->ftruncate(io, segment->fd, (off_t)segment->end);
+	if (!rc) {
+		const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
+
+		(void)io->futimens(io, segment->fd, times); /* not the owner: a time and no byte */
+	}
+	return rc;
+}
+
 int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, struct report *report,
 		     int *why)
 {
@@ -196,5 +212,5 @@ int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, st
 		*why = rc;
 		return 1;
 	}
-	return io->ftruncate(io, segment->fd, (off_t)segment->end);
+	return cut(io, segment);
 }

@@ -16,6 +16,9 @@ import gen_corpus  # noqa: E402
 pytestmark = pytest.mark.sanitize
 
 
+SEGMENT = "00000001.dwal"
+
+
 def times(path):
     found = os.lstat(path)
     return found.st_mtime_ns, found.st_ctime_ns
@@ -224,6 +227,20 @@ def test_a_log_of_others_keeps_the_times_that_it_showed_first(datawal, logdir, m
     (m / "newer").write_bytes(b"value")
     m.remount()
     assert times(m / "d/old") == (segment, segment)
+
+
+@pytest.mark.clause("S16h")
+def test_cutting_a_torn_tail_changes_no_time(datawal, logdir, mount):
+    datawal.put(logdir, "old", b"value")
+    segment = logdir / SEGMENT
+    with open(segment, "ab") as file:
+        file.write(b"DWAL")  # the beginning of a header
+    os.utime(segment, ns=(1, 1_400_000_000_123_456_789))
+    m = mount(logdir)
+    assert segment.stat().st_size == 28 + 3 + 5
+    for _ in range(2):
+        assert times(m / "old") == (1_400_000_000_123_456_789,) * 2
+        m.remount()
 
 
 @pytest.mark.clause("S16h")

@@ -269,6 +269,13 @@ static inline int fault_fchown(const struct io *io, int fd, uid_t uid, gid_t gid
 	return rc ? rc : io_system.fchown(&io_system, fd, uid, gid);
 }
 
+static inline int fault_futimens(const struct io *io, int fd, const struct timespec times[2])
+{
+	int rc = fault_enter(fault_of(io), "futimens", fault_of(io)->names[fd]);
+
+	return rc ? rc : io_system.futimens(&io_system, fd, times);
+}
+
 static inline int fault_fchmod(const struct io *io, int fd, mode_t mode)
 {
 	int rc = fault_enter(fault_of(io), "fchmod", fault_of(io)->names[fd]);
@@ -307,6 +314,7 @@ static inline void fault_init(struct fault_io *fault)
 		.list = fault_list,
 		.fchown = fault_fchown,
 		.fchmod = fault_fchmod,
+		.futimens = fault_futimens,
 		.copy_acl = fault_copy_acl,
 	};
 }

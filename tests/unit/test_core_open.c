@@ -73,7 +73,8 @@ static void opening_syncs_before_it_reads_and_cuts_only_what_is_saved(void)
 		    "create torn.1.dwal-tmp\nacl torn.1.dwal-tmp\nfchmod torn.1.dwal-tmp\n"
 		    "write torn.1.dwal-tmp\nfsync torn.1.dwal-tmp\n"
 		    "close torn.1.dwal-tmp\nrename 00000002.dwal.torn-58\nfsync dir\n"
-		    "ftruncate 00000002.dwal\nfdatasync 00000002.dwal\n");
+		    "ftruncate 00000002.dwal\nfutimens 00000002.dwal\n"
+		    "fdatasync 00000002.dwal\n");
 	fault.trace[0] = '\0'; /* and again, with nothing to cut */
 	CHECK_INT(dwal_log_close(core_open_io(&fault.io, dir.path, NULL)), 0);
 	check_trace("fdatasync 00000002.dwal\nfadvise 00000002.dwal\nopen 00000001.dwal\nlist dir\n"
