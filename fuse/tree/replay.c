@@ -281,16 +281,6 @@ static void settle(struct node *node, const struct logtime *logtime, segment_tim
 		node->mtime = segment_time(ctx, segment);
 }
 
-/* The node after this one, parents first; NULL: that was the last. */
-static struct node *next(struct node *node)
-{
-	if (node->children)
-		return node->children;
-	while (node->parent && !node->hh.next)
-		node = node->parent;
-	return node->parent ? node->hh.next : NULL;
-}
-
 int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_time_fn *segment_time,
 		    void *ctx)
 {
@@ -298,7 +288,7 @@ int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_ti
 
 	HASH_ITER (hh, tree->waiting, waiting, after)
 		drop_waiting(tree, waiting);
-	for (struct node *node = tree->root; node; node = next(node))
+	for (struct node *node = tree->root; node; node = node_next(tree->root, node))
 		settle(node, logtime, segment_time, ctx);
 	tree->replayed = true;
 	return tree->root ? -number_all(tree) : 0;
