@@ -249,15 +249,6 @@ static int write_recovery_json(struct fs *fs, FILE *out)
 
 /* ---- stats ---- */
 
-static void put_sizes(struct json *json, const struct dwal_segment_stats *stats)
-{
-	json_number(json, "bytes", stats->bytes);
-	json_number(json, "records", stats->records);
-	json_number(json, "live_records", stats->live_records);
-	json_number(json, "live_bytes", stats->live_bytes);
-	json_number(json, "dead_bytes", stats->bytes - stats->live_bytes);
-}
-
 static void put_segments(struct json *json, const struct dwal_segment_stats *stats, size_t n)
 {
 	struct dwal_segment_stats total = {.id = 0};
@@ -267,7 +258,7 @@ static void put_segments(struct json *json, const struct dwal_segment_stats *sta
 		json_open(json, NULL, '{');
 		json_number(json, "segment", stats[i].id);
 		json_bool(json, "active", stats[i].active);
-		put_sizes(json, &stats[i]);
+		findings_sizes_json(json, &stats[i]);
 		json_close(json, '}');
 		total.bytes += stats[i].bytes;
 		total.records += stats[i].records;
@@ -276,7 +267,7 @@ static void put_segments(struct json *json, const struct dwal_segment_stats *sta
 	}
 	json_close(json, ']');
 	json_open(json, "total", '{');
-	put_sizes(json, &total);
+	findings_sizes_json(json, &total);
 	json_close(json, '}');
 }
 

@@ -66,3 +66,12 @@ void findings_report_json(struct json *json, const struct dwal_report *report)
 		damage_json(json, &report->damage[i]);
 	json_close(json, ']');
 }
+
+void findings_sizes_json(struct json *json, const struct dwal_segment_stats *stats)
+{
+	json_number(json, "bytes", stats->bytes);
+	json_number(json, "records", stats->records);
+	json_number(json, "live_records", stats->live_records);
+	json_number(json, "live_bytes", stats->live_bytes);
+	json_number(json, "dead_bytes", stats->bytes - stats->live_bytes);
+}

@@ -14,7 +14,10 @@ void findings_report_json(struct json *json, const struct dwal_report *report);
 /* Missing txids: two members of the open object. */
 void findings_missing_json(struct json *json, const struct dwal_txids *txids);
 
-/* The same as a line behind its label. */
+/* How much there is in a segment, or in all: members of the open object. */
+void findings_sizes_json(struct json *json, const struct dwal_segment_stats *stats);
+
+/* Missing txids as a line behind its label. */
 void findings_missing_text(FILE *to, const char *label, const struct dwal_txids *txids);
 
 #endif

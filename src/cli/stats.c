@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "findings.h"
 
 #define ROW "%8s  %10s  %12s  %12s  %12s  %12s\n"
 
@@ -15,16 +16,6 @@ static void print_row(const char *name, const struct dwal_segment_stats *s)
 	printf("%8s  %10" PRIu64 "  %12" PRIu64 "  %12" PRIu64 "  %12" PRIu64 "  %12" PRIu64 "\n",
 	       name, s->records, s->bytes, s->live_records, s->live_bytes,
 	       s->bytes - s->live_bytes);
-}
-
-/* The names are those of a mount's .log/stats.json. */
-static void json_sizes(struct json *json, const struct dwal_segment_stats *s)
-{
-	json_number(json, "bytes", s->bytes);
-	json_number(json, "records", s->records);
-	json_number(json, "live_records", s->live_records);
-	json_number(json, "live_bytes", s->live_bytes);
-	json_number(json, "dead_bytes", s->bytes - s->live_bytes);
 }
 
 static void print_segment(const struct args *args, const struct dwal_segment_stats *s)
@@ -40,7 +31,7 @@ static void print_segment(const struct args *args, const struct dwal_segment_sta
 	json = json_line("stats");
 	json_number(&json, "segment", s->id);
 	json_bool(&json, "active", s->active);
-	json_sizes(&json, s);
+	findings_sizes_json(&json, s);
 	json_close(&json, '}');
 }
 
@@ -56,7 +47,7 @@ static void print_total(const struct args *args, const struct dwal_segment_stats
 	}
 	json = json_line("stats");
 	json_number(&json, "segments", segments);
-	json_sizes(&json, total);
+	findings_sizes_json(&json, total);
 	json_number(&json, "keys", keys);
 	json_close(&json, '}');
 }
