@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "tree/nodeattr.h"
 #include "tree/number.h"
 
@@ -193,11 +194,6 @@ static void add_time(struct lines *lines, const char *name, struct timespec time
 	lines->list[lines->count++] = (struct dwal_line){name, text};
 }
 
-static bool differ(struct timespec a, struct timespec b)
-{
-	return a.tv_sec != b.tv_sec || a.tv_nsec != b.tv_nsec;
-}
-
 static void make_lines(const struct txn *txn, struct lines *lines)
 {
 	const struct fs *fs = txn->fs;
@@ -206,9 +202,9 @@ static void make_lines(const struct txn *txn, struct lines *lines)
 	if (fs->opt.noclock)
 		return;
 	add_time(lines, "time", txn->time);
-	if (differ(txn->mtime, txn->time))
+	if (!timespec_equal(txn->mtime, txn->time))
 		add_time(lines, "mtime", txn->mtime);
-	if (differ(txn->ctime, txn->mtime))
+	if (!timespec_equal(txn->ctime, txn->mtime))
 		add_time(lines, "ctime", txn->ctime);
 	if (txn->enters)
 		add_time(lines, "entered", txn->entered);

@@ -7,6 +7,7 @@
  */
 #include "log_state.h"
 #include "logname.h"
+#include "clock.h"
 #include "util.h"
 
 #include <errno.h>

@@ -5,6 +5,7 @@
  */
 #include "logname.h"
 #include "segment.h"
+#include "clock.h"
 #include "util.h"
 
 #include <errno.h>

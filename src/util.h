@@ -58,11 +58,6 @@ static inline void put_le64(unsigned char *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-static inline bool timespec_equal(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 /* memcpy that allows a NULL source of no bytes. */
 static inline unsigned char *put_bytes(unsigned char *p, struct dwal_bytes b)
 {

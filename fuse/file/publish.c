@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "tree/beside.h"
 #include "tree/nodeattr.h"
 #include "tree/number.h"
@@ -45,11 +46,6 @@ static void published(struct txn *txn, struct stage *stage, struct dwal_bytes ke
 	tree_unlock(&fs->tree);
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 /* The times that the directory of a new name has by now, whatever has come and
  * gone in it since the name came. */
 static int add_dir_times(struct txn *txn, const struct node *node, char *buffer)
@@ -60,7 +56,7 @@ static int add_dir_times(struct txn *txn, const struct node *node, char *buffer)
 
 	if (!dir)
 		return 0;
-	if (same_time(dir->mtime, nodeattr_ctime(dir))) {
+	if (timespec_equal(dir->mtime, nodeattr_ctime(dir))) {
 		txn_enter(txn, dir->mtime);
 		return 0;
 	}

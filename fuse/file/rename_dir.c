@@ -13,6 +13,7 @@
 #include "tree/number.h"
 #include "tree/treename.h"
 #include "txn.h"
+#include "clock.h"
 #include "file/publish.h"
 
 /* One file or directory that moves. */
@@ -131,10 +132,8 @@ static int set_keys(struct fs *fs, struct moves *moves, struct move *move)
 /* Would the Put of its new name give it other times? */
 static bool has_other_times(const struct moves *moves, const struct node *node)
 {
-	struct timespec ctime = nodeattr_ctime(node), when = moves->when;
-
-	return node->mtime.tv_sec != when.tv_sec || node->mtime.tv_nsec != when.tv_nsec ||
-	       ctime.tv_sec != when.tv_sec || ctime.tv_nsec != when.tv_nsec;
+	return !timespec_equal(node->mtime, moves->when) ||
+	       !timespec_equal(nodeattr_ctime(node), moves->when);
 }
 
 /* A directory's number and times are told in any case: so it has a record from

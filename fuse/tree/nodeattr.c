@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #define SECOND_NS 1000000000LL
 
 static unsigned present(const struct node *node)
@@ -102,7 +103,7 @@ struct timespec nodeattr_ctime(const struct node *node)
 
 int nodeattr_set_times(struct node *node, struct timespec mtime, struct timespec ctime)
 {
-	bool differ = is_after(mtime, ctime) || is_after(ctime, mtime);
+	bool differ = !timespec_equal(mtime, ctime);
 
 	if (differ && !node_extra(node))
 		return ENOMEM;

@@ -17,14 +17,10 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "logname.h"
 #include "unfinished_head.h"
 #include "xattr.h"
-
-static bool is_same(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
 
 static struct timespec time_by_file(const struct kept *kept, uint32_t segment)
 {
@@ -152,7 +148,7 @@ static int attributes_of(struct kept *kept, const struct mounted_entry *entry,
 	attr.ctime = ctime;
 	if (entry->timed)
 		attr.present |= ATTR_HAS_MTIME;
-	if (entry->timed && !is_same(mtime, ctime))
+	if (entry->timed && !timespec_equal(mtime, ctime))
 		attr.present |= ATTR_HAS_CTIME;
 	free(kept->attributes);
 	kept->attributes = NULL;
@@ -190,13 +186,13 @@ static int keep_value(struct kept *kept, struct mounted_entry *entry, struct dwa
 
 	if (r)
 		return r;
-	if (!entry->record && !is_same(mtime, time))
+	if (!entry->record && !timespec_equal(mtime, time))
 		add_time(kept, "mtime", mtime);
-	if (!entry->record && !is_same(ctime, mtime))
+	if (!entry->record && !timespec_equal(ctime, mtime))
 		add_time(kept, "ctime", ctime);
 	if (dir->dir && !dir->copied && !dir->record)
 		entered = shown(kept, dir->mtime);
-	if (!is_same(entered, time))
+	if (!timespec_equal(entered, time))
 		add_time(kept, "entered", entered);
 	copy_into(dir, entered);
 	add_lines(kept, entry->lines);
@@ -265,7 +261,7 @@ static int keep_dir(struct kept *kept, struct dwal_kept *out)
 		kept->entry = dir->hh.next ? first_below(dir->hh.next) : dir->dir;
 		if (dir->record)
 			return keep_recorded_dir(kept, dir, out);
-		if (dir->timed && !is_same(dir->copied_time, shown(kept, dir->mtime)))
+		if (dir->timed && !timespec_equal(dir->copied_time, shown(kept, dir->mtime)))
 			return keep_other_dir(kept, dir, out);
 	}
 	return 0;
