@@ -57,7 +57,13 @@ static bool needs_header(const struct batch_records *records)
 static struct header_text header_of(const struct batch_records *records, uint64_t txid,
 				    uint64_t bytes)
 {
-	return (struct header_text){txid, records->n, bytes, records->lines, records->line_count};
+	return (struct header_text){
+		.txid = txid,
+		.n = records->n,
+		.bytes = bytes,
+		.lines = records->lines,
+		.line_count = records->line_count,
+	};
 }
 
 static int measure_all(struct measure *measure, const struct batch_records *records, uint64_t txid)

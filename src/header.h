@@ -18,6 +18,7 @@ struct header_text {
 	uint64_t txid, n, bytes;
 	const struct dwal_line *lines;
 	size_t line_count;
+	struct dwal_bytes written_lines; /* more of them, as another header has them */
 };
 
 /* True for a record that only an operation may write. */

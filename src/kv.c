@@ -7,6 +7,7 @@
 #include "kv.h"
 
 #include "batch.h"
+#include "horizon.h"
 #include "log.h"
 #include "reader.h"
 #include "util.h"
@@ -19,6 +20,7 @@
 
 struct fold {
 	struct keydir_loader loader;
+	struct tags *tags;
 	dwal_observe_fn observe; /* the caller's; may be NULL */
 	void *observe_ctx;
 };
@@ -53,6 +55,8 @@ static int fold_record(void *ctx, const struct dwal_record *record)
 		err = fold_put(&fold->loader, record);
 	else if (record->type == DWAL_DELETE)
 		err = fold_delete(&fold->loader, record);
+	else
+		tags_note(fold->tags, record);
 	if (!err && fold->observe)
 		err = fold->observe(fold->observe_ctx, record);
 	return err;
@@ -133,7 +137,8 @@ int kv_open(const struct io *io, const char *dir, const struct dwal_options *opt
 	err = new_kv(dir, options, &kv, error);
 	if (err)
 		return err;
-	fold = (struct fold){{.dir = &kv->keydir}, options->observe, options->observe_ctx};
+	fold = (struct fold){
+		{.dir = &kv->keydir}, &kv->tags, options->observe, options->observe_ctx};
 	err = options->read_only ? open_reading(kv, io, dir, &fold, error)
 				 : open_writing(kv, io, dir, options, &fold, error);
 	flushed = keydir_load_flush(&fold.loader);
@@ -162,6 +167,7 @@ int dwal_kv_close(dwal_kv *kv)
 	err = dwal_log_close(kv->log);
 	dwal_reader_close(kv->reader);
 	keydir_release(&kv->keydir);
+	tags_release(&kv->tags);
 	(void)pthread_mutex_destroy(&kv->write); /* nobody holds them any more */
 	(void)pthread_rwlock_destroy(&kv->index);
 	free(kv);
@@ -185,6 +191,13 @@ static int reserve(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keyd
 	return err;
 }
 
+static void note_raw(dwal_kv *kv, const struct dwal_op *op)
+{
+	const struct dwal_record record = {.key = op->key, .payload = op->payload};
+
+	tags_note(&kv->tags, &record);
+}
+
 static void apply(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries,
 		  const struct dwal_place *places)
 {
@@ -201,6 +214,8 @@ static void apply(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydi
 			keydir_set(&kv->keydir, entries[i], &value);
 		else if (ops[i].type == DWAL_DELETE)
 			keydir_clear(&kv->keydir, ops[i].key);
+		else
+			note_raw(kv, &ops[i]);
 	}
 	/* not before: a later Put of the same batch may use the entry */
 	for (size_t i = 0; i < n; i++)
@@ -261,6 +276,16 @@ int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len)
 	const struct dwal_op op = {DWAL_DELETE, {key, key_len}, {NULL, 0}};
 
 	return dwal_kv_batch(kv, &op, 1, NULL, 0, NULL);
+}
+
+int dwal_kv_tag(dwal_kv *kv, const char *name, uint64_t txid)
+{
+	struct dwal_op op = {.type = DWAL_RAW, .key = {TAG_KEY, strlen(TAG_KEY)}};
+	cleanup_free char *payload = NULL;
+	int err = tag_make(name, txid, &payload, &op.payload.len);
+
+	op.payload.data = payload;
+	return err ? err : dwal_kv_batch(kv, &op, 1, NULL, 0, NULL);
 }
 
 int kv_segment_at(dwal_kv *kv, const struct dwal_place *place, struct segment **out)

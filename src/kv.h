@@ -12,6 +12,7 @@
 #include "datawal.h"
 #include "keydir.h"
 #include "segment.h"
+#include "tags.h"
 
 #include <pthread.h>
 
@@ -22,8 +23,9 @@ struct dwal_kv {
 	void *progress_ctx;
 	bool sync_apart;        /* the caller syncs before a rotation */
 	pthread_mutex_t write;  /* the log and the index change in one order */
-	pthread_rwlock_t index; /* protects keydir */
+	pthread_rwlock_t index; /* protects keydir and tags */
 	struct keydir keydir;
+	struct tags tags;
 };
 
 /* dwal_kv_open() with a table of system calls; NULL: the system's. */

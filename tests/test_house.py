@@ -28,11 +28,14 @@ crc32c:
 io:
 usage:
 history:
+text:
 file: io
 lock: file io
 atomic: file io
 frame: crc32c
-header:
+header: text
+horizon: text
+tags:
 keydir: usage frame
 batch: frame header
 segment: frame file io
@@ -43,7 +46,7 @@ recover: operation report scan segment file io
 iter: recover operation scan segment
 log: recover iter batch lock report scan segment frame file io
 reader: recover iter report scan segment io
-kv: batch log reader keydir report segment
+kv: batch log reader keydir horizon tags report segment
 value: kv segment frame
 cursor: kv keydir usage
 compact: kv log file segment frame io
@@ -139,7 +142,7 @@ def sources(directory, *suffixes):
 
 
 BASE = {p.name for p in sources("src/base", ".h")}  # what library, CLI and daemon share
-BASE_OF_THE_LOG = {"findings", "logtime", "unfinished_head"}  # the only ones there that know datawal.h
+BASE_OF_THE_LOG = {"findings", "logtime", "unfinished_head", "rawkind"}  # the only ones there that know datawal.h
 
 
 def functions(path):

@@ -622,6 +622,94 @@ DWAL_PUBLIC int dwal_history_as_of(const dwal_history *history, uint64_t txid,
 				   struct dwal_version *out);
 
 /* ------------------------------------------------------------------------
+ * Giving space back: compaction in place
+ */
+
+/* Where history was dropped (FORMAT.md): the state as of a txid T is not to be
+ * had if lo <= T < hi. */
+struct dwal_horizon {
+	uint64_t lo, hi;
+};
+
+/* Whether a record is a horizon: key and form decide. */
+DWAL_PUBLIC bool dwal_horizon_parse(const struct dwal_record *record, struct dwal_horizon *out);
+
+/* A name for a txid; for 0 the name is taken back. */
+struct dwal_tag {
+	struct dwal_bytes name; /* as written, escapes and all: dwal_tag_name() */
+	uint64_t txid;
+};
+
+/* Whether a record is a tag: key and form decide. What *out points to lies in
+ * the record. */
+DWAL_PUBLIC bool dwal_tag_parse(const struct dwal_record *record, struct dwal_tag *out);
+
+/* The name, with its NUL. False: it does not fit, or holds a NUL. */
+DWAL_PUBLIC bool dwal_tag_name(const struct dwal_tag *tag, char *out, size_t size);
+
+/* Appends a tag, which holds horizons back; 0 takes the name back. Written on
+ * return. -EINVAL for an empty name, and as dwal_kv_put(). */
+DWAL_PUBLIC int dwal_kv_tag(dwal_kv *kv, const char *name, uint64_t txid);
+
+/* What a Raw record is to a compaction. */
+enum dwal_raw_kind {
+	DWAL_RAW_OTHER = 0,  /* anybody's: always kept */
+	DWAL_RAW_ATTRIBUTES, /* of the key's value, until the next of them, or a Delete of the key
+			      */
+	DWAL_RAW_ENTRY, /* a thing of its own under the key, until the next entry of the key, or */
+	DWAL_RAW_ENTRY_END, /* its end */
+	DWAL_RAW_TIME,      /* tells the time of the records behind it that have no header */
+};
+
+/* Called for Raw records that are neither headers nor horizons, with their
+ * payload; must always say the same of one record. */
+typedef enum dwal_raw_kind (*dwal_raw_kind_fn)(void *ctx, const struct dwal_record *record);
+
+struct dwal_rewrite_stats {
+	uint64_t segments;            /* sealed ones, to be looked at */
+	uint64_t segments_done;       /* looked at */
+	uint64_t segments_rewritten;  /* of these */
+	uint64_t segments_damaged;    /* of these, and left alone */
+	uint64_t bytes, bytes_done;   /* to be read, and read */
+	uint64_t records_dropped;     /* headers of operations among them */
+	uint64_t bytes_freed;         /* by which the segments are shorter */
+	struct dwal_horizon given_up; /* by this run; lo = hi = 0: no state */
+	uint64_t keep_txid;           /* in force, the tags considered; 0: the present only */
+};
+
+/* Called after each piece of work, of 64 MiB at most. A negative value stops
+ * the compaction with that code; what was rewritten stays. */
+typedef int (*dwal_rewrite_fn)(void *ctx, const struct dwal_rewrite_stats *so_far);
+
+/* Zero is the default of every field; NULL options mean all defaults. */
+struct dwal_rewrite_options {
+	dwal_raw_kind_fn raw_kind; /* NULL: every Raw record is kept */
+	void *raw_kind_ctx;
+	uint64_t keep_txid; /* states as of this txid and of later ones stay; 0: the present only */
+	bool drop_tags;     /* else no horizon passes a tag */
+	bool dry_run;       /* only says what it would do; changes nothing */
+	bool most_dead_first;   /* else ascending, by which the most tombstones can go */
+	unsigned least_percent; /* of a segment's bytes must be able to go, or it stays as it is */
+	uint64_t enough;        /* stops once it has freed so many bytes; 0: goes on */
+	dwal_rewrite_fn progress;
+	void *progress_ctx;
+};
+
+/* Rewrites sealed segments, one at a time, without the records that no state
+ * needs which is to stay; the active one is sealed first where something in it
+ * can go. Reading and writing by other threads goes on; readers of the files,
+ * and handles on values, keep what they have. A crash leaves each segment as it
+ * was or rewritten, durable. The order of records, their txids and the names of
+ * segments stay. Reads the whole log once before it drops anything, and drops
+ * nothing because of a record that it has not read, or of one in a damaged
+ * segment. Memory: about 150 bytes for each key with a record that is not a
+ * live Put, while it runs. options and stats may be NULL; stats are filled in
+ * also when it fails. -EBUSY: another one runs; DWAL_EREADONLY, DWAL_EPOISONED,
+ * -errno (then temporary files, if any, go with the next open). */
+DWAL_PUBLIC int dwal_kv_compact(dwal_kv *kv, const struct dwal_rewrite_options *options,
+				struct dwal_rewrite_stats *stats, struct dwal_error *error);
+
+/* ------------------------------------------------------------------------
  * Derived files
  */
 

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Which tags are in force. There are few. Must not know where the records come
+ * from.
+ */
+#include "tags.h"
+#include "util.h"
+
+struct tag {
+	char *name;
+	uint64_t txid;
+};
+
+static struct tag *find(const struct tags *tags, const char *name)
+{
+	for (size_t i = 0; i < tags->n; i++)
+		if (strcmp(tags->of[i].name, name) == 0)
+			return &tags->of[i];
+	return NULL;
+}
+
+/* Takes the name over if there is memory. */
+static bool add(struct tags *tags, char *name, uint64_t txid)
+{
+	struct tag *grown = reallocarray(tags->of, tags->n + 1, sizeof(*grown));
+
+	if (!grown)
+		return false;
+	tags->of = grown;
+	tags->of[tags->n++] = (struct tag){name, txid};
+	return true;
+}
+
+void tags_note(struct tags *tags, const struct dwal_record *record)
+{
+	cleanup_free char *name = NULL;
+	struct dwal_tag tag;
+	struct tag *known;
+
+	if (!dwal_tag_parse(record, &tag))
+		return;
+	name = malloc(tag.name.len + 1);
+	if (!name) {
+		tags->lost = true;
+		return;
+	}
+	if (!dwal_tag_name(&tag, name, tag.name.len + 1))
+		return; /* nobody can ask for it */
+	known = find(tags, name);
+	if (known)
+		known->txid = tag.txid;
+	else if (add(tags, name, tag.txid))
+		(void)steal_pointer(&name);
+	else
+		tags->lost = true;
+}
+
+void tags_release(struct tags *tags)
+{
+	while (tags->n)
+		free(tags->of[--tags->n].name);
+	free(tags->of);
+	*tags = (struct tags){0};
+}
+
+uint64_t tags_lowest(const struct tags *tags)
+{
+	uint64_t lowest = UINT64_MAX;
+
+	for (size_t i = 0; i < tags->n; i++)
+		if (tags->of[i].txid && tags->of[i].txid < lowest)
+			lowest = tags->of[i].txid;
+	return tags->lost ? 0 : lowest;
+}
+
+int dwal_kv_compact(dwal_kv *kv, const struct dwal_rewrite_options *options,
+		    struct dwal_rewrite_stats *stats, struct dwal_error *error)
+{
+	return error_set(error, -38, "not yet");
+}
