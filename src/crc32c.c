@@ -123,6 +123,16 @@ static uint32_t step(uint32_t crc, unsigned char byte)
 	return crc >> 8 ^ table[0][(crc ^ byte) & 0xFF];
 }
 
+uint32_t crc32c_before_a_zero(uint32_t crc)
+{
+	for (int bit = 0; bit < 8; bit++) {
+		uint32_t last = crc >> 31;
+
+		crc = (crc ^ (last ? (uint32_t)S0 : 0u)) << 1 | last;
+	}
+	return crc;
+}
+
 uint32_t crc32c_table(uint32_t crc, const void *data, size_t len)
 {
 	const unsigned char *p = data;

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Takes the register, or the difference of two, back to what it was before a
+ * zero byte. */
+uint32_t crc32c_before_a_zero(uint32_t crc);
+
 uint32_t crc32c_table(uint32_t crc, const void *data, size_t len);
 
 #ifdef HAVE_ISAL

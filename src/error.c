@@ -120,9 +120,11 @@ void dwal_damage_text(const struct dwal_damage *damage, const char *side_file, c
 	if (!alone)
 		intact_text(&damage->intact, behind, sizeof(behind));
 	if (!damage->torn_tail)
-		(void)snprintf(done, sizeof(done),
-			       "damage that no crash explains; nothing was changed; see all of it "
-			       "with 'datawal report', and put back a good copy of the segment");
+		(void)snprintf(
+			done, sizeof(done),
+			"damage that no crash explains; nothing was changed; 'datawal report' "
+			"lists all of it, a mount with '-o ro,degraded' shows what is left, "
+			"'datawal salvage DIR OUT' copies that");
 	else if (alone && side_file)
 		(void)snprintf(done, sizeof(done),
 			       "cut off a torn tail of %llu bytes; a copy of them is in %s", bytes,
@@ -147,6 +149,40 @@ void dwal_damage_text(const struct dwal_damage *damage, const char *side_file, c
 	(void)snprintf(out, size, "segment %u, offset %llu: %s%s%s: %s", damage->segment,
 		       (unsigned long long)damage->offset, dwal_frame_status_text(damage->reason),
 		       alone ? "" : ", and behind it ", behind, done); /* cut if long */
+}
+
+/* As in a string of C, cut where there is no room for more. */
+static void quote(struct dwal_bytes bytes, char *out, size_t size)
+{
+	const unsigned char *p = bytes.data;
+	size_t len = 0;
+
+	for (size_t i = 0; i < bytes.len && len + 8 < size; i++) {
+		bool plain = p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\';
+
+		len += (size_t)snprintf(out + len, size - len, plain ? "%c" : "\\x%02x", p[i]);
+		if (i + 1 < bytes.len && len + 8 >= size)
+			(void)snprintf(out + len, size - len, "...");
+	}
+}
+
+void dwal_lost_text(const struct dwal_lost *lost, char *out, size_t size)
+{
+	const struct dwal_record *record = &lost->record;
+	char key[160] = "";
+
+	if (lost->reason == DWAL_PARTIAL) {
+		(void)snprintf(out, size, "an operation that never was whole");
+		return;
+	}
+	if (!lost->key_known) {
+		(void)snprintf(out, size, "what it was is not known");
+		return;
+	}
+	quote(record->key, key, sizeof(key));
+	(void)snprintf(out, size, "%s of key \"%s\", txid %llu, %zu bytes",
+		       dwal_type_name(record->type), key, (unsigned long long)record->txid,
+		       record->payload.len);
 }
 
 void dwal_gap_text(const struct dwal_gap *gap, char *out, size_t size)

@@ -4,6 +4,7 @@
  * file that knows byte offsets; must not know segments or recovery.
  */
 #include "frame.h"
+#include "crc32c.h"
 #include "util.h"
 
 #include <assert.h>
@@ -120,6 +121,23 @@ bool frame_header_is_torn(const void *header, uint64_t file_offset)
 		return right_but_for_zeros(p, cut, DWAL_HEADER_SIZE);
 	if (all_zero(p + cut, DWAL_HEADER_SIZE - cut))
 		return right_but_for_zeros(p, 0, cut);
+	return false;
+}
+
+/* A changed byte leaves itself in the register; each byte behind it shifts that
+ * on. Going back from the end, the difference is that byte where it stood. */
+bool frame_key_is_doubtful(const struct dwal_record *record, uint32_t difference)
+{
+	const size_t value = AT_KEY + record->key.len;
+	size_t at = record->length - DWAL_TRAILER_SIZE;
+
+	while (at-- > 0) {
+		difference = crc32c_before_a_zero(difference);
+		if (difference > UINT8_MAX || at >= value)
+			continue;
+		if (at < AT_TXID || at >= AT_KEY_LEN)
+			return true;
+	}
 	return false;
 }
 

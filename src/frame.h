@@ -30,6 +30,11 @@ uint32_t frame_stored_crc(const void *end);
  * one side of it and nothing wrong on the other. header: 24 bytes. */
 bool frame_header_is_torn(const void *header, uint64_t file_offset);
 
+/* Of a frame whose CRC is not the stored one: whether a single changed byte in
+ * what says that it is of this key, its type, lengths and key, explains that.
+ * difference: of the two CRCs. */
+bool frame_key_is_doubtful(const struct dwal_record *record, uint32_t difference);
+
 /* 0, -EINVAL, DWAL_EKEYSIZE or DWAL_EPAYLOADSIZE. */
 int frame_check(const struct dwal_op *op);
 

@@ -22,6 +22,7 @@ struct fold {
 	struct keydir_loader loader;
 	struct tags *tags;
 	dwal_observe_fn observe; /* the caller's; may be NULL */
+	dwal_lost_fn lost;       /* the same */
 	void *observe_ctx;
 };
 
@@ -62,12 +63,27 @@ static int fold_record(void *ctx, const struct dwal_record *record)
 	return err;
 }
 
-static int open_reading(dwal_kv *kv, const struct io *io, const char *dir, struct fold *fold,
-			struct dwal_error *error)
+/* What was the last value stands for it, and cannot be read: an older one would
+ * pass for it. */
+static int fold_lost(void *ctx, const struct dwal_lost *lost)
 {
+	struct fold *fold = ctx;
+	int err = 0;
+
+	if (lost->key_known && lost->record.type == DWAL_PUT)
+		err = fold_put(&fold->loader, &lost->record);
+	if (!err && fold->lost)
+		err = fold->lost(fold->observe_ctx, lost);
+	return err;
+}
+
+static int open_reading(dwal_kv *kv, const struct io *io, const char *dir, bool degraded,
+			struct fold *fold, struct dwal_error *error)
+{
+	const struct reader_replay what = {fold_record, fold_lost, fold, degraded};
 	int err = reader_open(io, dir, &kv->reader, error);
 
-	return err ? err : reader_replay(kv->reader, fold_record, fold, false, error);
+	return err ? err : reader_replay(kv->reader, &what, error);
 }
 
 static int open_writing(dwal_kv *kv, const struct io *io, const char *dir,
@@ -134,12 +150,17 @@ int kv_open(const struct io *io, const char *dir, const struct dwal_options *opt
 
 	if (!options)
 		options = &defaults;
+	if (options->degraded && !options->read_only)
+		return error_set(error, -EINVAL, "%s: degraded is for reading only", dir);
 	err = new_kv(dir, options, &kv, error);
 	if (err)
 		return err;
-	fold = (struct fold){
-		{.dir = &kv->keydir}, &kv->tags, options->observe, options->observe_ctx};
-	err = options->read_only ? open_reading(kv, io, dir, &fold, error)
+	fold = (struct fold){{.dir = &kv->keydir},
+			     &kv->tags,
+			     options->observe,
+			     options->lost,
+			     options->observe_ctx};
+	err = options->read_only ? open_reading(kv, io, dir, options->degraded, &fold, error)
 				 : open_writing(kv, io, dir, options, &fold, error);
 	flushed = keydir_load_flush(&fold.loader);
 	if (!err && flushed)

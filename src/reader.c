@@ -204,10 +204,19 @@ const struct dwal_report *reader_report(const dwal_reader *reader)
 
 struct segment *reader_segment(dwal_reader *reader, uint32_t id)
 {
-	for (size_t i = 0; i < reader->count; i++)
-		if (reader->segments[i]->id == id)
-			return segment_ref(reader->segments[i]);
-	return NULL;
+	size_t low = 0, high = reader->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (reader->segments[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < reader->count && reader->segments[low]->id == id
+		       ? segment_ref(reader->segments[low])
+		       : NULL;
 }
 
 /* With ends as scanned, or as opened. */
@@ -247,24 +256,24 @@ int dwal_reader_iterate(dwal_reader *reader, uint32_t segment, uint64_t offset, 
 	return rc ? error_set(error, rc, "%s: %s", reader->dir, dwal_strerror(rc)) : 0;
 }
 
-int reader_replay(dwal_reader *reader, dwal_observe_fn observe, void *ctx, bool past_damage,
-		  struct dwal_error *error)
+int reader_replay(dwal_reader *reader, const struct reader_replay *what, struct dwal_error *error)
 {
-	const struct recovery recovery = {
-		.dir = reader->dir,
-		.observe = observe,
-		.observe_ctx = ctx,
-		.report = &reader->report,
-	};
+	struct recovery recovery = {.dir = reader->dir, .report = &reader->report};
 	int rc;
 
+	if (what) {
+		recovery.observe = what->observe;
+		recovery.lost = what->lost;
+		recovery.observe_ctx = what->ctx;
+		recovery.degraded = what->degraded;
+	}
 	report_release(&reader->report);
 	for (size_t i = 0; i < reader->count; i++) {
 		struct segment *segment = reader->segments[i];
 
 		segment->end = reader->sizes[i];
 		rc = recover_replay(&recovery, segment, i + 1 == reader->count, error);
-		if (rc && !(rc == DWAL_ECORRUPT && past_damage))
+		if (rc && !(rc == DWAL_ECORRUPT && !what))
 			return rc;
 	}
 	rc = report_side_files(&reader->report, reader->io, reader->dirfd);
@@ -276,7 +285,7 @@ int reader_replay(dwal_reader *reader, dwal_observe_fn observe, void *ctx, bool 
 int dwal_reader_report(dwal_reader *reader, const struct dwal_report **out,
 		       struct dwal_error *error)
 {
-	int rc = reader_replay(reader, NULL, NULL, true, error);
+	int rc = reader_replay(reader, NULL, error);
 
 	if (!rc)
 		*out = &reader->report.pub;

@@ -11,12 +11,19 @@
 /* dwal_reader_open() with a table of system calls; NULL: the system's. */
 int reader_open(const struct io *io, const char *dir, dwal_reader **out, struct dwal_error *error);
 
-/* Scans the whole log once, calling observe (may be NULL) for every record,
- * and fills in the report. A hard error is DWAL_ECORRUPT, or with past_damage
- * only ends its segment. Afterwards the segments' ends and numbers of records
- * are known. */
-int reader_replay(dwal_reader *reader, dwal_observe_fn observe, void *ctx, bool past_damage,
-		  struct dwal_error *error);
+/* As in struct dwal_options. */
+struct reader_replay {
+	dwal_observe_fn observe;
+	dwal_lost_fn lost;
+	void *ctx;
+	bool degraded;
+};
+
+/* Scans the whole log once and fills in the report. what: whom the records go to,
+ * and whether degraded; NULL: nobody. A hard error is DWAL_ECORRUPT, or where
+ * they go to nobody only ends its segment. Afterwards the segments' ends and
+ * numbers of records are known. */
+int reader_replay(dwal_reader *reader, const struct reader_replay *what, struct dwal_error *error);
 
 /* The report of the last reader_replay(); all zero before. Valid until
  * close. */

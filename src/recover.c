@@ -5,6 +5,7 @@
  */
 #include "recover.h"
 #include "logname.h"
+#include "remains.h"
 #include "scan.h"
 #include "util.h"
 
@@ -94,7 +95,55 @@ static int replay_damage(const struct recovery *recovery, const struct operation
 		rc = report_damage(recovery->report, &damage);
 	if (rc)
 		return cannot_replay(recovery, segment, rc, error);
-	return damage.torn_tail ? 0 : recover_describe(recovery->dir, &damage, error);
+	return damage.torn_tail || recovery->degraded
+		       ? 0
+		       : recover_describe(recovery->dir, &damage, error);
+}
+
+static int replay_lost(const struct recovery *recovery, struct dwal_lost *lost)
+{
+	char name[LOGNAME_SIZE];
+	int rc;
+
+	logname_segment(lost->segment, name);
+	lost->file = name;
+	rc = report_lost(recovery->report, lost);
+	return !rc && recovery->lost ? recovery->lost(recovery->observe_ctx, lost) : rc;
+}
+
+static int observe_remains(const struct recovery *recovery, struct remains *remains,
+			   uint64_t *records)
+{
+	struct dwal_record record;
+	struct dwal_lost lost;
+	int rc = 0;
+
+	while (rc >= 0) {
+		rc = remains_next(remains, &record, &lost);
+		if (rc == DWAL_END)
+			return 0;
+		if (rc == REMAINS_LOST)
+			rc = replay_lost(recovery, &lost);
+		else if (!rc && ++*records && recovery->observe)
+			rc = recovery->observe(recovery->observe_ctx, &record);
+	}
+	return rc;
+}
+
+/* From the damage at which a scan has ended: what is intact there is in the
+ * report already. */
+static int replay_behind(const struct recovery *recovery, const struct operation_scan *scan,
+			 bool active, struct dwal_error *error)
+{
+	struct segment *segment = scan->scan.segment;
+	struct remains remains;
+	int rc;
+
+	remains_init(&remains, segment, segment->end, scan->scan.limit, active);
+	rc = observe_remains(recovery, &remains, &segment->records);
+	segment->end = scan->scan.limit;
+	remains_release(&remains);
+	return rc ? cannot_replay(recovery, segment, rc, error) : 0;
 }
 
 int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
@@ -113,7 +162,10 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 	segment->end = scan.scan.offset;
 	segment->records = records;
 	recovery->report->pub.files_scanned++;
-	return status == DWAL_FRAME_OK ? 0 : replay_damage(recovery, &scan, active, status, error);
+	rc = status == DWAL_FRAME_OK ? 0 : replay_damage(recovery, &scan, active, status, error);
+	if (rc || status == DWAL_FRAME_OK || !recovery->degraded)
+		return rc;
+	return replay_behind(recovery, &scan, active, error);
 }
 
 /* A name that somebody else keeps is passed over. */

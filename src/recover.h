@@ -14,8 +14,10 @@
 struct recovery {
 	const char *dir;         /* for messages */
 	dwal_observe_fn observe; /* may be NULL */
+	dwal_lost_fn lost;       /* degraded; may be NULL */
 	void *observe_ctx;
 	struct report *report;
+	bool degraded; /* recover_replay() goes on behind damage, to the segment's end */
 };
 
 /* Fills *error for damage that is not a torn tail; returns DWAL_ECORRUPT. */
@@ -30,8 +32,9 @@ bool recover_is_torn_tail(bool active, enum dwal_frame_status reason);
 
 /* Replays a segment up to segment->end, then sets end and records to what is
  * whole. A damage goes into the report with the intact records behind it; a
- * torn tail is then no error, anything else is DWAL_ECORRUPT. Also a negative
- * value from observe, or -errno. */
+ * torn tail is then no error, anything else is DWAL_ECORRUPT, unless degraded:
+ * then nothing is, and what is lost goes into the report as well. Also a negative
+ * value from observe or lost, or -errno. */
 int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
 		   struct dwal_error *error);
 

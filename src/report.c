@@ -17,8 +17,18 @@ static void free_names(char **names, size_t n)
 	free(names);
 }
 
+static void free_lost(struct report *report)
+{
+	for (size_t i = 0; i < report->pub.lost_count; i++) {
+		free((void *)(uintptr_t)report->lost[i].record.key.data); /* a copy */
+		free((void *)(uintptr_t)report->lost[i].file);
+	}
+	free(report->lost);
+}
+
 void report_release(struct report *report)
 {
+	free_lost(report);
 	free(report->damage);
 	free_names(report->side_files, report->pub.side_file_count);
 	free(report->made_side_file);
@@ -112,6 +122,55 @@ int report_damage(struct report *report, const struct dwal_damage *damage)
 		pub->mid_stream_errors++;
 	}
 	return 0;
+}
+
+static int copy_lost(const struct dwal_lost *lost, struct dwal_lost *out)
+{
+	struct dwal_bytes *key = &out->record.key;
+	void *bytes = NULL;
+
+	*out = *lost;
+	out->key_known = lost->key_known && key->len <= LOST_KEY_MOST;
+	key->data = NULL;
+	out->file = strdup(lost->file);
+	if (out->key_known)
+		key->data = bytes = malloc(key->len + 1);
+	if (!out->file || (out->key_known && !bytes)) {
+		free((void *)(uintptr_t)out->file);
+		free(bytes);
+		return -ENOMEM;
+	}
+	if (bytes)
+		put_bytes(bytes, lost->record.key);
+	return 0;
+}
+
+static bool is_power_of_two(size_t n)
+{
+	return (n & (n - 1)) == 0;
+}
+
+int report_lost(struct report *report, const struct dwal_lost *lost)
+{
+	struct dwal_report *pub = &report->pub;
+	const size_t n = pub->lost_count;
+	int rc;
+
+	pub->lost_ranges++;
+	pub->lost_bytes += lost->bytes;
+	if (n == DWAL_LOST_LISTED)
+		return 0;
+	if (is_power_of_two(n)) { /* its room is the next one */
+		struct dwal_lost *grown = reallocarray(report->lost, n ? 2 * n : 1, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		pub->lost = report->lost = grown;
+	}
+	rc = copy_lost(lost, &report->lost[n]);
+	if (!rc)
+		pub->lost_count++;
+	return rc;
 }
 
 struct names {

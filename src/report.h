@@ -13,6 +13,7 @@
 struct report {
 	struct dwal_report pub;
 	struct dwal_damage *damage;
+	struct dwal_lost *lost;
 	char **side_files;
 	char *made_side_file;
 };
@@ -28,6 +29,11 @@ void report_record(struct report *report, const struct dwal_record *record);
 
 /* Adds a damage and counts it, with what is intact behind it. 0 or -ENOMEM. */
 int report_damage(struct report *report, const struct dwal_damage *damage);
+
+/* Counts a range that holds no record, and lists a copy of it. A key longer than
+ * LOST_KEY_MOST is not kept. 0 or -ENOMEM. */
+#define LOST_KEY_MOST 4096
+int report_lost(struct report *report, const struct dwal_lost *lost);
 
 /* Lists the side files in the directory, in byte order. 0 or -errno. */
 int report_side_files(struct report *report, const struct io *io, int dirfd);

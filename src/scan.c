@@ -9,8 +9,7 @@
 
 #include <errno.h>
 
-/* Small enough to stay in the CPU's cache, large enough for few calls. */
-#define WINDOW_SIZE (256u << 10)
+#define WINDOW_SIZE SEGMENT_WINDOW_SIZE
 
 void segment_scan_init(struct segment_scan *scan, struct segment *segment, uint64_t offset,
 		       uint64_t limit)

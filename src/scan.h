@@ -9,6 +9,9 @@
 #include "datawal.h"
 #include "segment.h"
 
+/* Small enough to stay in the CPU's cache, large enough for few calls. */
+#define SEGMENT_WINDOW_SIZE (256u << 10)
+
 /* Goes through the frames of a segment in order, through one window of bytes
  * that grows only for a record larger than it. */
 struct segment_scan {
@@ -60,7 +63,7 @@ struct segment_search {
 	struct segment_scan scan;
 	uint64_t budget;       /* bytes that may still be checked by CRC */
 	bool ended_early;      /* since nothing was left of it */
-	unsigned char *buffer; /* for frames larger than the window */
+	unsigned char *buffer; /* for frames larger than the window: SEGMENT_WINDOW_SIZE */
 };
 
 /* 0 or -ENOMEM; to be released also then. */

@@ -263,9 +263,8 @@ int segment_read_frame(struct segment *segment, uint64_t offset, uint32_t length
 	return 0;
 }
 
-/* The CRC of n bytes of the file. 0, 1 when it ends before, or -errno. */
-static int crc_of(struct segment *segment, uint64_t offset, uint64_t n, unsigned char *buffer,
-		  size_t size, uint32_t *crc)
+int segment_crc(struct segment *segment, uint64_t offset, uint64_t n, void *buffer, size_t size,
+		uint32_t *crc)
 {
 	*crc = 0;
 	while (n) {
@@ -300,7 +299,7 @@ int segment_check(struct segment *segment, uint64_t offset, uint64_t limit, void
 		*status = DWAL_TRUNCATED;
 		return 0;
 	}
-	rc = crc_of(segment, offset, record.length - DWAL_TRAILER_SIZE, buffer, size, &crc);
+	rc = segment_crc(segment, offset, record.length - DWAL_TRAILER_SIZE, buffer, size, &crc);
 	if (!rc)
 		rc = segment_read(segment, offset + record.length - DWAL_TRAILER_SIZE, trailer,
 				  sizeof(trailer));

@@ -119,6 +119,11 @@ int segment_pread(struct segment *segment, void *buffer, size_t n, uint64_t offs
 /* Reads exactly len bytes. 0, -errno, or 1 when the file ends before. */
 int segment_read(struct segment *segment, uint64_t offset, void *buffer, size_t len);
 
+/* The CRC of n bytes, read piece by piece into buffer. 0, 1 when the file ends
+ * before, or -errno. */
+int segment_crc(struct segment *segment, uint64_t offset, uint64_t n, void *buffer, size_t size,
+		uint32_t *crc);
+
 /* Checks the frame at offset, whose bytes end before limit at the latest,
  * reading it piece by piece into buffer (at least 4096 bytes). The frame's
  * decode status goes to *status; on DWAL_FRAME_OK *out is filled in, but for

@@ -42,7 +42,8 @@ segment: frame file io
 scan: segment frame
 operation: scan segment header
 report: segment io
-recover: operation report scan segment file io
+remains: operation scan segment frame
+recover: remains operation report scan segment file io
 iter: recover operation scan segment
 log: recover iter batch lock report scan segment frame file io
 reader: recover iter report scan segment io

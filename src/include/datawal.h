@@ -222,6 +222,24 @@ struct dwal_damage {
 	struct dwal_intact intact; /* behind it, in the same segment */
 };
 
+/* Bytes of a damaged file in which no record is intact, up to the next one that
+ * is. What they held is told where the bytes are those of one frame by its
+ * length, only its CRC is wrong, and no single changed byte in type, lengths or
+ * key would explain that. */
+struct dwal_lost {
+	const char *file; /* a segment's name or a side file's, in the directory */
+	uint32_t segment; /* its id */
+	uint64_t offset, bytes;
+	enum dwal_frame_status reason; /* of what stands at offset */
+	bool key_known;                /* then: */
+	struct dwal_record record;     /* the payload's data is NULL */
+};
+
+/* What was lost, in a few words without a newline, such as "Put of key "a/b",
+ * txid 7, 12 bytes"; for a key that is not known it says so. Cut to size bytes
+ * with its NUL; 512 are enough. */
+DWAL_PUBLIC void dwal_lost_text(const struct dwal_lost *lost, char *out, size_t size);
+
 /* Writes one line about a damage, without a newline: where, what, how many
  * intact records lie behind it, what was done and what to do. side_file: the
  * name of the file that what was cut off is kept in; NULL: nothing was
@@ -274,7 +292,13 @@ struct dwal_report {
 	size_t side_file_count;
 	const char *const *side_files; /* names of *.torn-* files in the directory */
 	const char *made_side_file;    /* the one this open made, or NULL */
+	/* degraded: the ranges without an intact record, in log order */
+	uint64_t lost_ranges; /* all of them */
+	uint64_t lost_bytes;
+	size_t lost_count; /* of those listed: the first DWAL_LOST_LISTED */
+	const struct dwal_lost *lost;
 };
+#define DWAL_LOST_LISTED 10000
 
 /* ------------------------------------------------------------------------
  * Record log
@@ -292,6 +316,10 @@ typedef struct dwal_value dwal_value;
  * value ends the open with that code. */
 typedef int (*dwal_observe_fn)(void *ctx, const struct dwal_record *record);
 
+/* Called by a degraded open where the log has lost something, between the records
+ * around that. Valid during the call. As dwal_observe_fn. */
+typedef int (*dwal_lost_fn)(void *ctx, const struct dwal_lost *lost);
+
 /* Called for every live record that dwal_kv_compact_to() or an export has read,
  * before it is written; bytes are those of its frame. A negative return value
  * ends it with that code, and nothing is made. */
@@ -301,6 +329,11 @@ typedef int (*dwal_progress_fn)(void *ctx, uint64_t bytes);
 struct dwal_options {
 	bool read_only;        /* dwal_kv_open: take no lock, change nothing, see
 				* the state at this moment */
+	bool degraded;         /* dwal_kv_open, read_only: damage does not refuse; every intact
+				* record counts, those behind damage too. A key whose last
+				* Put is lost, and known, is DWAL_ECORRUPT when it is read,
+				* until a later record of it; where it is not known, an older
+				* value shows. A lost Delete takes nothing back. */
 	bool must_exist;       /* do not create the directory or a first segment:
 				* -ENOENT */
 	bool strict;           /* refuse to open for writing when intact records
@@ -311,7 +344,8 @@ struct dwal_options {
 	bool sync_apart;       /* an append that must rotate does not wait for a
 				* sync: DWAL_EUNSYNCED, see there */
 	dwal_observe_fn observe;
-	void *observe_ctx;
+	dwal_lost_fn lost;         /* degraded */
+	void *observe_ctx;         /* of both */
 	dwal_progress_fn progress; /* dwal_kv_open */
 	void *progress_ctx;
 };
@@ -474,8 +508,9 @@ DWAL_PUBLIC int dwal_reader_report(dwal_reader *reader, const struct dwal_report
  */
 
 /* Opens as dwal_log_open() does, or with read_only as dwal_reader_open()
- * followed by one scan; then a hard error is DWAL_ECORRUPT and mutations are
- * DWAL_EREADONLY. Holds each live key in memory, no value. */
+ * followed by one scan; then a hard error is DWAL_ECORRUPT (unless degraded) and
+ * mutations are DWAL_EREADONLY. degraded without read_only is -EINVAL. Holds each live key in
+ * memory, no value. */
 DWAL_PUBLIC int dwal_kv_open(const char *dir, const struct dwal_options *options, dwal_kv **out,
 			     struct dwal_error *error);
 DWAL_PUBLIC int dwal_kv_close(dwal_kv *kv);
