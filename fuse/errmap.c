@@ -32,6 +32,7 @@ int errno_of(int code)
 	case DWAL_ETARGET:
 	case DWAL_ENOTFILE:
 	case DWAL_EGONE:
+	case DWAL_EHORIZON:
 		return EIO;
 	}
 	return code < 0 && code > -4096 ? -code : EIO;

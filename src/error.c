@@ -14,40 +14,33 @@ const char *dwal_version(void)
 	return DWAL_VERSION_STRING;
 }
 
+static const struct {
+	int code;
+	const char *text;
+} texts[] = {
+	{0, "success"},
+	{DWAL_ABSENT, "absent, or at the end"},
+	{DWAL_ELOCKED, "locked by another writer"},
+	{DWAL_ECORRUPT, "the log is damaged"},
+	{DWAL_EPOISONED, "an earlier write or sync failed: reopen the log, check the disk"},
+	{DWAL_EREADONLY, "opened for reading only"},
+	{DWAL_EKEYSIZE, "key longer than 65536 bytes"},
+	{DWAL_EPAYLOADSIZE, "payload longer than 67108864 bytes"},
+	{DWAL_ESEGMENTS, "segment 99999999 is the last one possible"},
+	{DWAL_EBEHIND, "intact records lie behind a torn tail"},
+	{DWAL_ETARGET, "target exists and is not an empty directory"},
+	{DWAL_EUNSTABLE, "the segments kept changing while they were opened"},
+	{DWAL_EUNSYNCED, "the full segment must be synced before the next one begins"},
+	{DWAL_ENOTFILE, "not a regular file"},
+	{DWAL_EGONE, "what stood there is no more"},
+	{DWAL_EHORIZON, "given up by a compaction, or not there yet"},
+};
+
 const char *dwal_strerror(int code)
 {
-	switch (code) {
-	case 0:
-		return "success";
-	case DWAL_ABSENT:
-		return "absent, or at the end";
-	case DWAL_ELOCKED:
-		return "locked by another writer";
-	case DWAL_ECORRUPT:
-		return "the log is damaged";
-	case DWAL_EPOISONED:
-		return "an earlier write or sync failed: reopen the log, check the disk";
-	case DWAL_EREADONLY:
-		return "opened for reading only";
-	case DWAL_EKEYSIZE:
-		return "key longer than 65536 bytes";
-	case DWAL_EPAYLOADSIZE:
-		return "payload longer than 67108864 bytes";
-	case DWAL_ESEGMENTS:
-		return "segment 99999999 is the last one possible";
-	case DWAL_EBEHIND:
-		return "intact records lie behind a torn tail";
-	case DWAL_ETARGET:
-		return "target exists and is not an empty directory";
-	case DWAL_EUNSTABLE:
-		return "the segments kept changing while they were opened";
-	case DWAL_EUNSYNCED:
-		return "the full segment must be synced before the next one begins";
-	case DWAL_ENOTFILE:
-		return "not a regular file";
-	case DWAL_EGONE:
-		return "what stood there is no more";
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if (texts[i].code == code)
+			return texts[i].text;
 	if (code < 0 && code >= -4095)
 		return strerror(-code);
 	return "unknown error";

@@ -180,6 +180,8 @@ enum {
 	DWAL_ENOTFILE = -5012,     /* what bears a file's name in the log is no regular file */
 	DWAL_EGONE = -5013,        /* what stood at a place that was given earlier is no more: its
 				    * segment has gone, or another file has taken its name */
+	DWAL_EHORIZON = -5014,     /* the state as of that txid was given up by a compaction, or no
+				    * record has so high a txid */
 };
 
 /* One line about a return code, without details. Static for our own codes
@@ -612,7 +614,8 @@ DWAL_PUBLIC int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size
 
 /* ------------------------------------------------------------------------
  * History. Both of these are to be given every record of a log in log order,
- * as from dwal_reader_iterate() or an open that observes, and keep none.
+ * as from dwal_reader_iterate() or an open that observes, and keep none. Of a log
+ * that is compacted meanwhile, all are to come from one reader.
  */
 
 /* An operation, and what its header says of it. Zero is ready, before the
@@ -638,12 +641,14 @@ struct dwal_version {
 
 typedef struct dwal_history dwal_history;
 
-/* The versions of a key, which is copied: none yet. The history is the
- * caller's and belongs to one thread at a time. 0 or -ENOMEM. */
+/* The versions of a key, which is copied: none yet. Of a key that is NULL there
+ * never are any. The history is the caller's and belongs to one thread at a time.
+ * 0 or -ENOMEM. */
 DWAL_PUBLIC int dwal_history_open(const void *key, size_t key_len, dwal_history **out);
 DWAL_PUBLIC void dwal_history_close(dwal_history *history); /* takes NULL */
 
-/* Keeps, of a record that is a version of the key, the above. 0 or -ENOMEM. */
+/* Keeps, of a record that is a version of the key, the above, and what a horizon
+ * covers. 0 or -ENOMEM. */
 DWAL_PUBLIC int dwal_history_add(dwal_history *history, const struct dwal_record *record);
 
 /* Points *out at all of them, in log order, and returns their number. Valid
@@ -651,8 +656,18 @@ DWAL_PUBLIC int dwal_history_add(dwal_history *history, const struct dwal_record
 DWAL_PUBLIC size_t dwal_history_versions(const dwal_history *history,
 					 const struct dwal_version **out);
 
+/* Whether the state as of a txid is to be had, of this key and any other: 0, or
+ * DWAL_EHORIZON where a horizon covers it, or it is above the highest txid. */
+DWAL_PUBLIC int dwal_history_has(const dwal_history *history, uint64_t txid);
+
+/* The txid from which on every state is; 0 where none was given up. */
+DWAL_PUBLIC uint64_t dwal_history_complete_from(const dwal_history *history);
+
+/* The highest txid of a record; 0 for none. */
+DWAL_PUBLIC uint64_t dwal_history_highest(const dwal_history *history);
+
 /* The version whose value the key had as of a txid: the last one of that txid
- * or a lower one, if it is a Put. 0 or DWAL_ABSENT. */
+ * or a lower one, if it is a Put. 0 or DWAL_ABSENT, or as dwal_history_has(). */
 DWAL_PUBLIC int dwal_history_as_of(const dwal_history *history, uint64_t txid,
 				   struct dwal_version *out);
 

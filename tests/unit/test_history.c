@@ -102,10 +102,96 @@ static void as_of_a_txid_the_last_version_at_or_below_it_counts(void)
 
 	for (uint64_t txid = 0; txid < 10; txid++)
 		CHECK_INT(as_of(history, txid), wanted[txid]);
-	CHECK_INT(as_of(history, UINT64_MAX), 8);
 	dwal_history_close(history);
 	history = history_of("b", records, 7);
-	CHECK_INT(as_of(history, UINT64_MAX), 0);
+	CHECK_INT(as_of(history, 9), 0);
+	dwal_history_close(history);
+}
+
+static struct dwal_record horizon(uint64_t txid, const char *lines)
+{
+	return record(DWAL_RAW, txid, "datawal.horizon", lines);
+}
+
+static void check_has(const dwal_history *history, uint64_t txid, bool has)
+{
+	struct dwal_version version;
+	int ret = dwal_history_has(history, txid);
+
+	CHECK_INT(ret, has ? 0 : DWAL_EHORIZON);
+	CHECK_INT(dwal_history_as_of(history, txid, &version), ret);
+}
+
+/* As two compactions leave it; the second one's horizon stands in the first
+ * segment. What is before everything that was dropped stays right. */
+static void a_state_that_a_horizon_covers_is_refused(void)
+{
+	const struct dwal_record records[] = {
+		record(DWAL_PUT, 1, "a", "1"),
+		horizon(3, "datawal horizon 1\nlo=3\nhi=5\n"),
+		record(DWAL_PUT, 5, "a", "5"),
+		horizon(7, "datawal horizon 1\nlo=7\nhi=9\nmore=1\n"),
+		record(DWAL_PUT, 9, "a", "9"),
+		horizon(10, "datawal horizon 1\nlo=4\nhi=4\n"),
+		horizon(11, "a horizon of something else\n"),
+		record(DWAL_PUT, 12, "datawal.horizon", "datawal horizon 1\nlo=0\nhi=99\n"),
+	};
+	const bool wanted[] = {true,  true,  true, false, false, true, true,
+			       false, false, true, true,  true,  true};
+	const char *const keys[] = {"a", "b", NULL};
+
+	for (size_t i = 0; i < 3; i++) {
+		dwal_history *history;
+
+		CHECK_INT(dwal_history_open(keys[i], keys[i] ? 1 : 0, &history), 0);
+		CHECK_INT(dwal_history_complete_from(history), 0);
+		for (size_t k = 0; k < 8; k++)
+			CHECK_INT(dwal_history_add(history, &records[k]), 0);
+		for (uint64_t txid = 0; txid <= 12; txid++)
+			CHECK_INT(dwal_history_has(history, txid),
+				  wanted[txid] ? 0 : DWAL_EHORIZON);
+		CHECK_INT(dwal_history_complete_from(history), 9);
+		CHECK_INT(dwal_history_highest(history), 12);
+		if (!i)
+			check_has(history, 1, true);
+		check_has(history, 3, false);
+		check_has(history, 8, false);
+		dwal_history_close(history);
+	}
+}
+
+static void a_state_that_is_not_there_yet_is_refused(void)
+{
+	const struct dwal_record records[] = {
+		record(DWAL_PUT, 3, "a", "1"),
+		record(DWAL_RAW, 2, "", "behind a higher one"),
+	};
+	dwal_history *history = history_of("a", records, 0);
+	struct dwal_version version;
+
+	CHECK_INT(dwal_history_as_of(history, 0, &version), DWAL_ABSENT);
+	check_has(history, 1, false);
+	CHECK_INT(dwal_history_add(history, &records[0]), 0);
+	CHECK_INT(dwal_history_add(history, &records[1]), 0);
+	check_has(history, 3, true);
+	check_has(history, 4, false);
+	check_has(history, UINT64_MAX, false);
+	dwal_history_close(history);
+}
+
+static void a_history_of_no_key_has_no_versions(void)
+{
+	const struct dwal_record records[] = {
+		record(DWAL_PUT, 1, "", "1"),
+		record(DWAL_DELETE, 2, "a", ""),
+	};
+	const struct dwal_version *versions;
+	dwal_history *history;
+
+	CHECK_INT(dwal_history_open(NULL, 0, &history), 0);
+	for (size_t i = 0; i < 2; i++)
+		CHECK_INT(dwal_history_add(history, &records[i]), 0);
+	CHECK_INT(dwal_history_versions(history, &versions), 0);
 	dwal_history_close(history);
 }
 
@@ -162,5 +248,7 @@ static void a_line_that_is_too_long_is_as_if_it_were_not_there(void)
 
 UNIT_MAIN(UNIT(a_history_has_every_put_and_delete_of_its_key_and_nothing_else),
 	  UNIT(as_of_a_txid_the_last_version_at_or_below_it_counts),
+	  UNIT(a_state_that_a_horizon_covers_is_refused),
+	  UNIT(a_state_that_is_not_there_yet_is_refused), UNIT(a_history_of_no_key_has_no_versions),
 	  UNIT(a_record_belongs_to_the_operation_whose_txid_it_bears),
 	  UNIT(a_line_that_is_too_long_is_as_if_it_were_not_there))
