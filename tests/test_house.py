@@ -50,6 +50,7 @@ reader: recover iter report scan segment io
 kv: batch log reader keydir horizon tags report segment
 value: kv segment frame
 cursor: kv keydir usage
+keep: kv keydir
 compact: kv log file segment frame io
 export: kv file atomic
 """

@@ -759,6 +759,26 @@ struct dwal_rewrite_options {
 DWAL_PUBLIC int dwal_kv_compact(dwal_kv *kv, const struct dwal_rewrite_options *options,
 				struct dwal_rewrite_stats *stats, struct dwal_error *error);
 
+/* From how much is to stay to dwal_rewrite_options.keep_txid; 1: all of it. Of
+ * options, which may be NULL, the kinds of Raw records count, and progress, which
+ * is told the bytes. What lies in a damaged segment is passed over, which never
+ * makes less stay. DWAL_ECORRUPT never; -ENOMEM, -errno, the code of progress.
+ *
+ * Of age: the state as of since, in seconds since 1970, and all later ones. The
+ * time of a record is that of its operation; of one that has none, at the latest
+ * that of the next one that has, or, up to the end of its segment, the segment's
+ * own. Reads the log up to the first operation since then. */
+DWAL_PUBLIC int dwal_kv_keep_age(dwal_kv *kv, int64_t since,
+				 const struct dwal_rewrite_options *options, uint64_t *txid,
+				 struct dwal_error *error);
+
+/* Of size: at most so many bytes of records that others have superseded, of the
+ * latest to be superseded. Reads the whole log. Memory: about 150 bytes for each
+ * key that a tombstone or an older value is found of. */
+DWAL_PUBLIC int dwal_kv_keep_size(dwal_kv *kv, uint64_t bytes,
+				  const struct dwal_rewrite_options *options, uint64_t *txid,
+				  struct dwal_error *error);
+
 /* ------------------------------------------------------------------------
  * Derived files
  */
