@@ -392,7 +392,7 @@ static int build(dwal_kv *kv, struct target *target, const struct dwal_compact_o
 		 struct dwal_compact_stats *stats, struct dwal_error *error)
 {
 	cleanup_free struct batch *batch = calloc(1, sizeof(*batch));
-	int err, closed, dirfd = io_dup(target->dir);
+	int err, closed, dirfd = target->io->dup(target->io, target->dir);
 
 	if (!batch || dirfd < 0) {
 		(void)io_close(target->io, &dirfd); /* nothing was done with it */

@@ -35,6 +35,13 @@ static int sys_open(const struct io *io, int dirfd, const char *name, int flags,
 	return fd < 0 ? -errno : fd > STDERR_FILENO ? fd : lift(fd);
 }
 
+static int sys_dup(const struct io *io, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	return copy < 0 ? -errno : copy;
+}
+
 static int sys_close(const struct io *io, int fd)
 {
 	return close(fd) ? -errno : 0;
@@ -184,6 +191,7 @@ static int sys_copy_acl(const struct io *io, int from, int to)
 
 const struct io io_system = {
 	.open = sys_open,
+	.dup = sys_dup,
 	.close = sys_close,
 	.pread = sys_pread,
 	.pwritev = sys_pwritev,
@@ -218,13 +226,6 @@ int io_open(const struct io *io, int dirfd, const char *name, int flags, mode_t 
 int io_open_dir(const struct io *io, int dirfd, const char *name)
 {
 	return io_open(io, dirfd, name, O_RDONLY | O_DIRECTORY, 0);
-}
-
-int io_dup(int fd)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-	return copy < 0 ? -errno : copy;
 }
 
 int io_close(const struct io *io, int *fd)

@@ -25,6 +25,7 @@ typedef int (*io_name_fn)(void *ctx, const char *name);
  * where there is one. */
 struct io {
 	int (*open)(const struct io *io, int dirfd, const char *name, int flags, mode_t mode);
+	int (*dup)(const struct io *io, int fd); /* of the same open file, with its locks */
 	int (*close)(const struct io *io, int fd);
 	ssize_t (*pread)(const struct io *io, int fd, void *buffer, size_t n, off_t offset);
 	ssize_t (*pwritev)(const struct io *io, int fd, const struct iovec *iov, int n,
@@ -56,9 +57,6 @@ extern const struct io io_system;
 /* Always adds O_CLOEXEC. The descriptor, or -errno. */
 int io_open(const struct io *io, int dirfd, const char *name, int flags, mode_t mode);
 int io_open_dir(const struct io *io, int dirfd, const char *name);
-
-/* Another descriptor of the same open file, with its locks. */
-int io_dup(int fd);
 
 /* Closes *fd unless it is negative, and makes it -1. */
 int io_close(const struct io *io, int *fd);

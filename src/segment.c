@@ -225,7 +225,7 @@ int segment_dup(struct segment *segment, int *fd)
 		return rc;
 	if (segment->fd < 0)
 		rc = DWAL_ABSENT;
-	else if ((copy = io_dup(segment->fd)) < 0)
+	else if ((copy = segment->io->dup(segment->io, segment->fd)) < 0)
 		rc = copy;
 	else
 		*fd = copy;

@@ -111,6 +111,20 @@ static inline int fault_open(const struct io *io, int dirfd, const char *name, i
 	return rc;
 }
 
+static inline int fault_dup(const struct io *io, int fd)
+{
+	struct fault_io *fault = fault_of(io);
+	int rc = fault_enter(fault, "dup", fault->names[fd]);
+
+	if (!rc)
+		rc = io_system.dup(&io_system, fd);
+	if (rc >= 0) {
+		CHECK(rc < FAULT_FDS);
+		memcpy(fault->names[rc], fault->names[fd], sizeof(fault->names[rc]));
+	}
+	return rc;
+}
+
 /* Always closes, as Linux does; what it returns may still be an error. */
 static inline int fault_close(const struct io *io, int fd)
 {
@@ -297,6 +311,7 @@ static inline void fault_init(struct fault_io *fault)
 	fault->fail_with = -EIO;
 	fault->io = (struct io){
 		.open = fault_open,
+		.dup = fault_dup,
 		.close = fault_close,
 		.pread = fault_pread,
 		.pwritev = fault_pwritev,

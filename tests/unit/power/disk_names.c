@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * A disk in memory: the calls on names, descriptors and what a file is like,
+ * and the table of all calls.
+ */
+#include "disk_calls.h"
+
+#include <sys/file.h>
+#include <unistd.h>
+
+/* Where a path leads: the directory, and the last component. 0 or -ENOENT. */
+static int resolve(struct disk *disk, int dirfd, const char *path, unsigned *dir, char name[48])
+{
+	size_t root = strlen(disk->root);
+
+	*dir = DISK_ROOT;
+	if (path[0] == '/') {
+		if (strncmp(path, disk->root, root) != 0)
+			return -ENOENT;
+		path += root;
+	} else {
+		if (dirfd == AT_FDCWD)
+			return -ENOENT;
+		*dir = open_of(disk, dirfd)->ino;
+	}
+	for (;;) {
+		size_t len;
+
+		while (*path == '/')
+			path++;
+		len = strcspn(path, "/");
+		CHECK(len < 48);
+		memcpy(name, path, len);
+		name[len] = '\0';
+		path += len;
+		if (!path[strspn(path, "/")])
+			return 0;
+		*dir = disk_lookup(&disk->now, *dir, name);
+		if (!*dir || !disk->files[*dir].is_dir)
+			return -ENOENT;
+	}
+}
+
+static unsigned look_up(const struct disk *disk, unsigned dir, const char *name)
+{
+	if (!*name || strcmp(name, ".") == 0)
+		return dir;
+	if (strcmp(name, "..") == 0)
+		return disk->files[dir].parent;
+	return disk_lookup(&disk->now, dir, name);
+}
+
+static unsigned new_inode(struct disk *disk)
+{
+	unsigned ino = 1;
+
+	while (ino < DISK_FILES && disk->files[ino].used)
+		ino++;
+	if (ino == DISK_FILES) {
+		disk_drop_unnamed(disk);
+		for (ino = 1; ino < DISK_FILES && disk->files[ino].used;)
+			ino++;
+	}
+	CHECK(ino < DISK_FILES);
+	return ino;
+}
+
+static unsigned create(struct disk *disk, unsigned dir, const char *name, bool is_dir, mode_t mode)
+{
+	unsigned ino;
+
+	tell(disk, is_dir ? "mkdir" : "create", name);
+	ino = new_inode(disk);
+	disk->files[ino] = (struct disk_file){
+		.used = true,
+		.is_dir = is_dir,
+		.parent = dir,
+		.mode = mode,
+		.mtime.tv_sec = ++disk->clock,
+	};
+	disk_set_name(disk, dir, name, ino);
+	return ino;
+}
+
+static int take_fd(struct disk *disk, unsigned ino, unsigned description)
+{
+	for (int i = 0; i < DISK_FDS; i++) {
+		if (disk->fds[i].used)
+			continue;
+		disk->fds[i] = (struct disk_open){true, ino, 0, description};
+		return DISK_FD0 + i;
+	}
+	return -EMFILE;
+}
+
+int sim_open(const struct io *io, int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, flags & O_CREAT ? "create" : "open");
+	char name[48];
+	unsigned dir, ino;
+
+	if (!rc && disk->out_of_descriptors)
+		rc = -EMFILE;
+	if (!rc)
+		rc = resolve(disk, dirfd, path, &dir, name);
+	if (rc)
+		return rc;
+	ino = look_up(disk, dir, name);
+	if (!ino && !(flags & O_CREAT))
+		return -ENOENT;
+	if (ino && flags & O_CREAT && flags & O_EXCL)
+		return -EEXIST;
+	if (ino && flags & O_DIRECTORY && !disk->files[ino].is_dir)
+		return -ENOTDIR;
+	if (ino && disk->files[ino].is_dir && (flags & O_ACCMODE) != O_RDONLY)
+		return -EISDIR;
+	if (!ino)
+		ino = create(disk, dir, name, false, mode);
+	if (flags & O_TRUNC && disk->files[ino].cache.len) {
+		tell(disk, "truncate", name);
+		disk_truncate(disk, &disk->files[ino], 0);
+	}
+	return take_fd(disk, ino, ++disk->descriptions);
+}
+
+int sim_dup(const struct io *io, int fd)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, "dup");
+
+	if (!rc && disk->out_of_descriptors)
+		rc = -EMFILE;
+	return rc ? rc : take_fd(disk, open_of(disk, fd)->ino, open_of(disk, fd)->description);
+}
+
+int sim_close(const struct io *io, int fd)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, "close");
+
+	*open_of(disk, fd) = (struct disk_open){0};
+	return rc;
+}
+
+static void status_of(const struct disk *disk, unsigned ino, struct stat *st)
+{
+	const struct disk_file *file = &disk->files[ino];
+
+	*st = (struct stat){
+		.st_dev = 77,
+		.st_ino = ino,
+		.st_mode = (file->is_dir ? S_IFDIR : S_IFREG) | file->mode,
+		.st_uid = geteuid(),
+		.st_gid = getegid(),
+		.st_size = (off_t)file->cache.len,
+		.st_mtim = file->mtime,
+		.st_ctim = file->mtime,
+		.st_nlink = ino == DISK_ROOT,
+	};
+	for (size_t i = 0; i < disk->now.n; i++)
+		st->st_nlink += disk->now.list[i].ino == ino;
+}
+
+int sim_fstat(const struct io *io, int fd, struct stat *st)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, "fstat");
+
+	if (!rc)
+		status_of(disk, open_of(disk, fd)->ino, st);
+	return rc;
+}
+
+int sim_fstatat(const struct io *io, int dirfd, const char *path, struct stat *st, int flags)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, "stat");
+	char name[48];
+	unsigned dir, ino;
+
+	if (!rc)
+		rc = resolve(disk, dirfd, path, &dir, name);
+	if (rc)
+		return rc;
+	ino = look_up(disk, dir, name);
+	if (ino)
+		status_of(disk, ino, st);
+	return ino ? 0 : -ENOENT;
+}
+
+int sim_mkdirat(const struct io *io, int dirfd, const char *path, mode_t mode)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, "mkdir");
+	char name[48];
+	unsigned dir;
+
+	if (!rc)
+		rc = resolve(disk, dirfd, path, &dir, name);
+	if (!rc && look_up(disk, dir, name))
+		rc = -EEXIST;
+	if (!rc)
+		(void)create(disk, dir, name, true, mode);
+	return rc;
+}
+
+static bool is_empty(const struct disk *disk, unsigned dir)
+{
+	for (size_t i = 0; i < disk->now.n; i++)
+		if (disk->now.list[i].dir == dir)
+			return false;
+	return true;
+}
+
+int sim_unlinkat(const struct io *io, int dirfd, const char *path, int flags)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, "unlink");
+	char name[48];
+	unsigned dir, ino;
+
+	if (!rc)
+		rc = resolve(disk, dirfd, path, &dir, name);
+	if (rc)
+		return rc;
+	ino = look_up(disk, dir, name);
+	if (!ino)
+		return -ENOENT;
+	if (disk->files[ino].is_dir != !!(flags & AT_REMOVEDIR))
+		return disk->files[ino].is_dir ? -EISDIR : -ENOTDIR;
+	if (disk->files[ino].is_dir && !is_empty(disk, ino))
+		return -ENOTEMPTY;
+	tell(disk, "unlink", name);
+	disk_set_name(disk, dir, name, 0);
+	return 0;
+}
+
+static int may_replace(const struct disk *disk, unsigned ino, unsigned other, unsigned flags)
+{
+	if (!ino)
+		return -ENOENT;
+	if (!other)
+		return 0;
+	if (flags & RENAME_NOREPLACE)
+		return -EEXIST;
+	if (disk->files[other].is_dir && !is_empty(disk, other))
+		return -ENOTEMPTY;
+	return disk->files[other].is_dir == disk->files[ino].is_dir ? 0 : -ENOTDIR;
+}
+
+int sim_renameat2(const struct io *io, int from_dirfd, const char *from, int to_dirfd,
+		  const char *to, unsigned int flags)
+{
+	struct disk *disk = disk_of(io);
+	int rc = enter(disk, "rename");
+	char from_name[48], to_name[48];
+	unsigned from_dir, to_dir, ino;
+
+	if (!rc)
+		rc = resolve(disk, from_dirfd, from, &from_dir, from_name);
+	if (!rc)
+		rc = resolve(disk, to_dirfd, to, &to_dir, to_name);
+	if (rc)
+		return rc;
+	ino = look_up(disk, from_dir, from_name);
+	rc = may_replace(disk, ino, look_up(disk, to_dir, to_name), flags);
+	if (rc)
+		return rc;
+	tell(disk, "rename", to_name);
+	disk_set_name(disk, to_dir, to_name, ino);
+	disk_set_name(disk, from_dir, from_name, 0);
+	return 0;
+}
+
+int sim_flock(const struct io *io, int fd, int operation)
+{
+	struct disk *disk = disk_of(io);
+	struct disk_open *open = open_of(disk, fd);
+	int rc = enter(disk, "flock");
+
+	for (size_t i = 0; !rc && i < DISK_FDS; i++) {
+		const struct disk_open *other = &disk->fds[i];
+
+		if (other->used && other->ino == open->ino && other->lock &&
+		    other->lock != open->description)
+			rc = -EWOULDBLOCK;
+	}
+	if (!rc)
+		open->lock = operation & LOCK_UN ? 0 : open->description;
+	return rc;
+}
+
+int sim_list(const struct io *io, int dirfd, io_name_fn each, void *ctx)
+{
+	struct disk *disk = disk_of(io);
+	unsigned dir = open_of(disk, dirfd)->ino;
+	struct disk_names names = {.n = 0};
+	int rc = enter(disk, "list");
+
+	if (!rc && disk->out_of_descriptors)
+		rc = -EMFILE;
+	for (size_t i = 0; i < disk->now.n; i++)
+		if (disk->now.list[i].dir == dir)
+			names.list[names.n++] = disk->now.list[i];
+	for (size_t i = 0; !rc && i < names.n; i++)
+		rc = each(ctx, names.list[i].name);
+	return rc;
+}
+
+int sim_fchown(const struct io *io, int fd, uid_t uid, gid_t gid)
+{
+	return enter(disk_of(io), "fchown");
+}
+
+int sim_fchmod(const struct io *io, int fd, mode_t mode)
+{
+	int rc = enter(disk_of(io), "fchmod");
+
+	if (!rc)
+		file_of(disk_of(io), fd)->mode = mode & 07777;
+	return rc;
+}
+
+int sim_futimens(const struct io *io, int fd, const struct timespec times[2])
+{
+	int rc = enter(disk_of(io), "futimens");
+
+	if (!rc && times[1].tv_nsec != UTIME_OMIT)
+		file_of(disk_of(io), fd)->mtime = times[1];
+	return rc;
+}
+
+int sim_copy_acl(const struct io *io, int from, int to)
+{
+	return enter(disk_of(io), "acl");
+}
+
+const struct io disk_io = {
+	.open = sim_open,
+	.dup = sim_dup,
+	.close = sim_close,
+	.pread = sim_pread,
+	.pwritev = sim_pwritev,
+	.write = sim_write,
+	.fsync = sim_fsync,
+	.fdatasync = sim_fdatasync,
+	.ftruncate = sim_ftruncate,
+	.fadvise = sim_fadvise,
+	.fstat = sim_fstat,
+	.fstatat = sim_fstatat,
+	.mkdirat = sim_mkdirat,
+	.unlinkat = sim_unlinkat,
+	.renameat2 = sim_renameat2,
+	.flock = sim_flock,
+	.list = sim_list,
+	.fchown = sim_fchown,
+	.fchmod = sim_fchmod,
+	.futimens = sim_futimens,
+	.copy_acl = sim_copy_acl,
+};
