@@ -35,6 +35,7 @@
 #include "tree/node.h"
 
 struct fuse_session;
+struct damage;
 struct dir_handle;
 struct handle;
 struct logdir;
@@ -49,6 +50,7 @@ struct fs_options {
 	bool read_only;
 	bool create;
 	bool strict;
+	bool degraded;           /* read_only: what is intact of a damaged log */
 	bool sync;               /* every close, unlink, rename durable before it returns */
 	bool noclock;            /* write no times of operations */
 	bool showlog;            /* .log is listed at the root */
@@ -94,6 +96,11 @@ struct fs {
 	atomic_uint_fast64_t staged_bytes;   /* in memory and not in the log: at most the limit */
 	atomic_uint_fast64_t clean_bytes;    /* in memory and in the log */
 	atomic_uint_fast64_t failed_commits; /* since mount, not counting retries that worked */
+
+	struct damage *damage; /* found while mounted (DL list); by the tree's lock, as the next */
+	uint64_t damage_count;
+	void (*tell)(void *ctx, const char *line); /* to who runs the mount; set before the first */
+	void *tell_ctx;                            /* request. Any thread, no lock but a stage's */
 
 	struct errands errands; /* done by the background thread */
 };

@@ -15,6 +15,7 @@ import gates
 import mounting
 import paths
 import privileged
+import system_log as system_log_of
 import twin_script
 
 
@@ -115,6 +116,12 @@ def gated(mount, tmp_path, monkeypatch):
 
     yield start
     stops.close()
+
+
+@pytest.fixture
+def system_log(tmp_path, monkeypatch):
+    """system_log(): what programs started from now on have sent to the system log."""
+    return system_log_of.load(tmp_path, monkeypatch)
 
 
 @pytest.fixture

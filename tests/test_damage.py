@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import threading
 
@@ -173,56 +172,6 @@ def test_a_tail_that_moves_is_a_writer_at_work_whatever_lies_in_it(
 
 
 # --- in the mount ----------------------------------------------------------------
-
-SYSLOG = r"""
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <syslog.h>
-#include <unistd.h>
-static void note(int priority, const char *format, va_list args)
-{
-	int fd = open(getenv("SYSLOG_FILE"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-
-	dprintf(fd, "%d ", LOG_PRI(priority));
-	vdprintf(fd, format, args);
-	dprintf(fd, "\n");
-	close(fd);
-}
-void syslog(int priority, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	note(priority, format, args);
-	va_end(args);
-}
-void __syslog_chk(int priority, int flag, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	note(priority, format, args);
-	va_end(args);
-}
-"""
-
-
-@pytest.fixture
-def system_log(tmp_path, monkeypatch):
-    """system_log(): what programs started from now on have sent to the system log."""
-    (tmp_path / "syslog.c").write_text(SYSLOG)
-    subprocess.run(["cc", "-shared", "-fPIC", "-U_FORTIFY_SOURCE", "-o", tmp_path / "syslog.so",
-                    tmp_path / "syslog.c"], check=True, timeout=30)
-    monkeypatch.setenv("LD_PRELOAD", str(tmp_path / "syslog.so"))
-    monkeypatch.setenv("SYSLOG_FILE", str(tmp_path / "syslog.txt"))
-
-    def read():
-        path = tmp_path / "syslog.txt"
-        return path.read_text() if path.exists() else ""
-    return read
-
 
 @pytest.mark.clause("S18d", "S18h")
 @pytest.mark.parametrize("options", [[], ["ro"]], ids=["rw", "ro"])

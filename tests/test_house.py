@@ -72,16 +72,17 @@ tree/replay: tree/tree tree/number tree/treename tree/nodeattr
 tree/beside: tree/tree tree/treename tree/nodeattr tree/node
 fs: errmap errands tree/node
 txn: fs tree/number tree/nodeattr
-file/stage: txn fs tree/tree tree/treename tree/nodeattr
-file/content: file/stage tree/nodeattr
+file/damage: fs tree/treename
+file/stage: file/damage txn fs tree/tree tree/treename tree/nodeattr
+file/content: file/stage file/damage tree/nodeattr
 file/publish: file/stage txn tree/beside tree/tree tree/number tree/treename tree/nodeattr
 file/handle: file/publish file/content txn tree/tree tree/nodeattr
 file/unfinished: file/stage txn tree/treename
-file/rename_dir: file/publish txn fs tree/number tree/treename tree/nodeattr
+file/rename_dir: file/publish file/damage txn fs tree/number tree/treename tree/nodeattr
 file/pending: file/unfinished file/handle file/publish txn fs tree/tree tree/treename
 log/logname:
 log/logfile: log/logname fs
-log/logtext: file/pending file/unfinished fs
+log/logtext: file/damage file/pending file/unfinished fs
 log/logdir: log/logtext log/logfile log/logname fs tree/listing
 ops/ops: log/logdir file/stage txn fs tree/beside tree/tree tree/nodeattr
 ops/ops_attr: ops/ops file/handle file/publish txn tree/tree tree/treename tree/nodeattr
@@ -100,7 +101,7 @@ mount/remount: mount/options mount/messages
 mount/session: mount/options mount/refusal mount/messages ops/table fs
 mount/background: mount/session mount/messages
 mount/watcher: mount/session mount/messages file/pending
-mount/store: log/logdir file/handle file/publish file/unfinished txn fs tree/replay
+mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replay
 mount/keeper: file/pending txn fs
 mount/daemon: mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
 main: mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file/damage.h"
 #include "tree/nodeattr.h"
 
 /* Lets stat(2) see the stage's size and time. Wants the tree's lock. */
@@ -90,7 +91,8 @@ void content_drop_staging(struct fs *fs, struct stage *stage)
 	tree_unlock(&fs->tree);
 }
 
-int content_read(struct stage *stage, void *buffer, size_t n, uint64_t offset, size_t *got)
+int content_read(struct fs *fs, struct stage *stage, void *buffer, size_t n, uint64_t offset,
+		 size_t *got)
 {
 	*got = 0;
 	if (offset >= stage->size)
@@ -98,7 +100,7 @@ int content_read(struct stage *stage, void *buffer, size_t n, uint64_t offset, s
 	if (n > stage->size - offset)
 		n = stage->size - offset;
 	if (!stage->loaded)
-		return errno_of(dwal_value_read(stage->base, offset, buffer, n, got, NULL));
+		return damage_read(fs, stage->node, stage->base, offset, buffer, n, got);
 	memcpy(buffer, stage->data + offset, n);
 	*got = n;
 	return 0;

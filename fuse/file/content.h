@@ -12,7 +12,8 @@
 #include "file/stage.h"
 
 /* *got is less than n only at the end. */
-int content_read(struct stage *stage, void *buffer, size_t n, uint64_t offset, size_t *got);
+int content_read(struct fs *fs, struct stage *stage, void *buffer, size_t n, uint64_t offset,
+		 size_t *got);
 
 enum content_write {
 	CONTENT_WRITE,

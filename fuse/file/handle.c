@@ -100,7 +100,7 @@ int handle_read(struct fs *fs, struct handle *handle, void *buffer, size_t n, of
 	int r;
 
 	pthread_mutex_lock(&handle->stage->lock);
-	r = content_read(handle->stage, buffer, n, (uint64_t)offset, got);
+	r = content_read(fs, handle->stage, buffer, n, (uint64_t)offset, got);
 	pthread_mutex_unlock(&handle->stage->lock);
 	if (!r)
 		note_read(fs, handle);

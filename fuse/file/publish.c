@@ -273,7 +273,7 @@ static int rename_content(struct fs *fs, struct stage *stage, const struct publi
 	if (stage->loaded)
 		return write_rename(fs, stage, name, (struct dwal_bytes){stage->data, stage->size});
 	buffer = malloc(stage->size + 1); /* never of no size */
-	r = buffer ? stage_read_base(stage, buffer, stage->size) : ENOMEM;
+	r = buffer ? stage_read_base(fs, stage, buffer, stage->size) : ENOMEM;
 	if (!r)
 		r = write_rename(fs, stage, name, (struct dwal_bytes){buffer, stage->size});
 	free(buffer);

@@ -14,6 +14,7 @@
 #include "tree/treename.h"
 #include "txn.h"
 #include "clock.h"
+#include "file/damage.h"
 #include "file/publish.h"
 
 /* One file or directory that moves. */
@@ -183,8 +184,8 @@ static int read_contents(struct fs *fs, struct moves *moves)
 	for (size_t i = 0; i < moves->count && !r; i++) {
 		struct move *move = &moves->list[i];
 		if (!node_is_dir(move->node))
-			r = errno_of(dwal_kv_get(fs->kv, move->old_key, move->old_len,
-						 &move->content, &move->size, NULL));
+			r = damage_get(fs, (struct dwal_bytes){move->old_key, move->old_len},
+				       &move->content, &move->size);
 	}
 	return r;
 }

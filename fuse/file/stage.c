@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "file/damage.h"
 #include "tree/nodeattr.h"
 #include "tree/tree.h"
 #include "tree/treename.h"
@@ -231,13 +232,13 @@ static int grow(struct stage *stage, size_t need)
 	return 0;
 }
 
-int stage_read_base(const struct stage *stage, void *buffer, size_t n)
+int stage_read_base(struct fs *fs, const struct stage *stage, void *buffer, size_t n)
 {
 	size_t got = 0;
 	int r = 0;
 
 	if (n && stage->base)
-		r = errno_of(dwal_value_read(stage->base, 0, buffer, n, &got, NULL));
+		r = damage_read(fs, stage->node, stage->base, 0, buffer, n, &got);
 	return !r && got != n ? EIO : r;
 }
 
@@ -253,7 +254,7 @@ int stage_prepare(struct fs *fs, struct stage *stage, size_t keep, size_t need)
 		r = grow(stage, most);
 	}
 	if (!r && !stage->loaded)
-		r = stage_read_base(stage, stage->data, keep);
+		r = stage_read_base(fs, stage, stage->data, keep);
 	if (r) {
 		stage_settle(fs, stage);
 		return r;

@@ -92,6 +92,6 @@ void stage_settle(struct fs *fs, struct stage *stage);
 void stage_release_memory(struct fs *fs, struct stage *stage);
 
 /* The first n bytes of what the log has. */
-int stage_read_base(const struct stage *stage, void *buffer, size_t n);
+int stage_read_base(struct fs *fs, const struct stage *stage, void *buffer, size_t n);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <utlist.h>
 
+#include "file/damage.h"
 #include "file/pending.h"
 #include "file/unfinished.h"
 #include "findings.h"
@@ -46,7 +47,7 @@ static int write_readme(struct fs *fs, FILE *out)
 	    "*.dwal.torn-N       bytes that an open cut off at N: an unfinished record, and all\n"
 	    "                    that lay behind it; `datawal dump --all` shows what is whole\n"
 	    "recovery            what opening the log found and did; changes that could not be\n"
-	    "                    written so far\n"
+	    "                    written so far, and values that could not be read\n"
 	    "recovery.json       the same for programs\n"
 	    "stats.json          records, live and dead bytes of each segment, and totals\n"
 	    "\n"
@@ -117,6 +118,25 @@ static void say_found(FILE *out, const struct dwal_report *found)
 		say(out, "side file               %s\n", found->side_files[i]);
 }
 
+static void say_lost(FILE *out, const struct dwal_report *found)
+{
+	say(out, "lost                    %" PRIu64 " bytes in %" PRIu64 " places%s\n",
+	    found->lost_bytes, found->lost_ranges, found->lost_ranges ? ":" : "");
+	for (size_t i = 0; i < found->lost_count; i++) {
+		say(out, "  ");
+		findings_lost_text(out, &found->lost[i]);
+		say(out, "\n");
+	}
+	if (found->lost_count < found->lost_ranges)
+		say(out, "  and more\n");
+	if (found->lost_ranges)
+		say(out,
+		    "Where the last value of a file is lost, reading it is an error (EIO); where "
+		    "it is\n"
+		    "not known what is lost, a file may show an older value, be missing, or show\n"
+		    "although it was removed.\n");
+}
+
 /* As one word of the shell. */
 static void say_shell_word(FILE *out, const char *word)
 {
@@ -164,6 +184,26 @@ static void say_started(FILE *out, const struct fs *fs)
 	    fs->opt.read_only ? "read-only" : "read-write");
 }
 
+static void say_damaged(void *out, const struct damage *damage)
+{
+	say(out, "  ");
+	if (damage->has_key)
+		say_quoted(out, damage->key, damage->key_len);
+	else
+		say(out, "a file that was removed");
+	say(out, ": segment %08" PRIu32 ", offset %" PRIu64 ": %s\n", damage->segment,
+	    damage->offset, damage->reason);
+}
+
+static void ignore_damaged(void *ctx, const struct damage *damage)
+{
+}
+
+static uint64_t damaged_count(struct fs *fs)
+{
+	return damage_each(fs, ignore_damaged, NULL);
+}
+
 static int write_recovery(struct fs *fs, FILE *out)
 {
 	uint64_t failed = atomic_load(&fs->failed_commits);
@@ -172,6 +212,8 @@ static int write_recovery(struct fs *fs, FILE *out)
 	say_started(out, fs);
 	say(out, "\nWhen it was mounted:\n");
 	say_found(out, dwal_kv_report(fs->kv));
+	if (fs->opt.degraded)
+		say_lost(out, dwal_kv_report(fs->kv));
 	say_unfinished(out, fs);
 	say(out, "\nNow:\n");
 	say(out, "takes changes           %s\n",
@@ -180,6 +222,8 @@ static int write_recovery(struct fs *fs, FILE *out)
 			      : "yes");
 	say(out, "failed commits          %" PRIu64 "\n", failed);
 	pending_each_failed(fs, say_failed_commit, out);
+	say(out, "damaged values found    %" PRIu64 "\n", damaged_count(fs));
+	(void)damage_each(fs, say_damaged, out);
 	return 0;
 }
 
@@ -191,9 +235,31 @@ static void put_failed_commit(void *json, const char *path, int error)
 	json_close(json, '}');
 }
 
+static void put_damaged(void *json, const struct damage *damage)
+{
+	json_open(json, NULL, '{');
+	if (damage->has_key)
+		json_bytes(json, "key_base64", damage->key, damage->key_len);
+	else
+		json_text(json, "key_base64", NULL);
+	json_number(json, "segment", damage->segment);
+	json_number(json, "offset", damage->offset);
+	json_text(json, "reason", damage->reason);
+	json_close(json, '}');
+}
+
 static void put_found(struct json *json, const struct dwal_report *found)
 {
 	findings_report_json(json, found);
+	json_number(json, "lost_ranges", found->lost_ranges);
+	json_number(json, "lost_bytes", found->lost_bytes);
+	json_open(json, "lost", '[');
+	for (size_t i = 0; i < found->lost_count; i++) {
+		json_open(json, NULL, '{');
+		findings_lost_json(json, &found->lost[i]);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
 	json_open(json, "side_files", '[');
 	for (size_t i = 0; i < found->side_file_count; i++)
 		json_text(json, NULL, found->side_files[i]);
@@ -243,6 +309,9 @@ static int write_recovery_json(struct fs *fs, FILE *out)
 	json_open(&json, "failed_commits", '[');
 	pending_each_failed(fs, put_failed_commit, &json);
 	json_close(&json, ']');
+	json_open(&json, "damaged_values", '[');
+	(void)damage_each(fs, put_damaged, &json);
+	json_close(&json, ']');
 	json_close(&json, '}');
 	return 0;
 }
@@ -285,6 +354,7 @@ static int write_stats_json(struct fs *fs, FILE *out)
 	put_segments(&json, stats, n);
 	json_number(&json, "keys", dwal_kv_len(fs->kv));
 	json_number(&json, "commits_failed", atomic_load(&fs->failed_commits));
+	json_number(&json, "damaged_values", damaged_count(fs));
 	json_number(&json, "staged_bytes", atomic_load(&fs->staged_bytes));
 	json_bool(&json, "poisoned", dwal_kv_is_poisoned(fs->kv));
 	json_text(&json, "refusal", dwal_kv_refusal(fs->kv));

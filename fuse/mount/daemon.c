@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -51,6 +53,31 @@ static void tell_recovery(struct fs *fs)
 		syslog(LOG_DAEMON | LOG_WARNING, "%s: %s", fs->opt.log_dir, text);
 }
 
+static void tell_degraded(struct fs *fs)
+{
+	const struct dwal_report *found = dwal_kv_report(fs->kv);
+	char text[512];
+
+	if (found->lost_ranges)
+		(void)snprintf(
+			text, sizeof(text),
+			"degraded: %" PRIu64 " bytes in %" PRIu64
+			" places of the log are lost, an older or no value may show for what "
+			"they held; what is intact is shown; .log/recovery lists them, "
+			"'datawal salvage DIR OUT' copies what is intact",
+			found->lost_bytes, found->lost_ranges);
+	else
+		(void)snprintf(text, sizeof(text), "not damaged: '-o degraded' is not needed");
+	complain("%s: %s", fs->opt.log_dir, text);
+	if (found->lost_ranges)
+		syslog(LOG_DAEMON | LOG_WARNING, "%s: %s", fs->opt.log_dir, text);
+}
+
+static void tell_line(void *reports, const char *line)
+{
+	tell(reports, line);
+}
+
 static int open_store(struct daemon *d, struct request *request)
 {
 	struct dwal_error error = {.code = 0};
@@ -60,7 +87,9 @@ static int open_store(struct daemon *d, struct request *request)
 		complain("%s", *error.message ? error.message : dwal_strerror(err));
 		return -1;
 	}
-	tell_recovery(d->fs);
+	d->fs->tell = tell_line;
+	d->fs->tell_ctx = &d->reports;
+	(d->fs->opt.degraded ? tell_degraded : tell_recovery)(d->fs);
 	return 0;
 }
 

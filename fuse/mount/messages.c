@@ -14,6 +14,14 @@
 
 #define LINE_SIZE 1024 /* what is longer is cut */
 
+void tell(struct reports *reports, const char *line)
+{
+	if (atomic_load(&reports->to_syslog))
+		syslog(LOG_DAEMON | LOG_ERR, "%s", line);
+	else
+		complain("%s", line);
+}
+
 void report(struct reports *reports, const char *format, ...)
 {
 	char line[LINE_SIZE];
@@ -22,10 +30,7 @@ void report(struct reports *reports, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	if (atomic_load(&reports->to_syslog))
-		syslog(LOG_DAEMON | LOG_ERR, "%s", line);
-	else
-		complain("%s", line);
+	tell(reports, line);
 	atomic_store(&reports->failed, true);
 }
 

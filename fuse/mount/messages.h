@@ -15,7 +15,10 @@ struct reports {
 	atomic_bool failed;    /* something was reported */
 };
 
-/* A failure, to whoever can still read it. Any thread. */
+/* One line, to whoever can still read it. Any thread. */
+void tell(struct reports *reports, const char *line);
+
+/* The same for a failure of the mount. */
 void report(struct reports *reports, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What libfuse has to say: while it mounts, with our name before it. */

@@ -48,6 +48,7 @@ static const struct known known[] = {
 	{"rw", TURN_OFF, AT(read_only), 0, 0},
 	{"create", TURN_ON, AT(create), 0, 0},
 	{"strict", TURN_ON, AT(strict), 0, 0},
+	{"degraded", TURN_ON, AT(degraded), 0, 0},
 	{"sync", TURN_ON, AT(sync), 0, 0},
 	{"async", TURN_OFF, AT(sync), 0, 0},
 	{"noclock", TURN_ON, AT(noclock), 0, 0},
@@ -299,6 +300,9 @@ static int check_request(const struct request *request)
 			 "[-o ...] (datawalfs --help tells more)");
 	else if (request->shown && !request->remount)
 		complain("unknown option '%s' (datawalfs --help lists them)", request->shown);
+	else if (request->fs.degraded && !request->fs.read_only)
+		complain("option 'degraded' shows what is left of a damaged log, which cannot be "
+			 "written: it goes with 'ro' (-o ro,degraded)");
 	else if ((request->setid || request->devices) && geteuid() != 0)
 		complain("option '%s' can be given by root only",
 			 request->setid ? "setid" : "devices");
@@ -384,6 +388,8 @@ void print_help(void)
 	      "  ro                  read-only, without the lock, beside any writer (rw)\n"
 	      "  create              make DIR when it is absent (an absent DIR is an error)\n"
 	      "  strict              refuse a log with intact records behind a torn tail\n"
+	      "  degraded            with ro: show what is intact of a damaged log, EIO for\n"
+	      "                      damaged values; .log/recovery lists what is lost\n"
 	      "  sync                every close, unlink and rename is durable at once (async)\n"
 	      "  commit=SECONDS      otherwise sync by itself this often (5)\n"
 	      "  segment_size=BYTES  begin a new segment file at this size (64M)\n"

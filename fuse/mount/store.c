@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file/damage.h"
 #include "file/handle.h"
 #include "file/publish.h"
 #include "file/unfinished.h"
@@ -79,6 +80,19 @@ static int observe(void *ctx, const struct dwal_record *record)
 	return tree_replay(&replay->fs->tree, record, &when);
 }
 
+/* A file whose value cannot be read. */
+static int observe_lost(void *ctx, const struct dwal_lost *lost)
+{
+	struct replay *replay = ctx;
+	struct record_time when;
+	int r;
+
+	if (!lost->key_known || lost->record.type != DWAL_PUT)
+		return 0;
+	r = logtime_next(&replay->times, &lost->record, &when);
+	return r ? r : tree_replay(&replay->fs->tree, &lost->record, &when);
+}
+
 /* The first operation here changes the time of a segment that files show. */
 static void keep_own_time(const struct replay *replay)
 {
@@ -112,11 +126,13 @@ static int open_log(struct fs *fs, struct dwal_error *error)
 	struct replay replay = {.fs = fs};
 	struct dwal_options options = {
 		.read_only = fs->opt.read_only,
+		.degraded = fs->opt.degraded,
 		.strict = fs->opt.strict,
 		.lock_wait_ms = fs->opt.lock_wait_ms,
 		.segment_size = fs->opt.segment_size,
 		.sync_apart = true,
 		.observe = observe,
+		.lost = observe_lost,
 		.observe_ctx = &replay,
 	};
 	int r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
@@ -210,6 +226,7 @@ int store_close(struct fs *fs)
 		return 0;
 	handle_free_all(fs);
 	stage_free_all(fs);
+	damage_free_all(fs);
 	unfinished_free(fs);
 	r = dwal_kv_close(fs->kv);
 	tree_release(&fs->tree);

@@ -173,10 +173,11 @@ static int end_wait(struct tree *tree, struct dwal_bytes key, struct node *node)
 }
 
 /* A target is a path: of the CLI's or somebody else's making it can be any
- * bytes. */
+ * bytes, and of a damaged log none. */
 static bool can_be_target(struct dwal_bytes value)
 {
-	return value.len > 0 && value.len < PATH_MAX && !memchr(value.data, 0, value.len);
+	return value.data && value.len > 0 && value.len < PATH_MAX &&
+	       !memchr(value.data, 0, value.len);
 }
 
 static int replay_put(struct tree *tree, const struct dwal_record *record,

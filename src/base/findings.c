@@ -45,6 +45,33 @@ static void damage_json(struct json *json, const struct dwal_damage *damage)
 	json_close(json, '}');
 }
 
+void findings_lost_json(struct json *json, const struct dwal_lost *lost)
+{
+	json_text(json, "file", lost->file);
+	json_number(json, "segment", lost->segment);
+	json_number(json, "offset", lost->offset);
+	json_number(json, "bytes", lost->bytes);
+	json_text(json, "reason", dwal_frame_status_text(lost->reason));
+	if (!lost->key_known) {
+		json_text(json, "record_type", NULL);
+		return;
+	}
+	json_text(json, "record_type", dwal_type_name(lost->record.type));
+	json_number(json, "txid", lost->record.txid);
+	json_bytes(json, "key_base64", lost->record.key.data, lost->record.key.len);
+	json_number(json, "payload_len", lost->record.payload.len);
+}
+
+void findings_lost_text(FILE *to, const struct dwal_lost *lost)
+{
+	char text[512];
+
+	dwal_lost_text(lost, text, sizeof(text));
+	(void)fprintf(to, "%s, offset %" PRIu64 ": %" PRIu64 " bytes, %s: %s", lost->file,
+		      lost->offset, lost->bytes, dwal_frame_status_text(lost->reason),
+		      text); /* to remembers a failure */
+}
+
 void findings_report_json(struct json *json, const struct dwal_report *report)
 {
 	json_number(json, "files_scanned", report->files_scanned);

@@ -11,6 +11,13 @@
 /* A recovery report but for its side files: members of the open object. */
 void findings_report_json(struct json *json, const struct dwal_report *report);
 
+/* What is lost: members of the open object. */
+void findings_lost_json(struct json *json, const struct dwal_lost *lost);
+
+/* Where it is and what, in a line without a newline: "00000001.dwal, offset 33: 12
+ * bytes, CRC mismatch: Put of ...". */
+void findings_lost_text(FILE *to, const struct dwal_lost *lost);
+
 /* Missing txids: two members of the open object. */
 void findings_missing_json(struct json *json, const struct dwal_txids *txids);
 
