@@ -48,11 +48,13 @@ struct fs *fs_new(struct fs_options *options)
 	fs->started = tree_now();
 	pthread_mutex_init(&fs->write_lock, NULL);
 	errands_init(&fs->errands);
+	compaction_init(&fs->compaction);
 	return fs;
 }
 
 void fs_free(struct fs *fs)
 {
+	compaction_release(&fs->compaction);
 	errands_release(&fs->errands);
 	pthread_mutex_destroy(&fs->write_lock);
 	fs_options_release(&fs->opt);

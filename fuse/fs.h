@@ -14,7 +14,7 @@
  *   stage->lock  the staged bytes of one file. Held over its commit.
  *   tree.lock    names, lookup counts, handle counts, attributes, the list of
  *                stages. Never held over I/O.
- *   errands.lock innermost of all (errands.h).
+ *   errands.lock, compaction.lock  innermost of all (errands.h, compaction.h).
  *
  * No reply is sent under a lock, except that forget needs none.
  */
@@ -29,6 +29,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "compaction.h"
 #include "datawal.h"
 #include "errands.h"
 #include "errmap.h"
@@ -41,6 +42,12 @@ struct handle;
 struct logdir;
 struct stage;
 struct unfinished;
+
+/* How much of the history stays, by itself (history=). */
+struct history_limit {
+	enum { HISTORY_AUTO, HISTORY_ALL, HISTORY_NONE, HISTORY_BYTES, HISTORY_AGE } kind;
+	uint64_t value; /* dead bytes, or seconds */
+};
 
 /* What a mount was asked for; zero is not always the default: see
  * fs_options_init(). */
@@ -61,7 +68,8 @@ struct fs_options {
 	bool nodiratime;         /* the same for directories */
 	uint64_t rename_limit;   /* bytes that one rename of a directory may write */
 	uint64_t stage_limit;    /* bytes of content that is not in the log, mount-wide */
-	uid_t uid;               /* owner of everything unless told otherwise */
+	struct history_limit history;
+	uid_t uid; /* owner of everything unless told otherwise */
 	gid_t gid;
 	mode_t umask;
 	uint32_t max_read; /* bytes; 0: as much as the kernel asks for */
@@ -102,7 +110,8 @@ struct fs {
 	void (*tell)(void *ctx, const char *line); /* to who runs the mount; set before the first */
 	void *tell_ctx;                            /* request. Any thread, no lock but a stage's */
 
-	struct errands errands; /* done by the background thread */
+	struct errands errands;       /* done by the background thread */
+	struct compaction compaction; /* done by a thread of its own */
 };
 
 /* Sets the defaults above, and the calling process's user, group and umask. */

@@ -224,6 +224,8 @@ int txn_commit(struct txn *txn)
 	make_lines(txn, &lines);
 	r = errno_of(
 		dwal_kv_batch(fs->kv, txn->ops, txn->count, lines.list, lines.count, txn->places));
+	if (r == ENOSPC || r == EDQUOT)
+		compaction_note_full(&fs->compaction);
 	if (r)
 		return r;
 	fs->has_found = false;

@@ -59,6 +59,7 @@ export: kv file atomic
 MODULES_OF_FUSE = """
 errmap:
 errands:
+compaction:
 tree/name:
 tree/listing:
 tree/nodeid:
@@ -70,7 +71,7 @@ tree/number: tree/treename tree/node tree/name
 tree/tree: tree/number tree/treename tree/node tree/listing
 tree/replay: tree/tree tree/number tree/treename tree/nodeattr
 tree/beside: tree/tree tree/treename tree/nodeattr tree/node
-fs: errmap errands tree/node
+fs: errmap errands compaction tree/node
 txn: fs tree/number tree/nodeattr
 file/damage: fs tree/treename
 file/stage: file/damage txn fs tree/tree tree/treename tree/nodeattr
@@ -78,11 +79,13 @@ file/content: file/stage file/damage tree/nodeattr
 file/publish: file/stage txn tree/beside tree/tree tree/number tree/treename tree/nodeattr
 file/handle: file/publish file/content txn tree/tree tree/nodeattr
 file/unfinished: file/stage txn tree/treename
+file/rebase: file/stage fs tree/tree
 file/rename_dir: file/publish file/damage txn fs tree/number tree/treename tree/nodeattr
 file/pending: file/unfinished file/handle file/publish txn fs tree/tree tree/treename
 log/logname:
 log/logfile: log/logname fs
-log/logtext: file/damage file/pending file/unfinished fs
+log/compacttext: fs
+log/logtext: log/compacttext file/damage file/pending file/unfinished fs
 log/logdir: log/logtext log/logfile log/logname fs tree/listing
 ops/ops: log/logdir file/stage txn fs tree/beside tree/tree tree/nodeattr
 ops/ops_attr: ops/ops file/handle file/publish txn tree/tree tree/treename tree/nodeattr
@@ -103,7 +106,9 @@ mount/background: mount/session mount/messages
 mount/watcher: mount/session mount/messages file/pending
 mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replay
 mount/keeper: file/pending txn fs
-mount/daemon: mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
+mount/giveback: fs
+mount/compactor: mount/giveback file/rebase fs
+mount/daemon: mount/compactor mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
 main: mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
 """
 

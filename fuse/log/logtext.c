@@ -17,6 +17,7 @@
 #include "file/pending.h"
 #include "file/unfinished.h"
 #include "findings.h"
+#include "log/compacttext.h"
 
 /* The stream is in memory and remembers a failure until it is closed. */
 #define say(out, ...) ((void)fprintf(out, __VA_ARGS__))
@@ -43,11 +44,13 @@ static int write_readme(struct fs *fs, FILE *out)
 	    "\n"
 	    "00000001.dwal ...   the segments, exactly as on disk now. Together they are the\n"
 	    "                    log: `cp .log/*.dwal BACKUP/` makes a directory that opens as\n"
-	    "                    one. `datawal scan` on such a directory shows each record.\n"
+	    "                    one, unless the log is compacted meanwhile. `datawal scan` on\n"
+	    "                    such a directory shows each record.\n"
 	    "*.dwal.torn-N       bytes that an open cut off at N: an unfinished record, and all\n"
 	    "                    that lay behind it; `datawal dump --all` shows what is whole\n"
 	    "recovery            what opening the log found and did; changes that could not be\n"
-	    "                    written so far, and values that could not be read\n"
+	    "                    written so far, and values that could not be read; the space\n"
+	    "                    that was given back since\n"
 	    "recovery.json       the same for programs\n"
 	    "stats.json          records, live and dead bytes of each segment, and totals\n"
 	    "\n"
@@ -224,6 +227,7 @@ static int write_recovery(struct fs *fs, FILE *out)
 	pending_each_failed(fs, say_failed_commit, out);
 	say(out, "damaged values found    %" PRIu64 "\n", damaged_count(fs));
 	(void)damage_each(fs, say_damaged, out);
+	compacttext_write(out, fs);
 	return 0;
 }
 
@@ -312,6 +316,7 @@ static int write_recovery_json(struct fs *fs, FILE *out)
 	json_open(&json, "damaged_values", '[');
 	(void)damage_each(fs, put_damaged, &json);
 	json_close(&json, ']');
+	compacttext_json(&json, fs);
 	json_close(&json, '}');
 	return 0;
 }
@@ -358,6 +363,7 @@ static int write_stats_json(struct fs *fs, FILE *out)
 	json_number(&json, "staged_bytes", atomic_load(&fs->staged_bytes));
 	json_bool(&json, "poisoned", dwal_kv_is_poisoned(fs->kv));
 	json_text(&json, "refusal", dwal_kv_refusal(fs->kv));
+	compacttext_json(&json, fs);
 	json_close(&json, '}');
 	free(stats);
 	return 0;

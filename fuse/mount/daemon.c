@@ -3,9 +3,9 @@
  * The order of what a mount needs, and of its end. Must not know what a request
  * means.
  *
- * Four kinds of threads: the main one, which waits for libfuse's loop; the
- * loop's workers; the watcher, the only one that takes signals; the keeper. What
- * none of them may do is in session.h.
+ * Five kinds of threads: the main one, which waits for libfuse's loop; the
+ * loop's workers; the watcher, the only one that takes signals; the keeper; the
+ * compactor. What none of them may do is in session.h.
  */
 #include "mount/daemon.h"
 
@@ -20,6 +20,7 @@
 #include "complain.h"
 #include "file/pending.h"
 #include "mount/background.h"
+#include "mount/compactor.h"
 #include "mount/keeper.h"
 #include "mount/messages.h"
 #include "mount/resources.h"
@@ -31,6 +32,7 @@ struct daemon {
 	struct fs *fs;
 	struct session session;
 	struct keeper *keeper;
+	struct compactor *compactor; /* NULL on a read-only mount */
 	struct watcher watcher;
 	struct resources resources;
 	struct reports reports;
@@ -97,6 +99,8 @@ static int start_threads(struct daemon *d)
 {
 	int err = keeper_start(d->fs, &d->keeper);
 
+	if (!err && !d->fs->opt.read_only)
+		err = compactor_start(d->fs, &d->compactor);
 	if (!err)
 		err = watcher_start(&d->watcher);
 	if (err)
@@ -152,6 +156,12 @@ static void unmount(struct daemon *d)
 	session_unmount(&d->session, d->resources.reserve[1]);
 }
 
+static void end_compactor(struct daemon *d)
+{
+	compactor_stop(d->compactor);
+	d->compactor = NULL;
+}
+
 static void serve(struct daemon *d, bool single_thread)
 {
 	int err = session_loop(&d->session, single_thread);
@@ -162,6 +172,7 @@ static void serve(struct daemon *d, bool single_thread)
 	if (err < 0 && err != -ECONNABORTED) /* unmounted while a request was handed over */
 		report(&d->reports, "the mount on %s broke: %s", d->fs->opt.mountpoint,
 		       strerror(-err));
+	end_compactor(d);
 	unmount(d);
 	resources_give_up(&d->resources);
 	commit_rest(d, cut ? MOUNT_END_CUT : MOUNT_END_CLOSED);
@@ -174,6 +185,7 @@ static void end(struct daemon *d)
 	int err;
 
 	unmount(d);
+	end_compactor(d);
 	keeper_stop(d->keeper);
 	session_release(&d->session);
 	err = store_close(d->fs);

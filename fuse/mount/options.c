@@ -6,6 +6,7 @@
 #include "mount/options.h"
 
 #include "complain.h"
+#include "keepword.h"
 
 #include <errno.h>
 #include <fuse_opt.h>
@@ -29,6 +30,7 @@ enum kind {
 	BYTES,
 	ID,
 	OCTAL,
+	HISTORY,
 };
 
 struct known {
@@ -59,6 +61,7 @@ static const struct known known[] = {
 	{"segment_size=", BYTES, AT(segment_size), 1, (uint64_t)1 << 62},
 	{"renamelimit=", BYTES, AT(rename_limit), 0, (uint64_t)1 << 62},
 	{"staging=", BYTES, AT(stage_limit), 1, (uint64_t)1 << 62},
+	{"history=", HISTORY, AT(history), 0, 0},
 	{"uid=", ID, AT(uid), 0, UINT32_MAX - 1},
 	{"gid=", ID, AT(gid), 0, UINT32_MAX - 1},
 	{"umask=", OCTAL, AT(umask), 0, 0777},
@@ -192,6 +195,32 @@ static int set_value(const struct known *option, const char *word, void *field)
 	return 0;
 }
 
+static int set_history(const char *word, const char *value, struct history_limit *out)
+{
+	static const struct {
+		const char *name;
+		struct history_limit limit;
+	} words[] = {{"auto", {HISTORY_AUTO, 0}},
+		     {"all", {HISTORY_ALL, 0}},
+		     {"none", {HISTORY_NONE, 0}}};
+	struct keepword keep;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(value, words[i].name) == 0) {
+			*out = words[i].limit;
+			return 0;
+		}
+	}
+	if (!keepword_parse(value, &keep)) {
+		complain("bad value in option '%s': auto, all, none, a size such as 10G or an "
+			 "age such as 30d is needed",
+			 word);
+		return -1;
+	}
+	*out = (struct history_limit){keep.is_age ? HISTORY_AGE : HISTORY_BYTES, keep.value};
+	return 0;
+}
+
 _Static_assert(sizeof(uid_t) == 4 && sizeof(gid_t) == 4 && sizeof(mode_t) == 4,
 	       "set_value() writes them as 32 bits");
 
@@ -226,6 +255,8 @@ static int take_option(struct request *request, const char *word)
 	case TURN_OFF:
 		*(bool *)field = option->kind == TURN_ON;
 		return 0;
+	case HISTORY:
+		return set_history(word, word + strlen(option->name), field);
 	default:
 		return set_value(option, word, field);
 	}
@@ -396,6 +427,9 @@ void print_help(void)
 	      "  lockwait=SECONDS    wait for another writer to end (3); 0 fails at once\n"
 	      "  staging=BYTES       most memory for bytes written and not in the log (1G)\n"
 	      "  renamelimit=BYTES   larger directories are not renamed but copied by mv (256M)\n"
+	      "  history=WHAT        what superseded records stay: auto (as the disk has room "
+	      "for),\n"
+	      "                      all, none, a size such as 10G, an age such as 30d (auto)\n"
 	      "  setid, devices      set-id bits and device nodes of the log count (neither\n"
 	      "                      does, whatever suid and dev say); by root only\n"
 	      "  nonempty            mount over a directory that is not empty\n"

@@ -45,30 +45,70 @@ static void init(void *userdata, struct fuse_conn_info *conn)
 	conn->want &= ~(unsigned)FUSE_CAP_EXPORT_SUPPORT;
 }
 
-static int rotate_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx, uint32_t *active)
-{
-	int r;
+/* ---- the control of a live mount: mountctl.h ---- */
 
-	if (ino != FUSE_ROOT_ID)
-		return ENOTTY;
-	if (ctx->uid != fs->opt.uid && ctx->uid != 0)
-		return EPERM;
-	r = errno_of(dwal_kv_rotate(fs->kv));
+static int rotate_do(struct fs *fs, uint32_t *active)
+{
+	int r = errno_of(dwal_kv_rotate(fs->kv));
+
 	*active = dwal_kv_active_segment(fs->kv);
 	return r;
 }
 
+static int compact_do(struct fs *fs, const struct mountctl_compact *order)
+{
+	int r = fs_refuses(fs);
+
+	return r ? r : compaction_order(&fs->compaction, order);
+}
+
+static int check_control(const struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx)
+{
+	if (ino != FUSE_ROOT_ID)
+		return ENOTTY;
+	return ctx->uid == fs->opt.uid || ctx->uid == 0 ? 0 : EPERM;
+}
+
+/* What is answered, beside 0. */
+union answer {
+	uint32_t active;
+	struct mountctl_compact_state state;
+};
+
+static int control(struct fs *fs, unsigned int cmd, const void *in, union answer *answer)
+{
+	switch (cmd) {
+	case MOUNTCTL_ROTATE:
+		return rotate_do(fs, &answer->active);
+	case MOUNTCTL_COMPACT:
+		return compact_do(fs, in);
+	case MOUNTCTL_COMPACT_STATE:
+		answer->state = compaction_state(&fs->compaction);
+		return 0;
+	case MOUNTCTL_COMPACT_STOP:
+		compaction_stop(&fs->compaction);
+		return 0;
+	default:
+		return ENOTTY;
+	}
+}
+
+/* The kernel brings and takes as many bytes as the number of a command says. */
 static void ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_size,
 		      size_t out_size)
 {
-	uint32_t active = 0;
-	int r = cmd == MOUNTCTL_ROTATE ? rotate_do(req_fs(req), ino, fuse_req_ctx(req), &active)
-				       : ENOTTY;
+	union answer answer = {0};
+	int r = check_control(req_fs(req), ino, fuse_req_ctx(req));
+
+	if (!r && (in_size < (cmd & IOC_IN ? _IOC_SIZE(cmd) : 0) || out_size > sizeof(answer)))
+		r = ENOTTY; /* none of ours */
+	if (!r)
+		r = control(req_fs(req), cmd, in_buf, &answer);
 	if (r)
 		fuse_reply_err(req, r);
 	else
-		fuse_reply_ioctl(req, 0, &active, sizeof(active));
+		fuse_reply_ioctl(req, 0, &answer, out_size);
 }
 
 static void destroy(void *userdata)

@@ -45,9 +45,9 @@ struct mountctl_compact_state {
 	uint64_t segments, segments_done, segments_rewritten, segments_damaged;
 	uint64_t bytes, bytes_done;
 	uint64_t records_dropped, bytes_freed;
-	uint64_t lo, hi;
+	uint64_t lo, hi; /* given_up */
 	uint64_t keep_txid;
-	char message[256]; /* one line about a result that is negative; else empty */
+	char message[512]; /* one line about a result that is negative; else empty */
 };
 
 #define MOUNTCTL_COMPACT_STATE _IOR('D', 3, struct mountctl_compact_state)
