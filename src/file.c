@@ -108,8 +108,16 @@ int file_create(const struct io *io, int dirfd, const char *name, int flags,
 	rc = file_make_like(io, file.fd, like);
 	if (!rc)
 		return steal_fd(&file.fd);
-	(void)io->unlinkat(io, dirfd, name, 0); /* the first error tells */
-	return rc;
+	return file_unmake(io, dirfd, name, rc);
+}
+
+int file_unmake(const struct io *io, int dirfd, const char *name, int rc)
+{
+	int undone = io->unlinkat(io, dirfd, name, 0);
+
+	if (!undone)
+		undone = io->fsync(io, dirfd);
+	return undone ? -ENOTRECOVERABLE : rc;
 }
 
 int file_is_named(const struct io *io, int dirfd, const char *name, int fd)

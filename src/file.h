@@ -33,9 +33,14 @@ int file_open(const struct io *io, int dirfd, const char *name, int flags, struc
 /* Makes a file that is not there (-EEXIST): nobody else's before it has the
  * owner, group and mode of like. What the process may not give it is left
  * out, and with the group the rights that only the group was to have. flags:
- * O_WRONLY or O_RDWR. The descriptor or -errno; then there is no file. */
+ * O_WRONLY or O_RDWR. The descriptor or -errno; then there is no file, nor will
+ * a crash bring it back; -ENOTRECOVERABLE: it may be there. */
 int file_create(const struct io *io, int dirfd, const char *name, int flags,
 		const struct file_like *like);
+
+/* Takes one that was made just now away again, for good. Gives rc, why, or
+ * -ENOTRECOVERABLE. */
+int file_unmake(const struct io *io, int dirfd, const char *name, int rc);
 
 /* Gives what is open at fd that owner, group, access list and mode. */
 int file_make_like(const struct io *io, int fd, const struct file_like *like);

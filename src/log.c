@@ -159,7 +159,9 @@ static int create_next(dwal_log *log, uint32_t id, struct segment **out)
 		do
 			rc = segment_create(log->io, log->dirfd, id, &like, &next);
 		while (segment_pool_spare(&log->pool, rc));
-	if (rc == -EEXIST || rc == -ENOENT) { /* made by somebody, or the directory is gone */
+	/* Made by somebody; the directory is gone; or it may be there after a crash,
+	 * with what is appended next in a segment that is not the highest. */
+	if (rc == -EEXIST || rc == -ENOENT || rc == -ENOTRECOVERABLE) {
 		poison_unlocked(log, "creating it", id, rc);
 		return DWAL_EPOISONED;
 	}

@@ -163,9 +163,7 @@ int segment_create(const struct io *io, int dirfd, uint32_t id, const struct fil
 	logname_segment(id, name);
 	fd = file_create(io, dirfd, name, O_RDWR, like);
 	rc = opened(io, id, fd, out);
-	if (rc && fd >= 0)
-		(void)io->unlinkat(io, dirfd, name, 0); /* the first error tells */
-	return rc;
+	return rc && fd >= 0 ? file_unmake(io, dirfd, name, rc) : rc;
 }
 
 int segment_open_file(const struct io *io, const char *path, struct segment **out)

@@ -151,6 +151,7 @@ static void open_again(struct world *world)
 	check_torn(world);
 	check_tidy(world);
 	world_check_living(world);
+	world_check_target(world);
 }
 
 /* Another life of the log. */
@@ -164,6 +165,8 @@ static void go_on(struct world *world)
 	(void)world_write(world, &put, 1, false);
 	(void)world_sync(world);
 	world_check_living(world);
+	if (world->target.begun && !disk_lookup(&world->disk.now, DISK_ROOT, "out"))
+		(void)world_compact_to(world);
 	(void)world_close(world);
 }
 

@@ -45,6 +45,8 @@ struct disk_file {
 	struct disk_bytes cache, durable;
 	struct disk_write **pending; /* oldest first */
 	size_t pending_count;
+	/* A write that was cut short, and goes on there: still one version. */
+	size_t short_start, short_end, short_before;
 };
 
 struct disk_name {
@@ -68,6 +70,7 @@ struct disk_open {
 enum disk_fault {
 	DISK_SOUND,
 	DISK_FAILS, /* with an error; a sync then leaves any part undone, and clean in the cache */
+	DISK_PART,  /* as the last, and a write is done in part all the same */
 	DISK_SHORT, /* reads or writes less than it was asked to */
 };
 
@@ -88,9 +91,9 @@ struct disk {
 	uint64_t fail_at; /* the call of this number; 0: none */
 	enum disk_fault fault;
 	int fail_with;
+	bool goes_on;       /* and all later ones of that name */
 	const char *failed; /* what failed; NULL while nothing did */
-	bool out_of_descriptors;
-	uint64_t seed; /* of what a failed sync leaves */
+	uint64_t seed;      /* of what a failed sync leaves */
 };
 
 /* With the directories root and root/log, both durable. root must stay. */

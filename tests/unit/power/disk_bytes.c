@@ -35,6 +35,7 @@ void disk_truncate(struct disk *disk, struct disk_file *file, size_t size)
 
 	disk_bytes_resize(&file->cache, size);
 	/* the rest of the last sector becomes zeros */
+	file->short_end = 0;
 	remember(file, before, low, size > before ? size : low % DISK_SECTOR ? low + 1 : low);
 	file->mtime.tv_sec = ++disk->clock;
 }
@@ -45,7 +46,7 @@ ssize_t sim_pread(const struct io *io, int fd, void *buffer, size_t n, off_t off
 	const struct disk_bytes *cache = &file_of(disk, fd)->cache;
 	bool struck = strikes(disk, "read");
 
-	if (struck && disk->fault == DISK_FAILS)
+	if (struck && disk->fault != DISK_SHORT)
 		return disk->fail_with;
 	if (struck && n > 1)
 		n /= 2;
@@ -71,8 +72,13 @@ static void write_bytes(struct disk *disk, int fd, const unsigned char *data, si
 			size_t offset)
 {
 	struct disk_file *file = file_of(disk, fd);
-	size_t done = 0, before = file->cache.len;
+	size_t done = 0, before = file->cache.len, start = offset;
+	bool on = file->short_end && file->short_end == offset && file->pending_count;
 
+	if (on) {
+		start = file->short_start;
+		before = file->short_before;
+	}
 	while (done < n) {
 		size_t i = done + 1;
 
@@ -82,12 +88,15 @@ static void write_bytes(struct disk *disk, int fd, const unsigned char *data, si
 		if (offset + i > file->cache.len)
 			disk_bytes_resize(&file->cache, offset + i);
 		memcpy(file->cache.data + offset + done, data + done, i - done);
-		if (done)
+		if (done || on)
 			disk_forget_last(file);
-		remember(file, before, offset, offset + i);
+		remember(file, before, start, offset + i);
 		file->mtime.tv_sec = ++disk->clock;
 		done = i;
 	}
+	file->short_start = start;
+	file->short_before = before;
+	file->short_end = 0;
 }
 
 ssize_t sim_pwritev(const struct io *io, int fd, const struct iovec *iov, int n, off_t offset)
@@ -108,8 +117,10 @@ ssize_t sim_pwritev(const struct io *io, int fd, const struct iovec *iov, int n,
 	if (struck && len > 1)
 		len /= 2;
 	write_bytes(disk, fd, data, len, (size_t)offset);
+	if (struck)
+		file_of(disk, fd)->short_end = (size_t)offset + len;
 	free(data);
-	return (ssize_t)len;
+	return struck && disk->fault == DISK_PART ? disk->fail_with : (ssize_t)len;
 }
 
 ssize_t sim_write(const struct io *io, int fd, const void *data, size_t n)
@@ -132,7 +143,7 @@ static int sync_fd(struct disk *disk, int fd, const char *what)
 	struct disk_file *file = &disk->files[open->ino];
 	bool struck = strikes(disk, what);
 
-	if (struck && disk->fault == DISK_FAILS) {
+	if (struck && disk->fault != DISK_SHORT) {
 		if (!file->is_dir && disk->fail_with != -EINTR)
 			disk_fail_sync(disk, open->ino, keep_some, disk);
 		return disk->fail_with;

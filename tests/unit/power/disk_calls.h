@@ -18,7 +18,12 @@ static inline struct disk *disk_of(const struct io *io)
 /* Counts a call; true: it is the one that is to fail. */
 static inline bool strikes(struct disk *disk, const char *what)
 {
-	if (++disk->calls != disk->fail_at || disk->fault == DISK_SOUND)
+	disk->calls++;
+	if (disk->fault == DISK_SOUND || !disk->fail_at)
+		return false;
+	if (disk->failed && disk->goes_on && disk->calls > disk->fail_at)
+		return strcmp(what, disk->failed) == 0;
+	if (disk->calls != disk->fail_at)
 		return false;
 	disk->failed = what;
 	return true;
@@ -27,7 +32,7 @@ static inline bool strikes(struct disk *disk, const char *what)
 /* The same for a call that cannot be cut short. 0 or the error. */
 static inline int enter(struct disk *disk, const char *what)
 {
-	return strikes(disk, what) && disk->fault == DISK_FAILS ? disk->fail_with : 0;
+	return strikes(disk, what) && disk->fault != DISK_SHORT ? disk->fail_with : 0;
 }
 
 static inline void tell(struct disk *disk, const char *what, const char *name)

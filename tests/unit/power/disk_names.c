@@ -100,8 +100,6 @@ int sim_open(const struct io *io, int dirfd, const char *path, int flags, mode_t
 	char name[48];
 	unsigned dir, ino;
 
-	if (!rc && disk->out_of_descriptors)
-		rc = -EMFILE;
 	if (!rc)
 		rc = resolve(disk, dirfd, path, &dir, name);
 	if (rc)
@@ -129,8 +127,6 @@ int sim_dup(const struct io *io, int fd)
 	struct disk *disk = disk_of(io);
 	int rc = enter(disk, "dup");
 
-	if (!rc && disk->out_of_descriptors)
-		rc = -EMFILE;
 	return rc ? rc : take_fd(disk, open_of(disk, fd)->ino, open_of(disk, fd)->description);
 }
 
@@ -298,8 +294,6 @@ int sim_list(const struct io *io, int dirfd, io_name_fn each, void *ctx)
 	struct disk_names names = {.n = 0};
 	int rc = enter(disk, "list");
 
-	if (!rc && disk->out_of_descriptors)
-		rc = -EMFILE;
 	for (size_t i = 0; i < disk->now.n; i++)
 		if (disk->now.list[i].dir == dir)
 			names.list[names.n++] = disk->now.list[i];

@@ -257,6 +257,24 @@ const struct oracle_record *oracle_value(const struct oracle *oracle, unsigned e
 	return value;
 }
 
+size_t oracle_live(const struct oracle *oracle, struct oracle_record *out, size_t room)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < oracle->returned; i++)
+		for (unsigned k = 0; k < oracle->events[i].n; k++) {
+			const struct oracle_record *record = &oracle->events[i].records[k];
+
+			/* each live key once: where its last Put stands */
+			if (record->type != DWAL_PUT ||
+			    oracle_value(oracle, oracle->returned, record->key) != record)
+				continue;
+			CHECK(n < room);
+			out[n++] = *record;
+		}
+	return n;
+}
+
 uint64_t oracle_hash(const struct oracle *oracle)
 {
 	uint64_t hash = ((uint64_t)oracle->count << 32) + ((uint64_t)oracle->returned << 16) +

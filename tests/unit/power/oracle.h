@@ -66,6 +66,9 @@ const char *oracle_judge(const struct oracle *oracle, const struct oracle_seen *
 const struct oracle_record *oracle_value(const struct oracle *oracle, unsigned events,
 					 uint32_t key);
 
+/* All values after what is written; how many there are, at most room. */
+size_t oracle_live(const struct oracle *oracle, struct oracle_record *out, size_t room);
+
 uint64_t oracle_hash(const struct oracle *oracle);
 uint32_t oracle_crc(const void *data, size_t len);
 

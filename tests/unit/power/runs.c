@@ -91,10 +91,90 @@ static void rename_as_one(struct world *world)
 	(void)world_close(world);
 }
 
+/* What a crash has left in a life before: a torn tail, or the first records of
+ * an operation; and a side file of the same name as is needed for it. */
+static void torn(struct world *world)
+{
+	const struct disk_file *file;
+	char name[48];
+
+	(void)world_open(world, NULL);
+	put(world, 0, 100);
+	(void)world_rotate(world);
+	put(world, 1, 500);
+	(void)world_sync(world);
+	(void)world_close(world);
+	if (world->disk.failed)
+		return;
+	file = &world->disk.files[disk_lookup(&world->disk.now, DISK_LOG, "00000002.dwal")];
+	snprintf(name, sizeof(name), "00000002.dwal.torn-%zu", file->cache.len);
+	world_file(world, name, "older", 5);
+	world_file(world, "torn.1.dwal-tmp", "half", 4);
+	world_file(world, "00000002.dwal", file->cache.data, 450);
+	(void)world_open(world, NULL);
+	put(world, 2, 60);
+	(void)world_sync(world);
+	(void)world_close(world);
+}
+
+static void compact_to(struct world *world)
+{
+	struct dwal_op ops[3];
+
+	(void)world_open(world, NULL);
+	put(world, 0, 100);
+	put(world, 1, 700);
+	(void)world_rotate(world);
+	ops[0] = world_put(world, 2, 100);
+	ops[1] = world_delete(0);
+	ops[2] = world_put(world, 3, 100);
+	(void)world_write(world, ops, 3, true);
+	(void)world_compact_to(world);
+	(void)world_close(world);
+}
+
+/* Anything, as the seed says, in several lives. */
+static void dice(struct world *world)
+{
+	uint64_t seed = world->campaign->seed * 2 + 1;
+	struct dwal_options options = {0};
+	struct dwal_op ops[6];
+
+	for (unsigned i = 0; i < 8; i++)
+		(void)unit_random(&seed);
+#define PICK(n) ((unsigned)(unit_random(&seed) >> 33) % (n))
+	for (unsigned life = 0; life < 2; life++) {
+		options.segment_size = PICK(2) ? 0 : 700;
+		(void)world_open(world, &options);
+		for (unsigned i = 0; i < 6; i++) {
+			unsigned what = PICK(10), n = 1 + PICK(4), k;
+
+			for (k = 0; k < n; k++) {
+				size_t size = PICK(3) ? PICK(120) : PICK(1200);
+
+				ops[k] = what == 0 ? world_raw(world, size)
+					 : PICK(3) ? world_put(world, PICK(6), size)
+					 : PICK(2) ? world_delete(PICK(6))
+						   : world_attributes(world, PICK(6), size + 1);
+			}
+			if (what == 0)
+				(void)world_append(world, ops, n);
+			else if (what == 1)
+				(void)world_rotate(world);
+			else if (what < 5)
+				(void)world_sync(world);
+			else
+				(void)world_write(world, ops, n, PICK(2));
+		}
+		(void)world_close(world);
+	}
+#undef PICK
+}
+
 const struct run world_runs[] = {
-	{"append", append_and_sync},
-	{"rotate", rotate},
-	{"rotate-by-size", rotate_by_size},
-	{"rename", rename_as_one},
+
+	{"torn", torn},     {"compact-to", compact_to},         {"append", append_and_sync},
+	{"rotate", rotate}, {"rotate-by-size", rotate_by_size}, {"rename", rename_as_one},
+	{"dice", dice}, /* last: the longest */
 };
 const size_t world_run_count = sizeof(world_runs) / sizeof(*world_runs);

@@ -53,8 +53,27 @@ struct dwal_op world_delete(unsigned key)
 /* A call that failed where none may. */
 static void expect(const struct world *world, int rc, const char *what, const char *why)
 {
-	if (rc && !world->faulty)
+	if (!rc || rc == -EBADF)
+		return;
+	if (!world->faulty || !world->disk.failed)
 		world_fail(world, "%s failed: %d %s %s", what, rc, dwal_strerror(rc), why);
+	/* one fault is told once, unless it stops the log */
+	if (world->calls >= world->disk.fail_at && !world->disk.goes_on && world->kv &&
+	    !dwal_kv_refusal(world->kv))
+		world_fail(world, "%s failed although no call did: %d %s %s", what, rc,
+			   dwal_strerror(rc), why);
+}
+
+/* After a step: what lives shows no half of it. */
+static int told(struct world *world, int rc)
+{
+	bool failed_now = world->disk.failed && world->disk.calls >= world->disk.fail_at &&
+			  world->calls < world->disk.fail_at;
+
+	if (world->faulty && world->kv && failed_now && !world->disk.goes_on)
+		world_check_living(world);
+	world->calls = world->disk.calls;
+	return rc;
 }
 
 static int see(void *ctx, const struct dwal_record *record)
@@ -80,7 +99,10 @@ int world_open(struct world *world, const struct dwal_options *options)
 	if (rc) {
 		world->kv = NULL;
 		free(seen);
-		return rc;
+		if (disk_open_count(&world->disk))
+			world_fail(world, "%u descriptors are still open",
+				   disk_open_count(&world->disk));
+		return told(world, rc);
 	}
 	if (dwal_kv_refusal(world->kv) && !world->faulty)
 		world_fail(world, "opened for reading only: %s", dwal_kv_refusal(world->kv));
@@ -92,7 +114,7 @@ int world_open(struct world *world, const struct dwal_options *options)
 	oracle_recover(&world->oracle, &found);
 	world->lies = false; /* it was dropped */
 	free(seen);
-	return 0;
+	return told(world, 0);
 }
 
 /* Whether the failed call may have written it all the same. */
@@ -116,7 +138,7 @@ int world_write(struct world *world, const struct dwal_op *ops, size_t n, bool h
 		world->oracle.returned = world->oracle.count;
 	else if (!is_open_question(world))
 		world->oracle.count--;
-	return rc;
+	return told(world, rc);
 }
 
 int world_append(struct world *world, const struct dwal_op *ops, size_t n)
@@ -134,7 +156,7 @@ int world_append(struct world *world, const struct dwal_op *ops, size_t n)
 		world->oracle.returned = world->oracle.count;
 	else if (!is_open_question(world))
 		world->oracle.count = before;
-	return rc;
+	return told(world, rc);
 }
 
 int world_sync(struct world *world)
@@ -145,7 +167,7 @@ int world_sync(struct world *world)
 	expect(world, rc, "sync", "");
 	if (!rc)
 		world->oracle.acked = returned;
-	return rc;
+	return told(world, rc);
 }
 
 int world_rotate(struct world *world)
@@ -156,7 +178,46 @@ int world_rotate(struct world *world)
 	expect(world, rc, "rotation", "");
 	if (!rc)
 		world->oracle.acked = returned;
-	return rc;
+	return told(world, rc);
+}
+
+static void target_path(const struct world *world, char path[100])
+{
+	snprintf(path, 100, "%s/out", world->campaign->root);
+}
+
+int world_compact_to(struct world *world)
+{
+	struct dwal_error error = {0};
+	char path[100];
+	int rc;
+
+	if (!world->kv)
+		return -EBADF;
+	target_path(world, path);
+	world->target.begun = true;
+	world->target.live = oracle_live(&world->oracle, world->target.values, 8);
+	rc = dwal_kv_compact_to(world->kv, path, NULL, NULL, &error);
+	expect(world, rc, "compaction", error.message);
+	world->target.acked = !rc;
+	return told(world, rc);
+}
+
+void world_file(struct world *world, const char *name, const void *data, size_t len)
+{
+	const struct io *io = &world->disk.io;
+	enum disk_fault fault = world->disk.fault;
+	int dirfd, fd;
+
+	world->disk.fault = DISK_SOUND; /* this is not the run's */
+	dirfd = io_open_dir(io, AT_FDCWD, world->dir);
+	fd = io_open(io, dirfd, name, O_RDWR | O_CREAT, 0600);
+	CHECK(dirfd >= 0 && fd >= 0);
+	CHECK_INT(io_write_full(io, fd, data, len), 0);
+	CHECK_INT(io->fsync(io, fd), 0);
+	CHECK_INT(io->fsync(io, dirfd), 0);
+	CHECK(io_close(io, &fd) == 0 && io_close(io, &dirfd) == 0);
+	world->disk.fault = fault;
 }
 
 int world_close(struct world *world)

@@ -30,9 +30,13 @@ static void tell_replay(const struct world *world)
 	char steps[200] = "";
 
 	(void)put_steps(world, steps, sizeof(steps));
-	fprintf(stderr, "again: power --run %s --seed %llu --depth %u --most %llu --at %s\n",
+	fprintf(stderr, "again: power --run %s --seed %llu --depth %u --most %llu --at %s",
 		campaign->run->name, (unsigned long long)campaign->seed, campaign->depth,
 		(unsigned long long)campaign->most[0], steps[0] ? steps : "-");
+	if (campaign->fault)
+		fprintf(stderr, " --fail %llu --fault %u", (unsigned long long)campaign->fail_at,
+			campaign->fault);
+	fprintf(stderr, "\n");
 }
 
 void world_fail(const struct world *world, const char *format, ...)
@@ -89,13 +93,13 @@ static uint64_t hash_of(const struct world *world)
 	uint64_t hash = disk_hash(&world->disk) * 31 + oracle_hash(&world->oracle) * 7 +
 			world->depth + world->torn.offset * 1000003 + world->torn.segment;
 
-	hash = hash * 0x9e3779b97f4a7c15 +
+	hash = (hash + world->target.begun + 2 * world->target.acked) * 0x9e3779b97f4a7c15 +
 	       oracle_crc(world->torn.bytes.data, world->torn.bytes.len);
 	return hash ^ hash >> 29;
 }
 
 /* All but what the disk holds. */
-static struct world *next_world(const struct world *world, struct crash_step step)
+struct world *world_next(const struct world *world, struct crash_step step)
 {
 	struct world *next = malloc(sizeof(*next));
 
@@ -109,6 +113,7 @@ static struct world *next_world(const struct world *world, struct crash_step ste
 	next->depth = world->depth + 1;
 	next->serial = world->serial;
 	next->options = world->options;
+	next->target = world->target;
 	next->torn = world->torn;
 	disk_bytes_copy(&next->torn.bytes, &world->torn.bytes);
 	memcpy(next->dir, world->dir, sizeof(next->dir));
@@ -133,7 +138,7 @@ static bool is_wanted(const struct world *world, struct crash_step step)
 }
 
 /* Takes the world over. */
-static void visit(struct world *next)
+void world_visit(struct world *next)
 {
 	struct campaign *campaign = next->campaign;
 	const struct world *outer = current;
@@ -170,9 +175,9 @@ static void cut_power(const struct world *world)
 
 		if (!is_wanted(world, step))
 			continue;
-		next = next_world(world, step);
+		next = world_next(world, step);
 		crash_state(&crash, i, &next->disk);
-		visit(next);
+		world_visit(next);
 	}
 }
 
@@ -198,7 +203,7 @@ static void kill_process(const struct world *world, unsigned ino)
 
 		if (!is_wanted(world, step))
 			continue;
-		next = next_world(world, step);
+		next = world_next(world, step);
 		disk_copy(&next->disk, &world->disk);
 		disk_drop_unnamed(&next->disk);
 		next->lies = world->lies || i;
@@ -206,7 +211,7 @@ static void kill_process(const struct world *world, unsigned ino)
 			disk_fail_sync(&next->disk, ino, i == 1 ? keep_none : keep_any, &seed);
 			next->oracle.returned = next->oracle.acked;
 		}
-		visit(next);
+		world_visit(next);
 	}
 }
 
@@ -217,6 +222,8 @@ static void on_change(struct disk *disk, const char *what, const char *name)
 	unsigned ino = 0;
 
 	world->point++;
+	if (world->faulty && !disk->failed)
+		return; /* that is what a run without faults is for */
 	world->campaign->points++;
 	if (world->campaign->replay && world->depth < world->campaign->step_count &&
 	    world->campaign->steps[world->depth].point == world->point)
@@ -266,6 +273,7 @@ struct world *world_new(struct campaign *campaign)
 	world->serial = 1;
 	CHECK((size_t)snprintf(world->dir, sizeof(world->dir), "%s/log", campaign->root) <
 	      sizeof(world->dir));
+	CHECK(mkdir(world->dir, 0700) == 0 || errno == EEXIST); /* for realpath(3) alone */
 	current = world;
 	return world;
 }
@@ -284,6 +292,13 @@ const struct run *world_run(const char *name)
 	return NULL;
 }
 
+void world_forget(struct campaign *campaign)
+{
+	free(campaign->known);
+	campaign->known = NULL;
+	campaign->known_room = campaign->known_count = 0;
+}
+
 void world_campaign(struct campaign *campaign)
 {
 	struct world *world = world_new(campaign);
@@ -294,7 +309,5 @@ void world_campaign(struct campaign *campaign)
 		on_change(&world->disk, "end", "");
 	CHECK_INT(disk_open_count(&world->disk), 0);
 	world_free(world);
-	free(campaign->known);
-	campaign->known = NULL;
-	campaign->known_room = campaign->known_count = 0;
+	world_forget(campaign);
 }

@@ -38,6 +38,8 @@ struct campaign {
 	const char *replay;         /* the steps to one state, or NULL */
 	struct crash_step steps[WORLD_DEPTH];
 	unsigned step_count;
+	uint64_t fail_at; /* of world_faults(): only this call; 0: each */
+	unsigned fault;   /* and so; 0: in each way */
 	/* counted */
 	uint64_t points, states, checked, sampled;
 	/* the states that were checked */
@@ -53,6 +55,13 @@ struct torn {
 	struct disk_bytes bytes;
 };
 
+/* A compaction into a directory of its own. */
+struct target {
+	bool begun, acked; /* acked: it has said that it is there */
+	size_t live;
+	struct oracle_record values[8]; /* what was live */
+};
+
 struct world {
 	struct disk disk;
 	struct oracle oracle;
@@ -62,11 +71,13 @@ struct world {
 	unsigned depth, point;
 	uint64_t serial; /* of what is written, and never again */
 	struct torn torn;
+	struct target target;
 	char dir[80];
 	dwal_kv *kv;
 	struct dwal_options options;
-	bool faulty; /* calls may fail here */
-	bool lies;   /* a sync has failed: the cache shows what is not on the disk */
+	bool faulty;    /* calls may fail here */
+	uint64_t calls; /* before the step that is being made */
+	bool lies;      /* a sync has failed: the cache shows what is not on the disk */
 	unsigned char payloads[WORLD_PAYLOADS][WORLD_PAYLOAD_MOST];
 };
 
@@ -78,6 +89,17 @@ void world_campaign(struct campaign *campaign);
 struct world *world_new(struct campaign *campaign);
 void world_watch(struct world *world);
 void world_free(struct world *world);
+
+/* fault.c: runs it again and again, and each time another call fails. */
+void world_faults(struct campaign *campaign);
+
+/* Forgets which states were checked. */
+void world_forget(struct campaign *campaign);
+
+/* The world after a crash, but for its disk; checks one, unless it is known,
+ * and ends it. */
+struct world *world_next(const struct world *world, struct crash_step step);
+void world_visit(struct world *next);
 
 /* For SIGABRT: tells how to see it again. */
 void world_abort(int signal_number);
@@ -93,6 +115,10 @@ int world_append(struct world *world, const struct dwal_op *ops, size_t n);
 int world_sync(struct world *world);
 int world_rotate(struct world *world);
 int world_close(struct world *world);
+int world_compact_to(struct world *world);
+
+/* Makes a file of the log directory, or adds to it, as somebody else may. */
+void world_file(struct world *world, const char *name, const void *data, size_t len);
 
 /* Of the next event: a record with a payload that was never there before. The
  * key is "k" and the number. size: of the payload. */
@@ -103,6 +129,8 @@ struct dwal_op world_delete(unsigned key);
 
 /* world_check.c: what a crash has left is opened, and goes on. */
 void world_check(struct world *world);
+/* check_target.c: what a compaction to another directory has left. */
+void world_check_target(struct world *world);
 /* That it is right, and no more. */
 void world_check_last(struct world *world);
 /* The living store shows what the oracle says. */
