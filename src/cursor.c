@@ -108,12 +108,15 @@ static int compare_segment(const void *id, const void *file)
 	return (a > b) - (a < b);
 }
 
-static uint32_t generation_of(const dwal_cursor *cursor, uint32_t segment)
+/* Of the file that the value's offset is one in: the segment's, or where that
+ * was rewritten just then the one before. */
+static uint32_t generation_of(const dwal_cursor *cursor, const struct keydir_value *value)
 {
-	const struct file *file = bsearch(&segment, cursor->files, cursor->file_count,
+	const struct file *file = bsearch(&value->segment, cursor->files, cursor->file_count,
 					  sizeof(*file), compare_segment);
+	uint32_t generation = file ? file->generation : 0;
 
-	return file ? file->generation : 0;
+	return generation % 2 == value->odd ? generation : generation - 1;
 }
 
 int dwal_cursor_next(dwal_cursor *cursor, struct dwal_item *item)
@@ -126,8 +129,7 @@ int dwal_cursor_next(dwal_cursor *cursor, struct dwal_item *item)
 	*item = (struct dwal_item){
 		.key = {at->key, at->key_len},
 		.value_len = at->value.value_len,
-		.place =
-			kv_place(&at->value, at->key_len, generation_of(cursor, at->value.segment)),
+		.place = kv_place(&at->value, at->key_len, generation_of(cursor, &at->value)),
 	};
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "keydir.h"
 
 #include "frame.h"
+#include "keyed_hash.h"
 #include "util.h"
 
 #include <errno.h>
@@ -32,39 +33,10 @@ static bool has_value(const struct keydir_entry *entry)
 	return entry->value.segment != no_value.segment;
 }
 
-static uint64_t load(const unsigned char *bytes, size_t len)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, bytes, len);
-	return word;
-}
-
-/* The halves of the 128-bit product, one over the other; in 32-bit pieces, as
- * not every machine has such a type. */
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX);
-	uint64_t cross = (a >> 32) * (b & UINT32_MAX);
-	uint64_t middle = (a & UINT32_MAX) * (b >> 32) + (cross & UINT32_MAX) + (low >> 32);
-	uint64_t high = (a >> 32) * (b >> 32) + (cross >> 32) + (middle >> 32);
-
-	return a * b ^ high;
-}
-
 /* uthash's own functions take a byte at a time or cannot be seeded. */
-static unsigned hash(const struct keydir *dir, struct dwal_bytes key)
+unsigned keydir_hash(const struct keydir *dir, struct dwal_bytes key)
 {
-	const uint64_t odd = 0x9e3779b97f4a7c15; /* the golden ratio: no pattern in its bits */
-	const unsigned char *bytes = key.data;
-	size_t left = key.len;
-	uint64_t state = dir->seed;
-
-	for (; left > 8; bytes += 8, left -= 8)
-		state = mix(state ^ load(bytes, 8), odd);
-	if (left > 0)
-		state ^= load(bytes, left);
-	return (unsigned)mix(mix(state, odd) ^ key.len, odd);
+	return (unsigned)keyed_hash(dir->seed, key.data, key.len);
 }
 
 static struct keydir_entry *find(const struct keydir *dir, struct dwal_bytes key, unsigned hashed)
@@ -104,7 +76,7 @@ void keydir_release(struct keydir *dir)
 
 const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_bytes key)
 {
-	struct keydir_entry *entry = find(dir, key, hash(dir, key));
+	struct keydir_entry *entry = find(dir, key, keydir_hash(dir, key));
 
 	return entry && has_value(entry) ? &entry->value : NULL;
 }
@@ -132,7 +104,7 @@ static int add(struct keydir *dir, struct keydir_entry *entry, size_t key_len, u
 
 int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entry **out)
 {
-	unsigned hashed = hash(dir, key);
+	unsigned hashed = keydir_hash(dir, key);
 	struct keydir_entry *entry = find(dir, key, hashed);
 
 	if (usage_reserve(&dir->usage))
@@ -163,7 +135,7 @@ void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct key
 
 void keydir_clear(struct keydir *dir, struct dwal_bytes key)
 {
-	struct keydir_entry *entry = find(dir, key, hash(dir, key));
+	struct keydir_entry *entry = find(dir, key, keydir_hash(dir, key));
 
 	if (!entry || !has_value(entry))
 		return;
@@ -174,7 +146,7 @@ void keydir_clear(struct keydir *dir, struct dwal_bytes key)
 
 void keydir_prune(struct keydir *dir, struct dwal_bytes key)
 {
-	struct keydir_entry *entry = find(dir, key, hash(dir, key));
+	struct keydir_entry *entry = find(dir, key, keydir_hash(dir, key));
 
 	if (entry && !has_value(entry))
 		drop(dir, entry);
@@ -187,6 +159,28 @@ static UT_hash_bucket *bucket(const struct keydir *dir, unsigned hashed)
 	return &table->buckets[hashed & (table->num_buckets - 1)];
 }
 
+static void move(struct keydir *dir, const struct moves *moves, unsigned hashed)
+{
+	UT_hash_handle *hh = bucket(dir, hashed)->hh_head;
+
+	for (; hh; hh = hh->hh_next) {
+		struct keydir_entry *entry = ELMT_FROM_HH(dir->head->hh.tbl, hh);
+		struct keydir_value *value = &entry->value;
+
+		if (hh->hashv != hashed || value->segment != moves->segment ||
+		    value->odd == moves->odd)
+			continue;
+		value->offset = moves_offset(moves, value->offset);
+		value->odd = moves->odd;
+	}
+}
+
+void keydir_move(struct keydir *dir, const struct moves *moves, size_t i, size_t n)
+{
+	for (; n && dir->head; i++, n--)
+		move(dir, moves, moves->hashes[i]);
+}
+
 int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
 		const struct keydir_value *value)
 {
@@ -196,7 +190,7 @@ int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
 		return -ENOMEM;
 	entry->value = *value;
 	entry->hh.keylen = (unsigned)key.len;
-	entry->hh.hashv = hash(loader->dir, key);
+	entry->hh.hashv = keydir_hash(loader->dir, key);
 	if (loader->dir->head)
 		__builtin_prefetch(bucket(loader->dir, entry->hh.hashv));
 	loader->waiting[loader->n++] = entry;

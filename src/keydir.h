@@ -12,6 +12,7 @@
 #define DWAL_KEYDIR_H
 
 #include "datawal.h"
+#include "moves.h"
 #include "usage.h"
 
 struct keydir_entry;
@@ -27,7 +28,8 @@ struct keydir_value {
 	uint64_t offset; /* of the frame in its segment */
 	uint64_t txid;
 	uint32_t segment; /* never UINT32_MAX for a live key */
-	uint32_t value_len;
+	uint32_t value_len : 31;
+	uint32_t odd : 1; /* the generation of the segment's file that offset is one in */
 };
 
 /* seed makes the places in the table unpredictable to whoever chooses keys. */
@@ -48,6 +50,13 @@ const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_byt
 int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entry **out);
 
 void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct keydir_value *value);
+
+/* Takes the values of the n keys from i on to where they stand now: those that
+ * are values still. */
+void keydir_move(struct keydir *dir, const struct moves *moves, size_t i, size_t n);
+
+/* What keys are found by. */
+unsigned keydir_hash(const struct keydir *dir, struct dwal_bytes key);
 
 /* Takes the value of a key away; the entry stays reserved. */
 void keydir_clear(struct keydir *dir, struct dwal_bytes key);

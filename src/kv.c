@@ -113,10 +113,9 @@ static int make_locks(dwal_kv *kv)
 	(void)pthread_rwlockattr_destroy(&attr); /* cannot fail */
 	if (err)
 		return -err;
-	err = pthread_mutex_init(&kv->write, NULL);
-	if (err)
-		(void)pthread_rwlock_destroy(&kv->index); /* never used */
-	return -err;
+	(void)pthread_mutex_init(&kv->write, NULL); /* nor can these */
+	(void)pthread_mutex_init(&kv->compacting, NULL);
+	return 0;
 }
 
 /* One without a log yet. */
@@ -189,6 +188,7 @@ int dwal_kv_close(dwal_kv *kv)
 	dwal_reader_close(kv->reader);
 	keydir_release(&kv->keydir);
 	tags_release(&kv->tags);
+	(void)pthread_mutex_destroy(&kv->compacting);
 	(void)pthread_mutex_destroy(&kv->write); /* nobody holds them any more */
 	(void)pthread_rwlock_destroy(&kv->index);
 	free(kv);
@@ -321,6 +321,31 @@ int kv_segment_at(dwal_kv *kv, const struct dwal_place *place, struct segment **
 	return 0;
 }
 
+/* Its segment may have been rewritten since it was noted. Under the lock. */
+static struct keydir_value as_it_stands(const dwal_kv *kv, const struct keydir_value *value)
+{
+	const struct moves *moves = kv->moving;
+	struct keydir_value now = *value;
+
+	if (moves && moves->segment == value->segment && moves->odd != value->odd) {
+		now.offset = moves_offset(moves, value->offset);
+		now.odd = moves->odd;
+	}
+	return now;
+}
+
+bool kv_live(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *out)
+{
+	const struct keydir_value *found;
+
+	pthread_rwlock_rdlock(&kv->index);
+	found = keydir_find(&kv->keydir, key);
+	if (found)
+		*out = as_it_stands(kv, found);
+	pthread_rwlock_unlock(&kv->index);
+	return found;
+}
+
 int kv_find(dwal_kv *kv, struct dwal_bytes key, struct dwal_place *place, struct segment **segment)
 {
 	const struct keydir_value *found;
@@ -334,8 +359,11 @@ int kv_find(dwal_kv *kv, struct dwal_bytes key, struct dwal_place *place, struct
 		stands_in = kv_segment(kv, found->segment);
 		err = stands_in ? 0 : DWAL_EGONE;
 	}
-	if (stands_in)
-		*place = kv_place(found, key.len, stands_in->generation);
+	if (stands_in) {
+		const struct keydir_value now = as_it_stands(kv, found);
+
+		*place = kv_place(&now, key.len, stands_in->generation);
+	}
 	pthread_rwlock_unlock(&kv->index);
 	if (!err)
 		*segment = stands_in;

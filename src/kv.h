@@ -23,9 +23,11 @@ struct dwal_kv {
 	void *progress_ctx;
 	bool sync_apart;        /* the caller syncs before a rotation */
 	pthread_mutex_t write;  /* the log and the index change in one order */
-	pthread_rwlock_t index; /* protects keydir and tags */
+	pthread_rwlock_t index; /* protects keydir, tags, moving */
 	struct keydir keydir;
 	struct tags tags;
+	const struct moves *moving; /* of a segment that was just rewritten, or NULL; by index */
+	pthread_mutex_t compacting; /* held by the one who does */
 };
 
 /* dwal_kv_open() with a table of system calls; NULL: the system's. */
@@ -51,6 +53,9 @@ int kv_like(dwal_kv *kv, struct file_like *out);
 /* The place of the live Put of a key and a reference to the segment it stands
  * in. 0, DWAL_ABSENT, or DWAL_EGONE where the log does not have that segment. */
 int kv_find(dwal_kv *kv, struct dwal_bytes key, struct dwal_place *place, struct segment **segment);
+
+/* Where the live Put of a key stands now; false: it has none. */
+bool kv_live(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *out);
 
 struct dwal_place kv_place(const struct keydir_value *value, size_t key_len, uint32_t generation);
 

@@ -116,7 +116,7 @@ int dwal_log_sync(dwal_log *log)
 	return rc;
 }
 
-static void poison_unlocked(dwal_log *log, const char *what, uint32_t segment, int rc)
+void log_poison(dwal_log *log, const char *what, uint32_t segment, int rc)
 {
 	pthread_mutex_lock(&log->state_lock);
 	poison(log, what, segment, rc);
@@ -162,14 +162,14 @@ static int create_next(dwal_log *log, uint32_t id, struct segment **out)
 	/* Made by somebody; the directory is gone; or it may be there after a crash,
 	 * with what is appended next in a segment that is not the highest. */
 	if (rc == -EEXIST || rc == -ENOENT || rc == -ENOTRECOVERABLE) {
-		poison_unlocked(log, "creating it", id, rc);
+		log_poison(log, "creating it", id, rc);
 		return DWAL_EPOISONED;
 	}
 	if (rc)
 		return rc;
 	rc = log->io->fsync(log->io, log->dirfd);
 	if (rc) {
-		poison_unlocked(log, "syncing the directory after creating it", id, rc);
+		log_poison(log, "syncing the directory after creating it", id, rc);
 		(void)segment_unref(next); /* the sync has said it */
 		return rc;
 	}

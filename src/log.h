@@ -23,6 +23,23 @@ struct segment *log_segment(dwal_log *log, uint32_t id);
  * ascending; to be freed with segment_views_free(). 0 or -ENOMEM. */
 int log_view(dwal_log *log, struct segment_view **out, size_t *n);
 
+/* For rewriting a sealed segment, log_rewrite.c. A file beside it, like it,
+ * which the next open deletes: the descriptor, or -errno. */
+int log_rewrite_begin(dwal_log *log, struct segment *segment);
+
+/* Gives it up: the file is removed. */
+void log_rewrite_cancel(dwal_log *log, const struct segment *segment, int *fd);
+
+/* Gives the file, which is synced, the name of the segment, durably, and *out is
+ * it, which is to be handed to log_replace() at once. The caller is within
+ * segment_enter(). On failure all is as it was; but where only the durability
+ * failed, *out is set too, and the log is poisoned. */
+int log_rewrite_install(dwal_log *log, struct segment *segment, int *fd, struct segment **out);
+
+/* From now on the log has that one. Both references change hands; the old one
+ * is then in segment_enter() for good. Waits for an append that is in flight. */
+void log_replace(dwal_log *log, struct segment *old, struct segment *rewritten);
+
 /* dwal_log_open() with a table of system calls; NULL: the system's. */
 int log_open(const struct io *io, const char *dir, const struct dwal_options *options,
 	     dwal_log **out, struct dwal_error *error);

@@ -74,6 +74,9 @@ static inline struct segment *log_active(const dwal_log *log)
 int log_reserve_segment(dwal_log *log);
 void log_add_segment(dwal_log *log, struct segment *segment);
 
+/* Stops all mutation for good; the first reason stays. Without a lock. */
+void log_poison(dwal_log *log, const char *what, uint32_t segment, int rc);
+
 /* log_check.c. The active segment is now as it is to be: remembers it. 0 or
  * -errno. */
 int log_begin_checks(dwal_log *log);

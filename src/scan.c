@@ -192,6 +192,11 @@ int segment_scan_check(struct segment_scan *scan, uint64_t checked, struct dwal_
 	return next(scan, scan->offset < checked ? pass_here : check_here, record, status);
 }
 
+const void *segment_scan_frame(const struct segment_scan *scan, const struct dwal_record *record)
+{
+	return scan->window + (record->offset - scan->window_start);
+}
+
 int segment_scan_hold(struct segment_scan *scan, uint64_t behind, struct dwal_record *record,
 		      enum dwal_frame_status *status)
 {

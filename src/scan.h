@@ -39,6 +39,9 @@ void segment_scan_move(struct segment_scan *scan, struct segment *segment, uint6
 int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 		      enum dwal_frame_status *status);
 
+/* The frame of the record that was just given, as it stands in the file. */
+const void *segment_scan_frame(const struct segment_scan *scan, const struct dwal_record *record);
+
 /* Where the window can be so large without more memory, makes it hold so many
  * bytes behind *record, the one just given, which is read again where it must
  * be. As segment_scan_next(). */

@@ -43,7 +43,8 @@ struct segment {
 	/* A writer's, segment_pool.c; the pool is NULL where fd stays open. */
 	struct segment_pool *pool;
 	struct segment *prev, *next; /* the open ones; protected by the pool's lock, as all that */
-	unsigned readers;            /* enter() without leave() */
+	unsigned readers;            /* enter() without leave(); one more for good when another
+				      * file has taken the name: whoever has this keeps it */
 	bool is_sealed;
 	uint64_t sealed_size;
 	struct timespec sealed_mtime, sealed_ctime;
@@ -74,6 +75,11 @@ bool segment_pool_spare(struct segment_pool *pool, int rc);
 /* A sealed segment, which is not opened until it is read; then it must be the
  * file that it is now. DWAL_ENOTFILE, -errno. */
 int segment_find_sealed(struct segment_pool *pool, uint32_t id, struct segment **out);
+
+/* One that is to take the name of another: to be sealed when it has it. All of
+ * its file, which is open at *fd and taken over, is whole. NULL: no memory, or
+ * the file cannot be looked at. */
+struct segment *segment_rewritten(const struct segment *old, int *fd);
 
 /* Makes an open segment one of the pool's that stays open until it is sealed:
  * nothing is appended to it any more. */

@@ -210,6 +210,24 @@ int segment_find_sealed(struct segment_pool *pool, uint32_t id, struct segment *
 	return 0;
 }
 
+struct segment *segment_rewritten(const struct segment *old, int *fd)
+{
+	struct segment *segment = segment_new(old->io, old->id);
+	struct stat st;
+
+	if (!segment || old->io->fstat(old->io, *fd, &st)) {
+		free(segment);
+		return NULL;
+	}
+	segment->generation = old->generation + 1;
+	segment->fd = steal_fd(fd);
+	segment->dev = st.st_dev;
+	segment->ino = st.st_ino;
+	segment->end = (uint64_t)st.st_size;
+	segment_keep_open(segment, old->pool);
+	return segment;
+}
+
 void segment_forget(struct segment *segment)
 {
 	struct segment_pool *pool = segment->pool;

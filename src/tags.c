@@ -72,9 +72,3 @@ uint64_t tags_lowest(const struct tags *tags)
 			lowest = tags->of[i].txid;
 	return tags->lost ? 0 : lowest;
 }
-
-int dwal_kv_compact(dwal_kv *kv, const struct dwal_rewrite_options *options,
-		    struct dwal_rewrite_stats *stats, struct dwal_error *error)
-{
-	return error_set(error, -38, "not yet");
-}

@@ -36,7 +36,9 @@ frame: crc32c
 header: text
 horizon: text
 tags:
-keydir: usage frame
+moves:
+facts:
+keydir: usage moves frame
 batch: frame header
 segment: frame file io
 scan: segment frame
@@ -53,6 +55,7 @@ cursor: kv keydir usage
 keep: kv keydir
 compact: kv log file segment frame io
 export: kv file atomic
+reclaim: kv log facts header horizon keydir scan segment io
 """
 
 # The same for fuse/, by rooms. Everybody may use what is in base.

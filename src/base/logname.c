@@ -34,6 +34,11 @@ const char *logname_parse_stem(const char *name, uint32_t *id)
 	return name + ID_DIGITS + strlen(EXTENSION);
 }
 
+void logname_rewritten(uint32_t id, char out[LOGNAME_TEMP_SIZE])
+{
+	(void)snprintf(out, LOGNAME_TEMP_SIZE, "%08" PRIu32 LOGNAME_TEMP_SUFFIX, id); /* fits */
+}
+
 bool logname_parse_segment(const char *name, uint32_t *id)
 {
 	uint32_t n;

@@ -20,6 +20,10 @@
 
 void logname_segment(uint32_t id, char out[LOGNAME_SIZE]);
 
+/* What a segment is called while it is being rewritten: a temporary file. */
+#define LOGNAME_TEMP_SIZE 24
+void logname_rewritten(uint32_t id, char out[LOGNAME_TEMP_SIZE]);
+
 /* True for exactly eight decimal digits and ".dwal". */
 bool logname_parse_segment(const char *name, uint32_t *id);
 

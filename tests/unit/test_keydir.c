@@ -241,7 +241,8 @@ static void keys_chosen_to_collide_do_not_collide_under_another_seed(void)
 	keydir_init(&known, 1);
 	for (size_t n = 0; n < CHOSEN; key++) {
 		keys[n] = key;
-		n += (hash(&known, (struct dwal_bytes){&key, sizeof(key)}) & CHOSEN_MASK) == 7;
+		n += (keydir_hash(&known, (struct dwal_bytes){&key, sizeof(key)}) & CHOSEN_MASK) ==
+		     7;
 	}
 	CHECK_INT(longest_chain(1, keys), CHOSEN);
 	for (uint64_t seed = 2; seed < 50; seed++)

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Compaction in place. The whole log is read once, so that it is known what
+ * makes which record superfluous; then each sealed segment is judged, and
+ * rewritten where enough of it can go.
+ */
+#include "reclaim.h"
+#include "horizon.h"
+#include "kv.h"
+#include "log.h"
+#include "scan.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define TELL_AFTER (64u << 20) /* bytes */
+
+int reclaim_fail(struct reclaim *reclaim, uint32_t segment, const char *what, int err)
+{
+	if (err == reclaim->stopped)
+		return error_set(reclaim->error, err, "%s: the compaction was stopped",
+				 kv_dir(reclaim->kv));
+	return error_set_at(reclaim->error, err, segment, 0, DWAL_FRAME_OK,
+			    "%s: segment %08u %s: %s; what was rewritten before stays",
+			    kv_dir(reclaim->kv), segment, what, dwal_strerror(err));
+}
+
+static int tell(struct reclaim *reclaim)
+{
+	const struct dwal_rewrite_options *options = &reclaim->options;
+
+	reclaim->untold = 0;
+	if (options->progress && !reclaim->stopped)
+		reclaim->stopped = options->progress(options->progress_ctx, &reclaim->stats);
+	if (reclaim->stopped > 0)
+		reclaim->stopped = 0;
+	return reclaim->stopped;
+}
+
+int reclaim_tick(struct reclaim *reclaim, uint64_t bytes)
+{
+	reclaim->stats.bytes_done += bytes;
+	reclaim->untold += bytes;
+	return reclaim->untold >= TELL_AFTER ? tell(reclaim) : 0;
+}
+
+bool reclaim_is_damaged(const struct reclaim *reclaim, uint32_t segment)
+{
+	for (size_t i = 0; i < reclaim->damaged_count; i++)
+		if (reclaim->damaged[i] == segment)
+			return true;
+	return false;
+}
+
+static int note_damaged(struct reclaim *reclaim, uint32_t segment)
+{
+	uint32_t *grown =
+		reallocarray(reclaim->damaged, reclaim->damaged_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	reclaim->damaged = grown;
+	grown[reclaim->damaged_count++] = segment;
+	if (segment < reclaim->facts.lowest_damaged)
+		reclaim->facts.lowest_damaged = segment;
+	return 0;
+}
+
+static int survey_record(struct reclaim *reclaim, const struct dwal_record *record)
+{
+	const enum dwal_raw_kind kind = reclaim_kind(reclaim, record);
+	struct keydir_value live;
+	bool is_live = record->type == DWAL_PUT && kv_live(reclaim->kv, record->key, &live) &&
+		       live.segment == record->segment && live.offset == record->offset;
+	int err = facts_add(&reclaim->facts, record, kind, is_live);
+
+	reclaim->tells_time |= kind == DWAL_RAW_TIME;
+	if (record->txid > reclaim->facts.highest)
+		reclaim->facts.highest = record->txid;
+	return err ? err : reclaim_tick(reclaim, record->length);
+}
+
+/* 0; 1 where it is damaged, or cannot be read; -errno. */
+static int survey_segment(struct reclaim *reclaim, const struct segment_view *view)
+{
+	enum dwal_frame_status status;
+	struct dwal_record record;
+	struct segment_scan scan;
+	int err;
+
+	segment_scan_init(&scan, view->segment, 0, view->end);
+	while ((err = segment_scan_next(&scan, &record, &status)) == 0 &&
+	       (err = survey_record(reclaim, &record)) == 0)
+		;
+	segment_scan_release(&scan);
+	if (err == DWAL_END)
+		return status != DWAL_FRAME_OK || scan.offset < view->end;
+	return err == -ENOMEM || reclaim->stopped ? err : 1;
+}
+
+/* Reads all segments but those known to be damaged; when one turns out to be,
+ * what it has said already must not count. */
+static int survey(struct reclaim *reclaim, const struct segment_view *views, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (reclaim_is_damaged(reclaim, views[i].segment->id))
+			continue;
+		err = survey_segment(reclaim, &views[i]);
+		if (err > 0) {
+			err = note_damaged(reclaim, views[i].segment->id);
+			facts_clear(&reclaim->facts);
+			i = (size_t)-1; /* from the start */
+		}
+		if (err)
+			return reclaim_fail(reclaim, views[i].segment->id, "cannot be read", err);
+	}
+	return 0;
+}
+
+static bool is_worth_it(const struct reclaim *reclaim, const struct plan *plan)
+{
+	const unsigned percent = reclaim->options.least_percent;
+
+	if (!plan->dropped || plan->damaged)
+		return false;
+	if (!percent)
+		return true;
+	return plan->kept < plan->end && (plan->end - plan->kept) / percent >= plan->end / 100;
+}
+
+static void count(struct reclaim *reclaim, const struct plan *plan)
+{
+	struct dwal_rewrite_stats *stats = &reclaim->stats;
+
+	stats->segments_rewritten++;
+	stats->records_dropped += plan->dropped;
+	stats->given_up = horizon_merge(stats->given_up, plan->given_up);
+	if (reclaim->options.dry_run && plan->end > plan->kept)
+		stats->bytes_freed += plan->end - plan->kept;
+}
+
+static int plan_segment(struct reclaim *reclaim, const struct segment_view *view, struct plan *plan)
+{
+	int err = facts_begin(&reclaim->facts);
+
+	if (!err)
+		err = reclaim_plan(reclaim, view->segment, view->end, plan);
+	return err ? reclaim_fail(reclaim, view->segment->id, "cannot be read", err) : 0;
+}
+
+static int go_through(struct reclaim *reclaim, const struct segment_view *view)
+{
+	struct plan plan = {0};
+	int err = 0;
+
+	if (!reclaim_is_damaged(reclaim, view->segment->id))
+		err = plan_segment(reclaim, view, &plan);
+	else
+		plan.damaged = true;
+	if (!err && is_worth_it(reclaim, &plan)) {
+		if (!reclaim->options.dry_run)
+			err = reclaim_write(reclaim, view->segment, &plan);
+		if (!err) {
+			facts_accept(&reclaim->facts);
+			count(reclaim, &plan);
+		}
+	}
+	reclaim->stats.segments_damaged += plan.damaged;
+	reclaim->stats.segments_done++;
+	plan_release(&plan);
+	if (err || !tell(reclaim))
+		return err;
+	return reclaim_fail(reclaim, view->segment->id, "", reclaim->stopped);
+}
+
+/* True if something in the active segment can go. */
+static int active_is_worth_it(struct reclaim *reclaim, const struct segment_view *active, bool *is)
+{
+	struct plan plan = {0};
+	int err = 0;
+
+	*is = false;
+	if (!reclaim_is_damaged(reclaim, active->segment->id)) {
+		err = plan_segment(reclaim, active, &plan);
+		*is = !err && is_worth_it(reclaim, &plan);
+	}
+	plan_release(&plan);
+	return err;
+}
+
+/* The share of a segment that stays whatever is planned: of a thousand. */
+static uint64_t live_share(const struct dwal_segment_stats *stats)
+{
+	return stats->bytes ? stats->live_bytes * 1000 / stats->bytes : 1000;
+}
+
+struct candidate {
+	struct segment_view view;
+	uint64_t live_share;
+};
+
+static int compare_share(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->live_share != y->live_share)
+		return x->live_share < y->live_share ? -1 : 1;
+	return (x->view.segment->id > y->view.segment->id) -
+	       (x->view.segment->id < y->view.segment->id);
+}
+
+/* Those that are sealed and may be worth it, in the order asked for. */
+struct worklist {
+	struct candidate *of;
+	size_t n;
+};
+
+static void add(struct reclaim *reclaim, struct worklist *list, const struct segment_view *view,
+		const struct dwal_segment_stats *stats)
+{
+	const unsigned percent = reclaim->options.least_percent;
+
+	if (!view->end || (percent && live_share(stats) > 10 * (100 - (uint64_t)percent)))
+		return;
+	list->of[list->n++] = (struct candidate){*view, live_share(stats)};
+	reclaim->stats.segments++;
+	reclaim->stats.bytes += view->end;
+}
+
+static int list_sealed(struct reclaim *reclaim, const struct segment_view *views, size_t n,
+		       struct worklist *list)
+{
+	cleanup_free struct dwal_segment_stats *stats = NULL;
+	size_t count;
+	int err = dwal_kv_stats(reclaim->kv, &stats, &count);
+
+	if (!err)
+		list->of = calloc(n + 1, sizeof(*list->of));
+	if (!err && !list->of)
+		err = -ENOMEM;
+	if (err)
+		return reclaim_fail(reclaim, views[0].segment->id, "cannot be judged", err);
+	for (size_t i = 0; i < n; i++)
+		add(reclaim, list, &views[i], &stats[i]);
+	if (reclaim->options.most_dead_first)
+		qsort(list->of, list->n, sizeof(*list->of), compare_share);
+	return 0;
+}
+
+static bool has_enough(const struct reclaim *reclaim)
+{
+	const uint64_t enough = reclaim->options.enough;
+
+	return enough && reclaim->stats.bytes_freed >= enough;
+}
+
+/* The active one comes last, since its tombstones may go only when what they
+ * hide has gone; what was appended to it since the survey stays. */
+static int go_through_active(struct reclaim *reclaim, struct segment_view *active)
+{
+	bool seal;
+	int err = active_is_worth_it(reclaim, active, &seal);
+
+	if (err || !seal)
+		return err;
+	if (!reclaim->options.dry_run) {
+		err = dwal_kv_rotate(reclaim->kv);
+		active->end = active->segment->end; /* nothing is appended to it any more */
+	}
+	if (err)
+		return reclaim_fail(reclaim, active->segment->id, "cannot be sealed", err);
+	reclaim->stats.segments++;
+	reclaim->stats.bytes += active->end;
+	return go_through(reclaim, active);
+}
+
+static int rewrite_all(struct reclaim *reclaim, struct segment_view *views, size_t n)
+{
+	struct worklist list = {0};
+	int err = list_sealed(reclaim, views, n - 1, &list);
+
+	for (size_t i = 0; i < list.n && !err && !has_enough(reclaim); i++)
+		err = go_through(reclaim, &list.of[i].view);
+	free(list.of);
+	return err || has_enough(reclaim) ? err : go_through_active(reclaim, &views[n - 1]);
+}
+
+static int compact(struct reclaim *reclaim)
+{
+	struct segment_view *views = NULL;
+	size_t n = 0;
+	int err = dwal_kv_sync(reclaim->kv);
+
+	if (!err)
+		err = kv_view(reclaim->kv, &views, &n);
+	if (err)
+		return error_set(reclaim->error, err, "%s: cannot be compacted: %s",
+				 kv_dir(reclaim->kv), dwal_strerror(err));
+	for (size_t i = 0; i < n; i++)
+		reclaim->stats.bytes += views[i].end;
+	err = survey(reclaim, views, n);
+	if (!err)
+		err = rewrite_all(reclaim, views, n);
+	segment_views_free(views, n);
+	return err;
+}
+
+/* The lowest txid whose state must stay; 0: only the present. */
+static uint64_t keep_txid(dwal_kv *kv, const struct dwal_rewrite_options *options)
+{
+	uint64_t keep = options->keep_txid ? options->keep_txid : UINT64_MAX, tag;
+
+	pthread_rwlock_rdlock(&kv->index);
+	tag = options->drop_tags ? UINT64_MAX : tags_lowest(&kv->tags);
+	pthread_rwlock_unlock(&kv->index);
+	if (tag < keep)
+		keep = tag ? tag : 1; /* not known: all of it */
+	return keep == UINT64_MAX ? 0 : keep;
+}
+
+int dwal_kv_compact(dwal_kv *kv, const struct dwal_rewrite_options *options,
+		    struct dwal_rewrite_stats *stats, struct dwal_error *error)
+{
+	struct reclaim reclaim = {.kv = kv, .error = error};
+	int err;
+
+	if (options)
+		reclaim.options = *options;
+	if (!kv->log)
+		return error_set(error, DWAL_EREADONLY, "%s: %s", kv_dir(kv),
+				 dwal_strerror(DWAL_EREADONLY));
+	if (pthread_mutex_trylock(&kv->compacting))
+		return error_set(error, -EBUSY, "%s: is being compacted already", kv_dir(kv));
+	reclaim.stats.keep_txid = keep_txid(kv, &reclaim.options);
+	facts_init(&reclaim.facts, reclaim.stats.keep_txid, 0);
+	err = compact(&reclaim);
+	facts_release(&reclaim.facts);
+	free(reclaim.damaged);
+	pthread_mutex_unlock(&kv->compacting);
+	if (stats)
+		*stats = reclaim.stats;
+	return err;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Makes of a segment what was planned: a file beside it with what stays, synced;
+ * what made the rest superfluous, synced; then the name, and the key directory.
+ */
+#include "header.h"
+#include "horizon.h"
+#include "kv.h"
+#include "log.h"
+#include "reclaim.h"
+#include "scan.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define BUFFER_SIZE  (1u << 20)
+#define MOVE_AT_ONCE 64 /* keys, so that nobody waits long for the index */
+
+/* The file that is being written. */
+struct writer {
+	struct reclaim *reclaim;
+	struct segment *segment; /* the old one */
+	const struct plan *plan;
+	const struct io *io;
+	int fd;
+	unsigned char *buffer;
+	size_t buffered;
+	uint64_t end; /* of what was written, the buffer included */
+	uint64_t records;
+	struct moves moves;
+};
+
+static int flush(struct writer *writer)
+{
+	int err = io_pwrite_full(writer->io, writer->fd, writer->buffer, writer->buffered,
+				 writer->end - writer->buffered);
+
+	writer->buffered = 0;
+	return err;
+}
+
+static int put(struct writer *writer, const void *bytes, size_t len)
+{
+	int err = 0;
+
+	if (len > BUFFER_SIZE - writer->buffered)
+		err = flush(writer);
+	if (err)
+		return err;
+	if (len > BUFFER_SIZE) {
+		err = io_pwrite_full(writer->io, writer->fd, bytes, len, writer->end);
+	} else {
+		memcpy(writer->buffer + writer->buffered, bytes, len);
+		writer->buffered += len;
+	}
+	writer->end += len;
+	writer->records++;
+	return err;
+}
+
+static int put_raw(struct writer *writer, const char *key, uint64_t txid, const void *payload,
+		   size_t len)
+{
+	const struct dwal_bytes key_bytes = {key, strlen(key)}, payload_bytes = {payload, len};
+	const uint32_t size = dwal_frame_size(key_bytes.len, len);
+	cleanup_free void *frame = size ? malloc(size) : NULL;
+	int err = frame ? dwal_frame_encode(DWAL_RAW, txid, key_bytes, payload_bytes, frame)
+			: -ENOMEM;
+
+	return err ? err : put(writer, frame, size);
+}
+
+/* It announced what may have gone. */
+static int put_header(struct writer *writer, const struct dwal_record *record,
+		      const struct dwal_header *header)
+{
+	cleanup_free void *payload = NULL;
+	size_t len;
+	int err = reclaim_header(record, header, &payload, &len);
+
+	return err ? err : put_raw(writer, HEADER_KEY, record->txid, payload, len);
+}
+
+static int put_horizon(struct writer *writer)
+{
+	char payload[HORIZON_SIZE];
+	size_t len = horizon_put(writer->plan->horizon, payload);
+
+	return put_raw(writer, HORIZON_KEY, writer->plan->horizon_txid, payload, len);
+}
+
+/* As it is, byte for byte, and where the key directory finds it then. */
+static int put_record(struct writer *writer, const struct dwal_record *record, const void *frame)
+{
+	struct dwal_kv *kv = writer->reclaim->kv;
+	struct keydir_value live;
+	int err = moves_add_run(&writer->moves, record->offset, writer->end);
+
+	if (!err)
+		err = put(writer, frame, record->length);
+	if (err || record->type != DWAL_PUT || !kv_live(kv, record->key, &live) ||
+	    live.segment != record->segment || live.offset != record->offset)
+		return err;
+	return moves_add_hash(&writer->moves, keydir_hash(&kv->keydir, record->key));
+}
+
+static int write_record(struct writer *writer, uint64_t i, const struct dwal_record *record,
+			const void *frame)
+{
+	const struct plan *plan = writer->plan;
+	struct dwal_horizon horizon;
+	struct dwal_header header;
+	bool merges = !horizon_is_empty(plan->horizon);
+
+	if (merges && i == plan->horizon_at)
+		return put_horizon(writer);
+	if (!plan_stays(plan, i) || (merges && dwal_horizon_parse(record, &horizon)))
+		return 0;
+	if (dwal_header_parse(record, &header))
+		return put_header(writer, record, &header);
+	return put_record(writer, record, frame);
+}
+
+/* What was planned is read again, and must be whole again. */
+static int write_all(struct writer *writer)
+{
+	enum dwal_frame_status status;
+	struct dwal_record record;
+	struct segment_scan scan;
+	uint64_t i = 0;
+	int err;
+
+	segment_scan_init(&scan, writer->segment, 0, writer->plan->end);
+	while ((err = segment_scan_next(&scan, &record, &status)) == 0) {
+		err = i < writer->plan->records ? write_record(writer, i++, &record,
+							       segment_scan_frame(&scan, &record))
+						: -EIO;
+		if (!err)
+			err = reclaim_tick(writer->reclaim, 0);
+		if (err)
+			break;
+	}
+	if (err == DWAL_END)
+		err = status == DWAL_FRAME_OK && i == writer->plan->records ? 0 : -EIO;
+	segment_scan_release(&scan);
+	return err;
+}
+
+/* Times of records without a header hang on the file's. */
+static int keep_times(const struct writer *writer)
+{
+	struct stat st;
+	int err = writer->io->fstat(writer->io, writer->segment->fd, &st);
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+
+	return err ? err : writer->io->futimens(writer->io, writer->fd, times);
+}
+
+/* What superseded the records that go was appended before now, and must be there
+ * for good before they are gone. */
+static int write_file(struct writer *writer)
+{
+	int err;
+
+	writer->buffer = malloc(BUFFER_SIZE);
+	err = writer->buffer ? write_all(writer) : -ENOMEM;
+	if (!err)
+		err = flush(writer);
+	if (!err)
+		err = keep_times(writer);
+	if (!err)
+		err = writer->io->fsync(writer->io, writer->fd);
+	if (!err)
+		err = dwal_kv_sync(writer->reclaim->kv);
+	free(writer->buffer);
+	return err;
+}
+
+/* From now on everybody finds the new file; what the key directory says of
+ * places in the old one is put right in small steps. */
+static void switch_over(struct writer *writer, struct segment *rewritten)
+{
+	struct dwal_kv *kv = writer->reclaim->kv;
+	struct moves *moves = &writer->moves;
+
+	rewritten->records = writer->records;
+	moves->segment = rewritten->id;
+	moves->odd = rewritten->generation % 2;
+	pthread_mutex_lock(&kv->write); /* no append is in flight */
+	pthread_rwlock_wrlock(&kv->index);
+	log_replace(kv->log, writer->segment, rewritten);
+	kv->moving = moves;
+	pthread_rwlock_unlock(&kv->index);
+	pthread_mutex_unlock(&kv->write);
+	for (size_t i = 0; i < moves->hash_count; i += MOVE_AT_ONCE) {
+		size_t left = moves->hash_count - i;
+
+		pthread_rwlock_wrlock(&kv->index);
+		keydir_move(&kv->keydir, moves, i, left < MOVE_AT_ONCE ? left : MOVE_AT_ONCE);
+		pthread_rwlock_unlock(&kv->index);
+	}
+	pthread_rwlock_wrlock(&kv->index);
+	kv->moving = NULL;
+	pthread_rwlock_unlock(&kv->index);
+}
+
+/* Within segment_enter(). Once it is retired that is never left. */
+static int rewrite(struct writer *writer, bool *retired)
+{
+	dwal_log *log = writer->reclaim->kv->log;
+	struct segment *rewritten = NULL;
+	int err = write_file(writer);
+
+	if (!err)
+		err = log_rewrite_install(log, writer->segment, &writer->fd, &rewritten);
+	*retired = rewritten;
+	if (!rewritten) {
+		log_rewrite_cancel(log, writer->segment, &writer->fd);
+		return err;
+	}
+	switch_over(writer, rewritten);
+	(void)segment_unref(writer->segment); /* the log's; only read from */
+	return err;
+}
+
+int reclaim_write(struct reclaim *reclaim, struct segment *segment, const struct plan *plan)
+{
+	struct writer writer = {.reclaim = reclaim,
+				.segment = segment,
+				.plan = plan,
+				.io = kv_io(reclaim->kv),
+				.fd = -1};
+	bool retired = false;
+	int err = segment_enter(segment);
+
+	if (!err) {
+		err = writer.fd = log_rewrite_begin(reclaim->kv->log, segment);
+		if (err >= 0)
+			err = rewrite(&writer, &retired);
+		if (!retired)
+			segment_leave(segment);
+	}
+	moves_release(&writer.moves);
+	if (!err)
+		reclaim->stats.bytes_freed += plan->end > writer.end ? plan->end - writer.end : 0;
+	return err ? reclaim_fail(reclaim, segment->id, "cannot be rewritten", err) : 0;
+}
