@@ -31,7 +31,11 @@ def test_history_shows_every_version_of_each_key(datawal, tmp_path, name):
         done = datawal("history", log, "--key-hex", key.hex(), "--json",
                        status=STATUS[read.verdict])
         assert len(done.stderr.splitlines()) == min(len(read.damage), 1)
-        assert [json.loads(line) for line in done.stdout.splitlines()] == [{
+        shown = [json.loads(line) for line in done.stdout.splitlines()]
+        horizons = [h for h in map(corpus.horizon_of, read.records) if h]
+        assert [v for v in shown if v["kind"] == "complete"] == [
+            {"schema": "datawal.cli.v1", "kind": "complete", "from_txid": hi} for _, hi in horizons]
+        assert [v for v in shown if v["kind"] != "complete"] == [{
             "schema": "datawal.cli.v1", "kind": "version", "segment": r.segment,
             "offset": r.offset, "len": r.length, "record_type": corpus.TYPE_NAMES[r.type],
             "txid": r.txid, "key_base64": b64encode(key).decode(), "value_len": len(r.payload),

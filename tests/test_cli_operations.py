@@ -24,6 +24,14 @@ def log(logdir):
     return a_rename(logdir)
 
 
+def own(record):
+    """What is said of a horizon or a tag."""
+    horizon, tag = corpus.horizon_of(record), corpus.tag_of(record)
+    if tag:
+        return {"name": tag[0].decode(), "as_of": tag[1]}
+    return dict(zip(("lo", "hi"), horizon)) if horizon else {}
+
+
 @pytest.mark.parametrize("name", THOSE)
 def test_log_shows_the_operations_backwards(datawal, tmp_path, name):
     read = corpus.read_log(FIXTURES[name])
@@ -35,7 +43,7 @@ def test_log_shows_the_operations_backwards(datawal, tmp_path, name):
         "time": time_of(header), "op": says(header, b"op"), "segment": first.segment,
         "offset": first.offset, "records": [{
             "record_type": corpus.TYPE_NAMES[r.type], "key_base64": b64encode(r.key).decode(),
-            "payload_len": len(r.payload)} for r in records],
+            "payload_len": len(r.payload), **own(r)} for r in records],
     } for header, records, first in reversed(operations(read.records))]
     assert corpus.read_directory(log) == FIXTURES[name]
 

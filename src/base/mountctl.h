@@ -56,4 +56,17 @@ struct mountctl_compact_state {
  * then -ECANCELED. Does not wait for that; 0 also when none is running. */
 #define MOUNTCTL_COMPACT_STOP _IO('D', 4)
 
+#define MOUNTCTL_TAG_REMOVE 1u /* takes the name back; else it is given */
+#define MOUNTCTL_TAG_SYNC   2u /* survives a power cut, too */
+
+struct mountctl_tag {
+	uint64_t txid; /* 0: that of now, which is filled in */
+	uint32_t flags;
+	char name[260]; /* as tagname.h has it, with its NUL */
+};
+
+/* Names a moment. Also: ERANGE, there is no such txid yet; EILSEQ, that is no
+ * name. */
+#define MOUNTCTL_TAG _IOWR('D', 5, struct mountctl_tag)
+
 #endif

@@ -30,3 +30,14 @@ size_t utf8_char(const void *text, size_t len, uint32_t *code)
 		*code = c;
 	return n;
 }
+
+size_t utf8_shown(const void *text, size_t len)
+{
+	uint32_t c;
+	size_t n = utf8_char(text, len, &c);
+
+	if (!n || c < ' ' || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
+	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff)
+		return 0;
+	return n;
+}

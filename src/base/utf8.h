@@ -13,4 +13,8 @@
  * U+10FFFF are not well-formed. code, unless NULL, becomes its code point. */
 size_t utf8_char(const void *text, size_t len, uint32_t *code);
 
+/* The same; 0 also for one that a terminal would act upon instead of showing it:
+ * controls, line breaks, and those that turn the direction of writing. */
+size_t utf8_shown(const void *text, size_t len);
+
 #endif

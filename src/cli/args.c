@@ -13,6 +13,7 @@
 
 #include "base64.h"
 #include "cli.h"
+#include "tagname.h"
 
 #define WAIT_DEFAULT 3 /* seconds; as lockwait= of a mount */
 #define WAIT_MOST    86400
@@ -40,6 +41,7 @@ static const struct {
 	[OPT_NO_TRUNCATE] = {"no-truncate", NULL, "do not cut fields at 64 bytes on a terminal"},
 	[OPT_ALL] = {"all", NULL, "go on behind damage, with what is intact there"},
 	[OPT_VALUES_ONLY] = {"values-only", NULL, "no attributes, times and empty directories"},
+	[OPT_REMOVE] = {"remove", "NAME", "take this name back"},
 	[OPT_STRICT] = {"strict", NULL, "refuse a log with intact records behind a torn tail"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
 	[OPT_WAIT] = {"wait", "SECONDS", "for another writer to end (3); 0: not at all"},
@@ -213,8 +215,15 @@ static int parse_key(struct args *args, enum cli_option option, const char *text
 	return 0;
 }
 
-static void take_flag(struct args *args, enum cli_option option)
+/* What needs no look: text as it is, and flags. */
+static void take_plain(struct args *args, enum cli_option option, const char *text)
 {
+	if (option == OPT_VALUE)
+		args->value = text;
+	else if (option == OPT_FILE)
+		args->file = text;
+	else if (option == OPT_REMOVE)
+		args->remove = text;
 	args->json |= option == OPT_JSON;
 	args->raw |= option == OPT_RAW;
 	args->sync |= option == OPT_SYNC;
@@ -249,14 +258,8 @@ static int take_option(struct args *args, enum cli_option option, const char *te
 		ret = parse_number(args, option, text, WAIT_MOST, &number);
 		args->wait_seconds = (uint32_t)number;
 		return ret;
-	case OPT_VALUE:
-		args->value = text;
-		break;
-	case OPT_FILE:
-		args->file = text;
-		break;
 	default:
-		take_flag(args, option);
+		take_plain(args, option, text);
 	}
 	return 0;
 }
@@ -324,8 +327,26 @@ static int take_words(struct args *args, int argc, char **argv)
 	return ret;
 }
 
+/* NAME and WHEN of a tag. */
+static int check_moment(struct args *args)
+{
+	const char *name = args->operand[1], *when = args->operand[2];
+	const char *wrong = name ? tagname_wrong(name) : NULL;
+
+	if (args->remove && name)
+		return misused(args, "--remove NAME takes no other name");
+	if (wrong)
+		return misused(args, "that is no name for a moment: %s", wrong);
+	if (when && (!when_parse(when, &args->when) || (!args->when.by_time && !args->when.txid)))
+		return misused(args,
+			       "'%s' is no moment: a txid, a time with its zone such as "
+			       "2025-11-25T12:00Z, or @ and seconds since 1970",
+			       when);
+	return 0;
+}
+
 /* What one word alone does not show. */
-static int check_words(const struct args *args)
+static int check_words(struct args *args)
 {
 	const struct command *c = args->command;
 	bool dash = args->operands > 1 && !strcmp(args->operand[1], "-");
@@ -349,7 +370,7 @@ static int check_words(const struct args *args)
 	if (writes && !args->value + !args->file + !dash != 2)
 		return misused(args, "one of %s--file F and - (stdin) must say what to write",
 			       c->options & 1u << OPT_VALUE ? "--value T, " : "");
-	return 0;
+	return c->options & 1u << OPT_REMOVE ? check_moment(args) : 0;
 }
 
 int args_parse(struct args *args, int argc, char **argv, enum status *status)

@@ -13,6 +13,7 @@
 #include "complain.h"
 #include "datawal.h"
 #include "json.h"
+#include "when.h"
 
 #define CLI_CUT 64u /* bytes of a field that people are shown on a terminal */
 
@@ -30,7 +31,7 @@ enum bytes_form { BYTES_AUTO, BYTES_RAW, BYTES_BASE64, BYTES_HEX };
  * Strings are borrowed from argv. */
 struct args {
 	const struct command *command;
-	const char *operand[2]; /* DIR, then OUT or "-" */
+	const char *operand[3]; /* DIR, then OUT or "-", or NAME and WHEN */
 	unsigned operands;
 	uint32_t given; /* set of 1u << enum cli_option */
 
@@ -51,6 +52,8 @@ struct args {
 	size_t key_len;
 	const char *value;
 	const char *file;
+	const char *remove; /* a name */
+	struct when when;   /* all zero unless given */
 };
 
 struct command {
@@ -93,6 +96,7 @@ enum cli_option {
 	OPT_WAIT,
 	OPT_ALL,
 	OPT_VALUES_ONLY,
+	OPT_REMOVE,
 };
 #define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
 #define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)
@@ -116,6 +120,7 @@ enum status cmd_put(const struct args *args);     /* write.c */
 enum status cmd_delete(const struct args *args);  /* write.c */
 enum status cmd_append(const struct args *args);  /* write.c */
 enum status cmd_rotate(const struct args *args);  /* write.c */
+enum status cmd_tag(const struct args *args);     /* tag.c */
 enum status cmd_export(const struct args *args);  /* derive.c */
 enum status cmd_compact(const struct args *args); /* derive.c */
 enum status cmd_help(const struct args *args);    /* args.c */
@@ -148,6 +153,15 @@ enum status open_log(const struct args *args, bool create, dwal_log **out);
 enum status write_refused(const struct args *args, dwal_log *log, int code);
 /* Gives back status, or what closing gives. */
 enum status close_log(const struct args *args, dwal_log *log, enum status status);
+/* The same of the store of args' DIR, which is not made. The observer and the
+ * progress of options are used. */
+enum status open_kv(const struct args *args, struct dwal_options *options, dwal_kv **out);
+enum status kv_refused(const struct args *args, dwal_kv *kv, int code);
+enum status close_kv(const struct args *args, dwal_kv *kv, enum status status);
+
+/* ask.c. Asks the daemon, when dir is the root of a live mount; request and answer
+ * as mountctl.h has them. 0, DWAL_ABSENT: it is something else, -errno. */
+int ask_mount(const char *dir, unsigned long request, void *answer);
 
 /* interrupt.c. From now on SIGINT, SIGTERM and SIGHUP are noted, but for those
  * that are ignored; a second one kills. restart: system calls go on. */

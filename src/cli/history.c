@@ -2,6 +2,8 @@
  *
  * history: every version of a key. It takes no lock and changes nothing.
  */
+#include <inttypes.h>
+
 #include "cli.h"
 
 static void print_version(const struct args *args, const struct dwal_version *v)
@@ -24,15 +26,34 @@ static void print_version(const struct args *args, const struct dwal_version *v)
 	json_close(&json, '}');
 }
 
+/* What a compaction has left is not all there was. */
+static void print_completeness(const struct args *args, uint64_t from)
+{
+	struct json json;
+
+	if (!from)
+		return;
+	if (!args->json) {
+		printf("complete from txid %" PRIu64 "\n", from);
+		return;
+	}
+	json = json_line("complete");
+	json_number(&json, "from_txid", from);
+	json_close(&json, '}');
+}
+
 /* A key of which nothing is found before a damage may have been all the same. */
 static enum status print_versions(const struct args *args, const dwal_history *history,
 				  enum status status)
 {
 	const struct dwal_version *versions;
 	size_t n = dwal_history_versions(history, &versions);
+	uint64_t from = dwal_history_complete_from(history);
 
+	print_completeness(args, from);
 	if (!n && status == DONE)
-		return print_miss(args, "there never was such a key: ");
+		return print_miss(args, from ? "no version of such a key is left: "
+					     : "there never was such a key: ");
 	for (size_t i = 0; i < n && !ferror(stdout); i++)
 		print_version(args, &versions[i]);
 	return status;

@@ -9,12 +9,15 @@
  * the largest operation, and 24 bytes for every STRETCH of the log.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 
 #define STRETCH     (1u << 20)
-#define NAMES_SHOWN 8 /* of an operation on a terminal */
+#define NAMES_SHOWN 8    /* of an operation on a terminal */
+#define TAG_SHOWN   1024 /* bytes; one with a longer name is shown as any Raw record */
 
 /* Where a stretch begins, with an operation. */
 struct mark {
@@ -125,17 +128,59 @@ static void show_operation(struct lines *lines, const struct dwal_record *first)
 	json_open(&lines->json, "records", '[');
 }
 
+/* Of a horizon or a tag what it says. */
+static void show_json(struct json *json, const struct dwal_record *r)
+{
+	struct dwal_horizon horizon;
+	char name[TAG_SHOWN];
+	struct dwal_tag tag;
+
+	json_open(json, NULL, '{');
+	json_text(json, "record_type", dwal_type_name(r->type));
+	json_bytes(json, "key_base64", r->key.data, r->key.len);
+	json_number(json, "payload_len", r->payload.len);
+	if (dwal_horizon_parse(r, &horizon)) {
+		json_number(json, "lo", horizon.lo);
+		json_number(json, "hi", horizon.hi);
+	} else if (dwal_tag_parse(r, &tag) && dwal_tag_name(&tag, name, sizeof(name))) {
+		json_text(json, "name", name);
+		json_number(json, "as_of", tag.txid);
+	}
+	json_close(json, '}');
+}
+
+/* False: the record is neither a horizon nor a tag. */
+static bool show_own(const struct lines *lines, const struct dwal_record *r)
+{
+	struct dwal_horizon horizon;
+	char name[TAG_SHOWN];
+	struct dwal_tag tag;
+
+	if (dwal_horizon_parse(r, &horizon)) {
+		fprintf(lines->to, " Horizon lo=%" PRIu64 " hi=%" PRIu64, horizon.lo, horizon.hi);
+		return true;
+	}
+	if (!dwal_tag_parse(r, &tag) || !dwal_tag_name(&tag, name, sizeof(name)))
+		return false;
+	fputs(" Tag name=", lines->to);
+	print_field(lines->to, (struct dwal_bytes){name, strlen(name)}, BYTES_AUTO,
+		    lines->args->cut);
+	if (tag.txid)
+		fprintf(lines->to, " as_of=%" PRIu64, tag.txid);
+	else
+		fputs(" removed", lines->to);
+	return true;
+}
+
 static void show_record(struct lines *lines, const struct dwal_record *r)
 {
 	if (lines->args->json) {
-		json_open(&lines->json, NULL, '{');
-		json_text(&lines->json, "record_type", dwal_type_name(r->type));
-		json_bytes(&lines->json, "key_base64", r->key.data, r->key.len);
-		json_number(&lines->json, "payload_len", r->payload.len);
-		json_close(&lines->json, '}');
+		show_json(&lines->json, r);
 		return;
 	}
 	if (lines->args->cut != SIZE_MAX && lines->records > NAMES_SHOWN)
+		return;
+	if (show_own(lines, r))
 		return;
 	fprintf(lines->to, " %s", dwal_type_name(r->type));
 	if (r->type != DWAL_RAW || r->key.len) {

@@ -64,14 +64,17 @@ const struct command commands[] = {
 	 OPTS_ALL, 1, 1, cmd_check},
 	{"history", "DIR|MOUNT --key T", "every version of a key, in log order",
 	 "Each Put and Delete of the key: where it is, its txid, and when and by what, where\n"
-	 "its operation says so. A key that never was gives exit status 2.\n"
+	 "its operation says so. Where a compaction has given up older states, the first line\n"
+	 "says from which txid on it is complete. A key that never was gives exit status 2.\n"
 	 "\nExamples:\n"
 	 "  datawal history log --key notes/todo\n",
 	 OPTS_ALL | OPTS_KEY, 1, 1, cmd_history},
 	{"log", "[DIR|MOUNT]", "what was done, the newest first",
 	 "One line an operation: txid, time and name, where it has them, and its records, each\n"
 	 "with its key and the size of what is under it. A record that is part of none is an\n"
-	 "operation of its own. Without DIR it is the current directory.\n"
+	 "operation of its own. A horizon is shown where a compaction has dropped records: the\n"
+	 "states as of its lo up to below its hi are given up. Without DIR it is the current\n"
+	 "directory.\n"
 	 "\nExamples:\n"
 	 "  datawal log log --limit 10\n",
 	 OPTS_ALL | SHOW | 1u << OPT_LIMIT, 0, 1, cmd_log},
@@ -104,6 +107,19 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  datawal rotate log\n",
 	 OPTS_ALL | LOCKS, 1, 1, cmd_rotate},
+	{"tag", "DIR|MOUNT [NAME [WHEN]]",
+	 "a name for a moment, which compaction keeps; or all of them",
+	 "Without NAME lists the names, by txid. WHEN is a txid, a time with its zone such as\n"
+	 "2025-11-25T12:00Z, or @ and seconds since 1970; without it, it is now. The state of\n"
+	 "then can be had until the name is taken back with --remove, or is given to another\n"
+	 "moment. A name is one line of UTF-8 of at most 255 bytes that begins with neither -\n"
+	 "nor @ and is no moment itself. A name that is not there gives exit status 2. MOUNT is\n"
+	 "the mountpoint of a live mount of yours: its daemon writes.\n"
+	 "\nExamples:\n"
+	 "  datawal tag log before-upgrade\n"
+	 "  datawal tag log 'end of 2025' 2026-01-01T00:00Z\n"
+	 "  datawal tag log --remove before-upgrade\n",
+	 OPTS_ALL | WRITE | 1u << OPT_REMOVE, 1, 3, cmd_tag},
 	{"export", "DIR|MOUNT OUT.jsonl", "live keys and values as JSONL ('-' for stdout)",
 	 "One line {\"key_b64\":\"...\",\"value_b64\":\"...\"} a key, in byte order of keys.\n"
 	 "OUT.jsonl is replaced as a whole or not at all; missing parents are made.\n"

@@ -10,20 +10,6 @@
 #include "cli.h"
 #include "utf8.h"
 
-/* How many bytes the UTF-8 character at the start of s takes; 0 when there
- * is none, or one that a terminal would act upon instead of showing it:
- * controls, and those that turn the direction of writing. */
-static size_t printable_char(const unsigned char *s, size_t len)
-{
-	uint32_t c;
-	size_t n = utf8_char(s, len, &c);
-
-	if (!n || c < ' ' || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff)
-		return 0;
-	return n;
-}
-
 static bool is_break(unsigned char c)
 {
 	return c == '\n' || c == '\t' || c == '\r';
@@ -36,7 +22,7 @@ static bool is_text(const unsigned char *s, size_t *len, bool was_cut)
 	size_t at = 0, n;
 
 	while (at < *len) {
-		n = is_break(s[at]) ? 1 : printable_char(s + at, *len - at);
+		n = is_break(s[at]) ? 1 : utf8_shown(s + at, *len - at);
 		if (!n) {
 			if (!was_cut || *len - at > 3 || s[at] < 0xc0)
 				return false;

@@ -93,43 +93,91 @@ static enum status read_payload(const struct args *args, struct input *in)
 	return status;
 }
 
+static enum status may_write(const char *dir, bool create)
+{
+	enum status status = refuse_mount(dir);
+
+	return status == DONE ? check_log(dir, create) : status;
+}
+
+static void take_lock_options(const struct args *args, struct dwal_options *options)
+{
+	options->strict = args->strict;
+	options->lock_wait_ms = args->wait_seconds * 1000;
+}
+
+static enum status not_opened(const char *dir, int code, struct dwal_error *error)
+{
+	if (code == DWAL_ELOCKED)
+		holder_explain(dir, error->holder_pid, error->message, sizeof(error->message));
+	return fail(dir, code, error);
+}
+
 enum status open_log(const struct args *args, bool create, dwal_log **out)
 {
-	const struct dwal_options options = {.must_exist = !create,
-					     .strict = args->strict,
-					     .lock_wait_ms = args->wait_seconds * 1000};
+	struct dwal_options options = {.must_exist = !create};
 	const char *dir = args->operand[0];
 	struct dwal_error error = {0};
-	enum status status = refuse_mount(dir);
+	enum status status = may_write(dir, create);
 	int ret;
 
-	if (status == DONE)
-		status = check_log(dir, create);
 	if (status != DONE)
 		return status;
+	take_lock_options(args, &options);
 	ret = dwal_log_open(dir, &options, out, &error);
-	if (ret == DWAL_ELOCKED)
-		holder_explain(dir, error.holder_pid, error.message, sizeof(error.message));
 	if (ret)
-		return fail(dir, ret, &error);
+		return not_opened(dir, ret, &error);
 	tell_repair(dir, dwal_log_report(*out));
 	return DONE;
 }
 
-/* Why the log took no record, or did not keep it. */
-enum status write_refused(const struct args *args, dwal_log *log, int code)
+enum status open_kv(const struct args *args, struct dwal_options *options, dwal_kv **out)
 {
-	const char *why = dwal_log_refusal(log);
+	const char *dir = args->operand[0];
+	struct dwal_error error = {0};
+	enum status status = may_write(dir, false);
+	int ret;
 
+	if (status != DONE)
+		return status;
+	options->must_exist = true;
+	take_lock_options(args, options);
+	ret = dwal_kv_open(dir, options, out, &error);
+	if (ret)
+		return not_opened(dir, ret, &error);
+	tell_repair(dir, dwal_kv_report(*out));
+	return DONE;
+}
+
+/* why may be NULL: then the code tells. */
+static enum status refused(const struct args *args, const char *why, int code)
+{
 	if (!why)
 		return fail(args->operand[0], code, NULL);
 	complain("%s", why);
 	return HARD_ERROR;
 }
 
+enum status write_refused(const struct args *args, dwal_log *log, int code)
+{
+	return refused(args, dwal_log_refusal(log), code);
+}
+
+enum status kv_refused(const struct args *args, dwal_kv *kv, int code)
+{
+	return refused(args, dwal_kv_refusal(kv), code);
+}
+
 enum status close_log(const struct args *args, dwal_log *log, enum status status)
 {
 	int ret = dwal_log_close(log);
+
+	return ret && status == DONE ? fail(args->operand[0], ret, NULL) : status;
+}
+
+enum status close_kv(const struct args *args, dwal_kv *kv, enum status status)
+{
+	int ret = dwal_kv_close(kv);
 
 	return ret && status == DONE ? fail(args->operand[0], ret, NULL) : status;
 }
@@ -204,36 +252,19 @@ static void print_rotated(const struct args *args, uint32_t active)
 	json_close(&json, '}');
 }
 
-/* Asks the daemon, when the operand is the root of a live mount. False: it is
- * something else. */
-static bool rotate_mount(const struct args *args, enum status *status)
-{
-	int fd = open(args->operand[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	uint32_t active;
-	bool answered = false;
-
-	if (fd < 0)
-		return false;
-	if (ioctl(fd, MOUNTCTL_ROTATE, &active) == 0) {
-		print_rotated(args, active);
-		*status = DONE;
-		answered = true;
-	} else if (errno != ENOTTY && errno != EINVAL && errno != ENOSYS) {
-		*status = fail(args->operand[0], -errno, NULL);
-		answered = true;
-	}
-	(void)close(fd); /* only asked */
-	return answered;
-}
-
 enum status cmd_rotate(const struct args *args)
 {
 	dwal_log *log;
 	enum status status;
-	int ret;
+	uint32_t active;
+	int ret = ask_mount(args->operand[0], MOUNTCTL_ROTATE, &active);
 
-	if (rotate_mount(args, &status))
-		return status;
+	if (ret < 0)
+		return fail(args->operand[0], ret, NULL);
+	if (!ret) {
+		print_rotated(args, active);
+		return DONE;
+	}
 	status = open_log(args, false, &log);
 	if (status != DONE)
 		return status;
