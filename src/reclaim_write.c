@@ -157,7 +157,7 @@ static int keep_times(const struct writer *writer)
 }
 
 /* What superseded the records that go was appended before now, and must be there
- * for good before they are gone. */
+ * for good before they are gone; nor may somebody have taken it away. */
 static int write_file(struct writer *writer)
 {
 	int err;
@@ -172,6 +172,8 @@ static int write_file(struct writer *writer)
 		err = writer->io->fsync(writer->io, writer->fd);
 	if (!err)
 		err = dwal_kv_sync(writer->reclaim->kv);
+	if (!err)
+		err = dwal_kv_check(writer->reclaim->kv);
 	free(writer->buffer);
 	return err;
 }
