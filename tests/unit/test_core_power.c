@@ -76,6 +76,18 @@ static void a_compaction_that_fails_leaves_nothing_under_its_name(void)
 	simulate("compact-to", true, 500);
 }
 
+static void a_compaction_in_place_is_done_or_not_whenever_the_power_goes(void)
+{
+	simulate("compact", false, 3000);
+	simulate("compact-keep", false, 2000);
+}
+
+static void a_compaction_in_place_that_fails_loses_nothing(void)
+{
+	simulate("compact", true, 2000);
+	simulate("compact-keep", true, 1000);
+}
+
 UNIT_MAIN(UNIT(what_was_synced_survives_a_power_cut_and_nothing_else_appears),
 	  UNIT(a_rotation_is_whole_or_did_not_happen),
 	  UNIT(operations_are_whole_whatever_sectors_a_power_cut_leaves),
@@ -84,4 +96,6 @@ UNIT_MAIN(UNIT(what_was_synced_survives_a_power_cut_and_nothing_else_appears),
 	  UNIT(a_failed_call_is_told_and_loses_nothing_that_was_acknowledged),
 	  UNIT(a_rotation_that_fails_leaves_nothing_for_a_power_cut_to_bring_back),
 	  UNIT(an_operation_that_fails_does_not_come_back),
-	  UNIT(a_compaction_that_fails_leaves_nothing_under_its_name))
+	  UNIT(a_compaction_that_fails_leaves_nothing_under_its_name),
+	  UNIT(a_compaction_in_place_is_done_or_not_whenever_the_power_goes),
+	  UNIT(a_compaction_in_place_that_fails_loses_nothing))

@@ -33,7 +33,7 @@ static void read_all(struct world *world, struct oracle_seen *seen, struct dwal_
 	dwal_reader_close(reader);
 }
 
-static const struct disk_file *segment_file(const struct world *world, uint32_t id)
+const struct disk_file *world_segment(const struct world *world, uint32_t id)
 {
 	char name[32];
 	unsigned ino;
@@ -46,7 +46,7 @@ static const struct disk_file *segment_file(const struct world *world, uint32_t 
 /* After a power cut it is on the disk for good, and nothing may lose it. */
 static void remember_torn(struct world *world, const struct dwal_damage *damage)
 {
-	const struct disk_file *file = segment_file(world, damage->segment);
+	const struct disk_file *file = world_segment(world, damage->segment);
 	struct torn *torn = &world->torn;
 
 	if (!damage->bytes)
@@ -80,6 +80,18 @@ static void check_torn(const struct world *world)
 	}
 	world_fail(world, "the torn tail is in no side file: %s, %zu bytes", prefix,
 		   torn->bytes.len);
+}
+
+/* A record without a header has the time of its file. */
+static void check_mtimes(const struct world *world)
+{
+	for (uint32_t id = 1; id < WORLD_SEGMENTS; id++) {
+		const struct disk_file *file = world_segment(world, id);
+
+		if (file && world->mtimes[id].tv_sec &&
+		    file->mtime.tv_sec != world->mtimes[id].tv_sec)
+			world_fail(world, "segment %u has another time", id);
+	}
 }
 
 /* Nothing of a half-done rewrite, or side file, stays. */
@@ -150,6 +162,7 @@ static void open_again(struct world *world)
 	(void)world_open(world, &world->options);
 	check_torn(world);
 	check_tidy(world);
+	check_mtimes(world);
 	world_check_living(world);
 	world_check_target(world);
 }
@@ -164,6 +177,9 @@ static void go_on(struct world *world)
 	(void)world_write(world, rename, 3, true);
 	(void)world_write(world, &put, 1, false);
 	(void)world_sync(world);
+	world_check_living(world);
+	if (world->oracle.compacts)
+		(void)world_compact(world, NULL);
 	world_check_living(world);
 	if (world->target.begun && !disk_lookup(&world->disk.now, DISK_ROOT, "out"))
 		(void)world_compact_to(world);

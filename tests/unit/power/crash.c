@@ -185,7 +185,8 @@ static void apply(const struct crash *crash, const unsigned *choice, struct disk
 
 static void make_durable(struct disk *disk)
 {
-	disk->durable = disk->now;
+	disk->durable.n = disk->now.n;
+	memcpy(disk->durable.list, disk->now.list, disk->now.n * sizeof(disk->now.list[0]));
 	disk->changes.n = 0;
 	disk_drop_unnamed(disk);
 	for (unsigned ino = 1; ino < DISK_FILES; ino++) {
@@ -212,6 +213,7 @@ void crash_state(const struct crash *crash, uint64_t i, struct disk *out)
 		disk_forget_pending(file);
 		free(file->cache.data);
 		disk_bytes_copy(&file->cache, &file->durable);
+		file->mtime = file->durable_mtime;
 	}
 	out->changes.n = 0;
 	apply(crash, choice, out);

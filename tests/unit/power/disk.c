@@ -70,7 +70,7 @@ void disk_copy(struct disk *out, const struct disk *disk)
 	out->fault = DISK_SOUND;
 	out->fail_with = 0;
 	out->failed = NULL;
-	out->goes_on = false;
+	out->goes_on = out->dies = false;
 	out->seed = disk->seed;
 	copy_names(&out->now, &disk->now);
 	copy_names(&out->durable, &disk->durable);

@@ -41,7 +41,7 @@ struct disk_file {
 	bool used, is_dir;
 	unsigned parent; /* of a directory */
 	mode_t mode;
-	struct timespec mtime;
+	struct timespec mtime, durable_mtime;
 	struct disk_bytes cache, durable;
 	struct disk_write **pending; /* oldest first */
 	size_t pending_count;
@@ -92,6 +92,7 @@ struct disk {
 	enum disk_fault fault;
 	int fail_with;
 	bool goes_on;       /* and all later ones of that name */
+	bool dies;          /* and all later ones that change or sync anything */
 	const char *failed; /* what failed; NULL while nothing did */
 	uint64_t seed;      /* of what a failed sync leaves */
 };

@@ -153,6 +153,7 @@ static int sync_fd(struct disk *disk, int fd, const char *what)
 		disk_sync_names(disk, open->ino);
 		return 0;
 	}
+	file->durable_mtime = file->mtime;
 	/* what an earlier sync has failed on is clean in the cache: not written */
 	disk_bytes_resize(&file->durable, file->cache.len);
 	for (size_t i = 0; i < file->pending_count; i++) {

@@ -15,12 +15,25 @@ static inline struct disk *disk_of(const struct io *io)
 	return (struct disk *)(uintptr_t)io;
 }
 
+static inline bool is_look(const char *what)
+{
+	static const char *const looks[] = {"open",  "close", "dup", "read",
+					    "fstat", "stat",  "list"};
+
+	for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++)
+		if (strcmp(what, looks[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Counts a call; true: it is the one that is to fail. */
 static inline bool strikes(struct disk *disk, const char *what)
 {
 	disk->calls++;
 	if (disk->fault == DISK_SOUND || !disk->fail_at)
 		return false;
+	if (disk->failed && disk->dies && disk->calls > disk->fail_at)
+		return !is_look(what);
 	if (disk->failed && disk->goes_on && disk->calls > disk->fail_at)
 		return strcmp(what, disk->failed) == 0;
 	if (disk->calls != disk->fail_at)

@@ -77,6 +77,7 @@ static unsigned create(struct disk *disk, unsigned dir, const char *name, bool i
 		.parent = dir,
 		.mode = mode,
 		.mtime.tv_sec = ++disk->clock,
+		.durable_mtime.tv_sec = disk->clock,
 	};
 	disk_set_name(disk, dir, name, ino);
 	return ino;

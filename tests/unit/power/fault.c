@@ -11,13 +11,21 @@
 static const struct {
 	enum disk_fault fault;
 	int fail_with;
-	bool goes_on;
+	bool goes_on, dies;
 } ways[] = {
-	{DISK_SOUND, 0, false}, /* number 0: none */
-	{DISK_FAILS, -EIO, false},   {DISK_FAILS, -EIO, true},     {DISK_PART, -EIO, false},
-	{DISK_PART, -EIO, true},     {DISK_FAILS, -ENOSPC, false}, {DISK_PART, -ENOSPC, true},
-	{DISK_FAILS, -EINTR, false}, {DISK_FAILS, -EMFILE, false}, {DISK_FAILS, -ENFILE, true},
-	{DISK_SHORT, 0, false},      {DISK_SHORT, 0, true},
+	{.fault = DISK_SOUND}, /* number 0: none */
+	{DISK_FAILS, -EIO, false, false},
+	{DISK_FAILS, -EIO, true, false},
+	{DISK_PART, -EIO, false, false},
+	{DISK_PART, -EIO, true, false},
+	{DISK_PART, -EIO, false, true},
+	{DISK_FAILS, -ENOSPC, false, false},
+	{DISK_PART, -ENOSPC, true, false},
+	{DISK_FAILS, -EINTR, false, false},
+	{DISK_FAILS, -EMFILE, false, false},
+	{DISK_FAILS, -ENFILE, true, false},
+	{DISK_SHORT, 0, false, false},
+	{DISK_SHORT, 0, true, false},
 };
 enum { WAYS = sizeof(ways) / sizeof(*ways) };
 
@@ -55,6 +63,7 @@ static uint64_t run_with(struct campaign *campaign, uint64_t fail_at, unsigned w
 	world->disk.fault = ways[way].fault;
 	world->disk.fail_with = ways[way].fail_with;
 	world->disk.goes_on = ways[way].goes_on;
+	world->disk.dies = ways[way].dies;
 	world_watch(world);
 	campaign->run->run(world);
 	calls = world->disk.calls;

@@ -10,9 +10,11 @@ uint32_t oracle_crc(const void *data, size_t len)
 	return dwal_crc32c(0, data, len);
 }
 
-static bool is_attributes(enum dwal_type type, struct dwal_bytes payload)
+static char kind_of(enum dwal_type type, struct dwal_bytes payload)
 {
-	return type == DWAL_RAW && payload.len && *(const char *)payload.data == 'A';
+	char first = payload.len ? *(const char *)payload.data : ' ';
+
+	return type == DWAL_RAW && memchr("AEX", first, 3) ? first : ' ';
 }
 
 static struct oracle_record record_of(enum dwal_type type, struct dwal_bytes key,
@@ -20,11 +22,17 @@ static struct oracle_record record_of(enum dwal_type type, struct dwal_bytes key
 {
 	return (struct oracle_record){
 		.type = type,
-		.kind = is_attributes(type, payload) ? 'A' : ' ',
+		.kind = kind_of(type, payload),
 		.key = oracle_crc(key.data, key.len),
 		.payload = oracle_crc(payload.data, payload.len),
 		.payload_len = (uint32_t)payload.len,
 	};
+}
+
+void oracle_copy(struct oracle *out, const struct oracle *oracle)
+{
+	memcpy(out, oracle,
+	       offsetof(struct oracle, events) + oracle->count * sizeof(oracle->events[0]));
 }
 
 void oracle_begin(struct oracle *oracle, const struct dwal_op *ops, size_t n, bool has_header)
@@ -42,6 +50,8 @@ void oracle_begin(struct oracle *oracle, const struct dwal_op *ops, size_t n, bo
 void oracle_recover(struct oracle *oracle, const struct oracle_found *found)
 {
 	oracle->count = oracle->returned = oracle->acked = found->events;
+	if (found->events < oracle->tag_event)
+		oracle->tag = oracle->tag_event = 0;
 	if (found->lone_header)
 		oracle->events[found->events - 1].n = 0;
 }
@@ -49,6 +59,7 @@ void oracle_recover(struct oracle *oracle, const struct oracle_found *found)
 void oracle_see(struct oracle_seen *seen, const struct dwal_record *record)
 {
 	struct oracle_record *next = &seen->list[seen->n++];
+	struct dwal_horizon horizon;
 	struct dwal_header header;
 
 	CHECK(seen->n <= ORACLE_SEEN);
@@ -57,6 +68,11 @@ void oracle_see(struct oracle_seen *seen, const struct dwal_record *record)
 	if (dwal_header_parse(record, &header)) {
 		next->kind = 'H';
 		next->n = header.n;
+	}
+	if (dwal_horizon_parse(record, &horizon)) {
+		next->kind = 'Z';
+		next->lo = horizon.lo;
+		next->hi = horizon.hi;
 	}
 }
 
@@ -107,7 +123,18 @@ static bool is_refused(const struct oracle_seen *seen, uint64_t txid)
 	return false;
 }
 
-/* The value or the attributes that a key has as of a txid; NULL: none. */
+/* What a record is to one kind of state: 1 the state, -1 the end of it, 0 none
+ * of its business. */
+static int says(const struct oracle_record *record, char kind)
+{
+	if (kind == 'E')
+		return record->kind == 'E' ? 1 : record->kind == 'X' ? -1 : 0;
+	if (record->type == DWAL_DELETE)
+		return -1;
+	return kind == 'A' ? record->kind == 'A' : record->type == DWAL_PUT;
+}
+
+/* The value, the attributes or the entry that a key has as of a txid; NULL: none. */
 static const struct oracle_record *as_of(const struct oracle_seen *seen, uint64_t txid,
 					 uint32_t key, char kind)
 {
@@ -118,10 +145,8 @@ static const struct oracle_record *as_of(const struct oracle_seen *seen, uint64_
 
 		if (record->txid > txid || record->key != key)
 			continue;
-		if (record->type == DWAL_DELETE)
-			value = NULL;
-		else if (kind == 'A' ? record->kind == 'A' : record->type == DWAL_PUT)
-			value = record;
+		if (says(record, kind))
+			value = says(record, kind) > 0 ? record : NULL;
 	}
 	return value;
 }
@@ -142,7 +167,7 @@ static bool is_right_as_of(const struct oracle_seen *all, const struct oracle_se
 			   uint64_t txid)
 {
 	for (size_t i = 0; i < all->n; i++) {
-		for (const char *kind = "PA"; *kind; kind++) {
+		for (const char *kind = "PAE"; *kind; kind++) {
 			uint32_t key = all->list[i].key;
 			const struct oracle_record *wanted = as_of(all, txid, key, *kind);
 			const struct oracle_record *got = as_of(seen, txid, key, *kind);
@@ -192,12 +217,22 @@ static const char *judge_headers(const struct oracle *oracle, const struct oracl
 			continue;
 		if (!record->txid || record->txid > oracle->count)
 			return "a txid that was never given";
+		/* the record of a header that announces one may be missing */
+		for (uint64_t k = 1; record->kind == 'H' && record->n > 1 && k <= record->n; k++)
+			if (i + k >= seen->n || seen->list[i + k].txid != record->txid)
+				return "a header announces what has gone";
 		if (record->kind == 'H')
 			last = record->txid;
 		else if (oracle->events[record->txid - 1].has_header && last != record->txid)
 			return "a record without its header";
 	}
 	return NULL;
+}
+
+/* The header of one record, which a crash has left without it. */
+static bool is_lone(const struct oracle *oracle, const struct oracle_record *last, uint64_t highest)
+{
+	return last && last->kind == 'H' && last->n == 1 && oracle->events[highest - 1].n == 1;
 }
 
 static const char *judge_compacted(const struct oracle *oracle, const struct oracle_seen *seen,
@@ -210,12 +245,11 @@ static const char *judge_compacted(const struct oracle *oracle, const struct ora
 
 	for (size_t i = 0; i < seen->n; i++)
 		highest = seen->list[i].txid > highest ? seen->list[i].txid : highest;
-	if (wrong || highest > oracle->count)
-		return wrong ? wrong : "a txid that was never given";
+	if (wrong)
+		return wrong;
 	*found = (struct oracle_found){
 		.events = (unsigned)highest,
-		.lone_header = last && last->kind == 'H' && last->n == 1 &&
-			       oracle->events[highest - 1].n == 1,
+		.lone_header = is_lone(oracle, last, highest),
 	};
 	all_of(oracle, found->events - found->lone_header, &all);
 	wrong = judge_order(&all, seen);
@@ -224,7 +258,9 @@ static const char *judge_compacted(const struct oracle *oracle, const struct ora
 	if (is_refused(seen, highest))
 		return "the present is refused by a horizon";
 	for (uint64_t txid = 1; txid <= highest; txid++)
-		if (!is_refused(seen, txid) && !is_right_as_of(&all, seen, txid))
+		if (txid >= oracle->keep && is_refused(seen, txid))
+			return "a state that was to stay is refused";
+		else if (!is_refused(seen, txid) && !is_right_as_of(&all, seen, txid))
 			return txid == highest ? "the present is not what was written"
 					       : "a state of the past is wrong and not refused";
 	return NULL;

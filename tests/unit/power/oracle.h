@@ -16,7 +16,8 @@
  * by their CRC. */
 struct oracle_record {
 	enum dwal_type type;
-	char kind; /* 'A' attributes, 'H' header, 'Z' horizon, ' ' anything else */
+	char kind; /* 'A' attributes, 'E' entry, 'X' its end, 'H' header, 'Z' horizon, ' ' anything
+		      else */
 	uint32_t key, payload, payload_len;
 	uint64_t txid;
 	uint64_t lo, hi; /* of a horizon */
@@ -38,17 +39,22 @@ struct oracle_found {
 };
 
 struct oracle {
-	struct oracle_event events[ORACLE_EVENTS];
-	unsigned count;    /* that may be there */
-	unsigned returned; /* that are written, since the call has said so */
-	unsigned acked;    /* that are durable, since a sync has said so */
-	bool compacts;     /* superseded records may be gone */
+	unsigned count;     /* that may be there */
+	unsigned returned;  /* that are written, since the call has said so */
+	unsigned acked;     /* that are durable, since a sync has said so */
+	bool compacts;      /* superseded records may be gone */
+	uint64_t keep;      /* but what states as of this txid and later ones need */
+	uint64_t tag;       /* which is held back by this one; 0: none */
+	unsigned tag_event; /* so many events are there with it */
+	struct oracle_event events[ORACLE_EVENTS]; /* last: oracle_copy() */
 };
 
 struct oracle_seen {
 	struct oracle_record list[ORACLE_SEEN];
 	size_t n;
 };
+
+void oracle_copy(struct oracle *out, const struct oracle *oracle);
 
 /* The next event is about to be written. */
 void oracle_begin(struct oracle *oracle, const struct dwal_op *ops, size_t n, bool has_header);

@@ -110,7 +110,11 @@ static void torn(struct world *world)
 	snprintf(name, sizeof(name), "00000002.dwal.torn-%zu", file->cache.len);
 	world_file(world, name, "older", 5);
 	world_file(world, "torn.1.dwal-tmp", "half", 4);
+	world->torn.segment = 2;
+	world->torn.offset = file->cache.len;
 	world_file(world, "00000002.dwal", file->cache.data, 450);
+	disk_bytes_resize(&world->torn.bytes, 450);
+	memcpy(world->torn.bytes.data, file->cache.data, 450);
 	(void)world_open(world, NULL);
 	put(world, 2, 60);
 	(void)world_sync(world);
@@ -130,6 +134,52 @@ static void compact_to(struct world *world)
 	ops[2] = world_put(world, 3, 100);
 	(void)world_write(world, ops, 3, true);
 	(void)world_compact_to(world);
+	(void)world_close(world);
+}
+
+/* Deletes of what is live and of what is not, attributes of both, what belongs
+ * to nobody, over three segments; all that can go goes, twice. */
+static void compact(struct world *world)
+{
+	struct dwal_op ops[3];
+
+	(void)world_open(world, NULL);
+	put(world, 0, 60);
+	put(world, 1, 60);
+	ops[0] = world_attributes(world, 1, 30);
+	ops[1] = world_entry(world, 2, false);
+	(void)world_write(world, ops, 2, true);
+	(void)world_rotate(world);
+	remove_key(world, 1);
+	ops[0] = world_put(world, 0, 80);
+	ops[1] = world_raw(world, 20);
+	ops[2] = world_entry(world, 2, true);
+	(void)world_write(world, ops, 3, true);
+	(void)world_rotate(world);
+	put(world, 1, 50);
+	(void)world_compact(world, NULL);
+	remove_key(world, 0);
+	(void)world_compact(world, NULL);
+	(void)world_close(world);
+}
+
+/* States that are to stay, by a txid and by a tag. */
+static void compact_and_keep(struct world *world)
+{
+	const struct dwal_rewrite_options options = {.keep_txid = 4, .most_dead_first = true};
+
+	(void)world_open(world, NULL);
+	put(world, 0, 60);
+	put(world, 0, 50);
+	put(world, 0, 40);
+	(void)world_rotate(world);
+	put(world, 0, 30);
+	remove_key(world, 0);
+	(void)world_tag(world, 2);
+	(void)world_rotate(world);
+	put(world, 1, 30);
+	(void)world_sync(world);
+	(void)world_compact(world, &options);
 	(void)world_close(world);
 }
 
@@ -161,6 +211,8 @@ static void dice(struct world *world)
 				(void)world_append(world, ops, n);
 			else if (what == 1)
 				(void)world_rotate(world);
+			else if (what == 2 && world->campaign->seed % 2)
+				(void)world_compact(world, NULL);
 			else if (what < 5)
 				(void)world_sync(world);
 			else
@@ -172,9 +224,14 @@ static void dice(struct world *world)
 }
 
 const struct run world_runs[] = {
-
-	{"torn", torn},     {"compact-to", compact_to},         {"append", append_and_sync},
-	{"rotate", rotate}, {"rotate-by-size", rotate_by_size}, {"rename", rename_as_one},
-	{"dice", dice}, /* last: the longest */
+	{"append", append_and_sync},
+	{"rotate", rotate},
+	{"rotate-by-size", rotate_by_size},
+	{"rename", rename_as_one},
+	{"torn", torn},
+	{"compact-to", compact_to},
+	{"compact", compact},
+	{"compact-keep", compact_and_keep},
+	{"dice", dice}, /* the longest */
 };
 const size_t world_run_count = sizeof(world_runs) / sizeof(*world_runs);

@@ -3,6 +3,7 @@
  * What runs consist of, told to the oracle as it happens.
  */
 #include "world.h"
+#include "horizon.h"
 #include "log.h"
 #include "unit.h"
 
@@ -40,6 +41,11 @@ struct dwal_op world_attributes(struct world *world, unsigned key, size_t size)
 	return (struct dwal_op){DWAL_RAW, key_of(key), fresh_payload(world, size, 'A')};
 }
 
+struct dwal_op world_entry(struct world *world, unsigned key, bool ends)
+{
+	return (struct dwal_op){DWAL_RAW, key_of(key), fresh_payload(world, 12, ends ? 'X' : 'E')};
+}
+
 struct dwal_op world_raw(struct world *world, size_t size)
 {
 	return (struct dwal_op){DWAL_RAW, {NULL, 0}, fresh_payload(world, size, 'R')};
@@ -58,8 +64,8 @@ static void expect(const struct world *world, int rc, const char *what, const ch
 	if (!world->faulty || !world->disk.failed)
 		world_fail(world, "%s failed: %d %s %s", what, rc, dwal_strerror(rc), why);
 	/* one fault is told once, unless it stops the log */
-	if (world->calls >= world->disk.fail_at && !world->disk.goes_on && world->kv &&
-	    !dwal_kv_refusal(world->kv))
+	if (world->calls >= world->disk.fail_at && !world->disk.goes_on && !world->disk.dies &&
+	    world->kv && !dwal_kv_refusal(world->kv))
 		world_fail(world, "%s failed although no call did: %d %s %s", what, rc,
 			   dwal_strerror(rc), why);
 }
@@ -74,6 +80,20 @@ static int told(struct world *world, int rc)
 		world_check_living(world);
 	world->calls = world->disk.calls;
 	return rc;
+}
+
+static enum dwal_raw_kind raw_kind(void *ctx, const struct dwal_record *record)
+{
+	switch (record->payload.len ? *(const char *)record->payload.data : 0) {
+	case 'A':
+		return DWAL_RAW_ATTRIBUTES;
+	case 'E':
+		return DWAL_RAW_ENTRY;
+	case 'X':
+		return DWAL_RAW_ENTRY_END;
+	default:
+		return DWAL_RAW_OTHER;
+	}
 }
 
 static int see(void *ctx, const struct dwal_record *record)
@@ -150,7 +170,9 @@ int world_append(struct world *world, const struct dwal_op *ops, size_t n)
 		return -EBADF;
 	for (size_t i = 0; i < n; i++)
 		oracle_begin(&world->oracle, &ops[i], 1, false);
-	rc = dwal_log_append(world->kv->log, ops, n, NULL);
+	do /* a store's log leaves the sync before a rotation to it */
+		rc = dwal_log_append(world->kv->log, ops, n, NULL);
+	while (rc == DWAL_EUNSYNCED && !dwal_log_sync(world->kv->log));
 	expect(world, rc, "append", "");
 	if (!rc)
 		world->oracle.returned = world->oracle.count;
@@ -178,6 +200,56 @@ int world_rotate(struct world *world)
 	expect(world, rc, "rotation", "");
 	if (!rc)
 		world->oracle.acked = returned;
+	return told(world, rc);
+}
+
+int world_compact(struct world *world, const struct dwal_rewrite_options *given)
+{
+	struct dwal_rewrite_options options = given ? *given : (struct dwal_rewrite_options){0};
+	struct oracle *oracle = &world->oracle;
+	uint64_t keep = options.keep_txid ? options.keep_txid : oracle->returned;
+	struct dwal_error error = {0};
+	int rc;
+
+	if (!world->kv)
+		return -EBADF;
+	options.raw_kind = raw_kind;
+	oracle->compacts = true;
+	if (!options.drop_tags && oracle->tag && oracle->tag < keep)
+		keep = oracle->tag;
+	if (oracle->keep < keep)
+		oracle->keep = keep;
+	for (uint32_t id = 1; id < WORLD_SEGMENTS && id < dwal_kv_active_segment(world->kv); id++)
+		if (world_segment(world, id))
+			world->mtimes[id] = world_segment(world, id)->mtime;
+	rc = dwal_kv_compact(world->kv, &options, NULL, &error);
+	expect(world, rc, "compaction in place", error.message);
+	return told(world, rc);
+}
+
+int world_tag(struct world *world, uint64_t txid)
+{
+	struct dwal_op op = {.type = DWAL_RAW, .key = {TAG_KEY, strlen(TAG_KEY)}};
+	char *payload;
+	size_t len;
+	int rc;
+
+	if (!world->kv)
+		return -EBADF;
+	CHECK_INT(tag_make("then", txid, &payload, &len), 0);
+	op.payload = (struct dwal_bytes){payload, len};
+	oracle_begin(&world->oracle, &op, 1, false);
+	free(payload);
+	rc = dwal_kv_tag(world->kv, "then", txid);
+	expect(world, rc, "tag", "");
+	if (!rc)
+		world->oracle.returned = world->oracle.count;
+	else if (!is_open_question(world))
+		world->oracle.count--;
+	if (!rc) {
+		world->oracle.tag = txid;
+		world->oracle.tag_event = world->oracle.count;
+	}
 	return told(world, rc);
 }
 

@@ -105,8 +105,8 @@ struct world *world_next(const struct world *world, struct crash_step step)
 
 	CHECK(next);
 	memset((char *)next + sizeof(next->disk), 0,
-	       offsetof(struct world, payloads) - sizeof(next->disk));
-	next->oracle = world->oracle;
+	       offsetof(struct world, oracle) - sizeof(next->disk));
+	oracle_copy(&next->oracle, &world->oracle);
 	next->campaign = world->campaign;
 	next->before = world;
 	next->step = step;
@@ -114,6 +114,7 @@ struct world *world_next(const struct world *world, struct crash_step step)
 	next->serial = world->serial;
 	next->options = world->options;
 	next->target = world->target;
+	memcpy(next->mtimes, world->mtimes, sizeof(next->mtimes));
 	next->torn = world->torn;
 	disk_bytes_copy(&next->torn.bytes, &world->torn.bytes);
 	memcpy(next->dir, world->dir, sizeof(next->dir));

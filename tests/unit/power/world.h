@@ -13,6 +13,7 @@
 
 #define WORLD_DEPTH        4
 #define WORLD_PAYLOADS     16
+#define WORLD_SEGMENTS     16
 #define WORLD_PAYLOAD_MOST 2048
 
 struct world;
@@ -64,7 +65,6 @@ struct target {
 
 struct world {
 	struct disk disk;
-	struct oracle oracle;
 	struct campaign *campaign;
 	const struct world *before; /* the world that the last crash was in */
 	struct crash_step step;
@@ -72,12 +72,14 @@ struct world {
 	uint64_t serial; /* of what is written, and never again */
 	struct torn torn;
 	struct target target;
+	struct timespec mtimes[WORLD_SEGMENTS]; /* of sealed segments, before a compaction */
 	char dir[80];
 	dwal_kv *kv;
 	struct dwal_options options;
 	bool faulty;    /* calls may fail here */
 	uint64_t calls; /* before the step that is being made */
 	bool lies;      /* a sync has failed: the cache shows what is not on the disk */
+	struct oracle oracle;
 	unsigned char payloads[WORLD_PAYLOADS][WORLD_PAYLOAD_MOST];
 };
 
@@ -116,6 +118,8 @@ int world_sync(struct world *world);
 int world_rotate(struct world *world);
 int world_close(struct world *world);
 int world_compact_to(struct world *world);
+int world_compact(struct world *world, const struct dwal_rewrite_options *options);
+int world_tag(struct world *world, uint64_t txid);
 
 /* Makes a file of the log directory, or adds to it, as somebody else may. */
 void world_file(struct world *world, const char *name, const void *data, size_t len);
@@ -124,6 +128,7 @@ void world_file(struct world *world, const char *name, const void *data, size_t 
  * key is "k" and the number. size: of the payload. */
 struct dwal_op world_put(struct world *world, unsigned key, size_t size);
 struct dwal_op world_attributes(struct world *world, unsigned key, size_t size);
+struct dwal_op world_entry(struct world *world, unsigned key, bool ends);
 struct dwal_op world_raw(struct world *world, size_t size);
 struct dwal_op world_delete(unsigned key);
 
@@ -131,6 +136,8 @@ struct dwal_op world_delete(unsigned key);
 void world_check(struct world *world);
 /* check_target.c: what a compaction to another directory has left. */
 void world_check_target(struct world *world);
+/* The file of a segment; NULL: there is none. */
+const struct disk_file *world_segment(const struct world *world, uint32_t id);
 /* That it is right, and no more. */
 void world_check_last(struct world *world);
 /* The living store shows what the oracle says. */
