@@ -86,10 +86,11 @@ file/rebase: file/stage fs tree/tree
 file/rename_dir: file/publish file/damage txn fs tree/number tree/treename tree/nodeattr
 file/pending: file/unfinished file/handle file/publish txn fs tree/tree tree/treename
 log/logname:
+log/lognumber: log/logname tree/ino
 log/logfile: log/logname fs
 log/compacttext: fs
 log/logtext: log/compacttext file/damage file/pending file/unfinished fs
-log/logdir: log/logtext log/logfile log/logname fs tree/listing
+log/logdir: log/logtext log/lognumber log/logfile log/logname fs tree/listing
 ops/ops: log/logdir file/stage txn fs tree/beside tree/tree tree/nodeattr
 ops/ops_attr: ops/ops file/handle file/publish txn tree/tree tree/treename tree/nodeattr
 ops/ops_dir: ops/ops file/pending txn tree/tree tree/nodeattr

@@ -16,18 +16,16 @@
 #include <utlist.h>
 
 #include "log/logfile.h"
+#include "log/lognumber.h"
 #include "logname.h"
 #include "log/logtext.h"
 
-/* Inode numbers: the directory, then the generated files, then the segments by id,
- * then the side files in the order in which they were first seen. A generated
- * file has the second number in listings and stat(2); to the kernel each of
- * its texts is a node of its own, counted from NODE_INO. A node id is such a
- * number with one bit more. */
-#define TEXT_INO    (LOGDIR_INO + 1)
-#define SEGMENT_INO (LOGDIR_INO + ((fuse_ino_t)1 << 32))
-#define SIDE_INO    (LOGDIR_INO + ((fuse_ino_t)2 << 32))
-#define NODE_INO    (LOGDIR_INO + ((fuse_ino_t)3 << 32))
+/* Inode numbers: the directory, the generated files, and those of lognumber.h. A
+ * generated file has the second number in listings and stat(2); to the kernel
+ * each of its texts is a node of its own, counted from NODE_INO. A node id is
+ * such a number with one bit more. */
+#define TEXT_INO (LOGDIR_INO + 1)
+#define NODE_INO (LOGDIR_INO + ((fuse_ino_t)3 << 32))
 
 /* What a lookup of a generated file made. Constant but for the links and
  * uses. */
@@ -44,14 +42,14 @@ struct text {
 /* An open file: of the log directory, or a text. */
 struct open_file {
 	struct open_file *prev, *next;
+	fuse_ino_t ino;
 	int fd; /* -1 for a text */
 	struct text *text;
 };
 
 struct logdir {
+	struct lognumbers numbers;
 	pthread_mutex_t lock;
-	char **side_names; /* protected by lock; the names themselves never change */
-	size_t side_count;
 	fuse_ino_t next_node;      /* protected by lock */
 	struct text *texts;        /* DL lists; protected by lock */
 	struct open_file *handles; /* protected by lock */
@@ -64,6 +62,7 @@ struct logdir *logdir_new(void)
 	if (!logdir)
 		return NULL;
 	pthread_mutex_init(&logdir->lock, NULL); /* cannot fail on Linux */
+	lognumbers_init(&logdir->numbers);
 	logdir->next_node = NODE_INO;
 	return logdir;
 }
@@ -97,55 +96,9 @@ void logdir_free(struct logdir *logdir)
 	{
 		free_text(text);
 	}
-	for (size_t i = 0; i < logdir->side_count; i++)
-		free(logdir->side_names[i]);
-	free(logdir->side_names);
+	lognumbers_release(&logdir->numbers);
 	pthread_mutex_destroy(&logdir->lock);
 	free(logdir);
-}
-
-/* ---- names and numbers ---- */
-
-static int side_number(struct logdir *logdir, const char *name, fuse_ino_t *ino)
-{
-	size_t i;
-	char **grown;
-	int err = 0;
-
-	pthread_mutex_lock(&logdir->lock);
-	for (i = 0; i < logdir->side_count; i++)
-		if (strcmp(logdir->side_names[i], name) == 0)
-			break;
-	if (i == logdir->side_count) {
-		grown = realloc(logdir->side_names, (i + 1) * sizeof(*grown));
-		if (grown)
-			logdir->side_names = grown;
-		if (grown && (grown[i] = strdup(name)))
-			logdir->side_count++;
-		else
-			err = ENOMEM;
-	}
-	pthread_mutex_unlock(&logdir->lock);
-	if (!err)
-		*ino = SIDE_INO + i;
-	return err;
-}
-
-/* The name in the log directory of a segment or side file: in buffer, or one
- * that stays. NULL for anything else. */
-static const char *disk_name(struct fs *fs, fuse_ino_t ino, char buffer[LOGNAME_SIZE])
-{
-	const char *name = NULL;
-
-	if (ino >= SEGMENT_INO && ino <= SEGMENT_INO + DWAL_MAX_SEGMENT_ID) {
-		logname_segment((uint32_t)(ino - SEGMENT_INO), buffer);
-		return buffer;
-	}
-	pthread_mutex_lock(&fs->logdir->lock);
-	if (ino >= SIDE_INO && ino - SIDE_INO < fs->logdir->side_count)
-		name = fs->logdir->side_names[ino - SIDE_INO];
-	pthread_mutex_unlock(&fs->logdir->lock);
-	return name;
 }
 
 /* ---- attributes ---- */
@@ -174,11 +127,27 @@ static int stat_directory(const struct fs *fs, struct stat *out)
 	return 0;
 }
 
+/* Of a file that has lost its name: as long as it is open here. */
+static int stat_open_file(struct logdir *logdir, fuse_ino_t ino, struct stat *st)
+{
+	struct open_file *handle;
+	int err = ENOENT;
+
+	pthread_mutex_lock(&logdir->lock);
+	DL_SEARCH_SCALAR(logdir->handles, handle, ino, ino);
+	if (handle)
+		err = fstat(handle->fd, st) ? errno : 0;
+	pthread_mutex_unlock(&logdir->lock);
+	return err;
+}
+
 static int stat_file(struct fs *fs, fuse_ino_t ino, const char *name, struct stat *out)
 {
 	struct stat st;
 	int err = logfile_stat(fs, name, &st);
 
+	if (!err && !lognumber_is_of(ino, &st))
+		err = stat_open_file(fs->logdir, ino, &st);
 	if (err)
 		return err;
 	own(fs, ino, S_IFREG | 0400, &st);
@@ -272,7 +241,7 @@ int logdir_getattr(struct fs *fs, fuse_ino_t id, struct stat *out)
 {
 	char buffer[LOGNAME_SIZE];
 	fuse_ino_t ino = ino_of(id);
-	const char *name = disk_name(fs, ino, buffer);
+	const char *name = lognumber_name(&fs->logdir->numbers, ino, buffer);
 	struct text *text = use_text(fs->logdir, ino);
 
 	if (ino == LOGDIR_INO)
@@ -296,26 +265,20 @@ static int lookup_text(struct fs *fs, enum logtext which, struct fuse_entry_para
 	return 0;
 }
 
-static int number_of(struct fs *fs, const char *name, fuse_ino_t *ino)
-{
-	uint32_t id;
-
-	if (!logname_parse_segment(name, &id))
-		return logname_is_side_file(name) ? side_number(fs->logdir, name, ino) : ENOENT;
-	*ino = SEGMENT_INO + id;
-	return 0;
-}
-
 static int lookup_file(struct fs *fs, const char *name, struct fuse_entry_param *out)
 {
 	struct fuse_entry_param entry = {.ino = 0};
-	int err = number_of(fs, name, &entry.ino);
+	struct stat st = {.st_ino = 0};
+	int err = logfile_stat(fs, name, &st);
 
 	if (!err)
-		err = stat_file(fs, entry.ino, name, &entry.attr);
-	if (!err)
-		*out = entry;
-	return err;
+		err = lognumber_of(&fs->logdir->numbers, name, &st, &entry.ino);
+	if (err)
+		return err;
+	own(fs, entry.ino, S_IFREG | 0400, &st);
+	entry.attr = st;
+	*out = entry;
+	return 0;
 }
 
 int logdir_lookup(struct fs *fs, fuse_ino_t parent, const char *name, struct fuse_entry_param *out)
@@ -347,9 +310,16 @@ void logdir_forget(struct fs *fs, fuse_ino_t id, uint64_t lookups)
 static int open_file(struct fs *fs, fuse_ino_t ino, int *fd)
 {
 	char buffer[LOGNAME_SIZE];
-	const char *name = disk_name(fs, ino, buffer);
+	const char *name = lognumber_name(&fs->logdir->numbers, ino, buffer);
+	struct stat st;
+	int err = name ? logfile_open(fs, name, fd) : ENOENT;
 
-	return name ? logfile_open(fs, name, fd) : ENOENT;
+	if (err)
+		return err;
+	if (fstat(*fd, &st) == 0 && lognumber_is_of(ino, &st))
+		return 0;
+	(void)close(*fd); /* nothing was done with it */
+	return ENOENT;
 }
 
 int logdir_open(struct fs *fs, fuse_ino_t id, struct fuse_file_info *fi)
@@ -363,6 +333,7 @@ int logdir_open(struct fs *fs, fuse_ino_t id, struct fuse_file_info *fi)
 	if (!handle)
 		return ENOMEM;
 	handle->fd = -1;
+	handle->ino = ino_of(id);
 	handle->text = use_text(fs->logdir, ino_of(id));
 	if (!handle->text)
 		err = or_stale(open_file(fs, ino_of(id), &handle->fd));
@@ -444,15 +415,15 @@ struct list {
 static int list_one(void *ctx, const char *name)
 {
 	struct list *list = ctx;
-	struct stat st;
+	struct stat st = {.st_ino = 0};
 	uint32_t id;
-	fuse_ino_t ino;
-	int err = 0;
+	uint64_t ino;
+	int err = logfile_stat(list->fs, name, &st);
 
-	if (!logname_parse_segment(name, &id))
-		err = logfile_stat(list->fs, name, &st);
+	if (err && logname_parse_segment(name, &id))
+		err = 0;
 	if (!err)
-		err = number_of(list->fs, name, &ino);
+		err = lognumber_of(&list->fs->logdir->numbers, name, &st, &ino);
 	if (err)
 		return err == ENOENT ? 0 : err;
 	return listing_add(list->listing, name, ino, S_IFREG);
