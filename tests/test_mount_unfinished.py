@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+import mountctl
 import mounting
 import privileged
 
@@ -214,3 +215,17 @@ def test_a_file_of_the_name_of_such_records_is_a_file(mount):
     assert (m / name).read_bytes() == OLD
     assert os.stat(m / name).st_mode & 0o777 == 0o600
     assert len(unfinished(m)) == 1
+
+
+@pytest.mark.clause("S21g")
+def test_they_are_found_also_after_a_compaction(build, mount, tmp_path):
+    m = mount()
+    (m / "before").write_bytes(b"superseded" * 1000)
+    (m / "f").write_bytes(OLD)
+    end(m, twice, half_written(m / "f"))
+    m.start()
+    (m / "before").write_bytes(b"")
+    assert mountctl.compact(m)["bytes_freed"] > 9000
+    for _ in range(2):
+        assert taken_out(build, m, tmp_path / "out") == HALF
+        m.remount()

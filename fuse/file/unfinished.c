@@ -149,7 +149,7 @@ int unfinished_replay(struct fs *fs, const struct dwal_record *record)
 	if (!found)
 		return r;
 	found->segment = record->segment;
-	found->offset = record->offset;
+	found->txid = record->txid;
 	DL_APPEND(fs->unfinished, found);
 	return 0;
 }

@@ -13,7 +13,7 @@
 struct unfinished {
 	struct unfinished *prev, *next;
 	uint32_t segment;
-	uint64_t offset;            /* of the record */
+	uint64_t txid;              /* of the record */
 	uint64_t size, begin, part; /* of the whole; of this part in it, and its length */
 	size_t key_len;
 	unsigned char key[];

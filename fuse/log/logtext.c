@@ -140,6 +140,9 @@ static void say_lost(FILE *out, const struct dwal_report *found)
 		    "although it was removed.\n");
 }
 
+/* In base64, so that a line of text tells the record: its offset a compaction can change. */
+#define UNFINISHED_KEY_BASE64 "ZGF0YXdhbGZzLnVuZmluaXNoZWQ="
+
 /* As one word of the shell. */
 static void say_shell_word(FILE *out, const char *word)
 {
@@ -168,10 +171,11 @@ static void say_unfinished(FILE *out, const struct fs *fs)
 		say(out, "    datawal scan ");
 		say_shell_word(out, fs->opt.log_dir);
 		say(out,
-		    " --from-segment %" PRIu32 " --from-offset %" PRIu64 " --limit 1 --json |"
-		    " sed 's/.*\"payload_base64\":\"//; s/\".*//' | base64 -d | sed '1,/^$/d'"
+		    " --from-segment %" PRIu32 " --json |"
+		    " sed -n '/\"txid\":%" PRIu64 ",\"key_base64\":\"" UNFINISHED_KEY_BASE64
+		    "\"/{s/.*\"payload_base64\":\"//;s/\".*//;p;q}' | base64 -d | sed '1,/^$/d'"
 		    " > FILE\n",
-		    one->segment, one->offset);
+		    one->segment, one->txid);
 	}
 }
 
@@ -281,7 +285,7 @@ static void put_unfinished(struct json *json, const struct fs *fs)
 		json_open(json, NULL, '{');
 		json_bytes(json, "key_base64", one->key, one->key_len);
 		json_number(json, "segment", one->segment);
-		json_number(json, "offset", one->offset);
+		json_number(json, "txid", one->txid);
 		json_number(json, "size", one->size);
 		json_number(json, "part_offset", one->begin);
 		json_number(json, "part_bytes", one->part);
