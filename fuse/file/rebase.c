@@ -41,7 +41,7 @@ static void rebase(struct rebase *rebase, struct stage *stage)
 static bool is_old(struct fs *fs, const struct dwal_place *place)
 {
 	dwal_value *value;
-	int r = dwal_kv_value_at(fs->kv, NULL, 0, place, &value);
+	int r = dwal_kv_value_at(fs->kv, "", 0, place, &value);
 
 	if (!r)
 		dwal_value_close(value);

@@ -21,7 +21,7 @@
 #include "rawkind.h"
 
 #define LOOK_SECONDS 2
-#define REBASE_EVERY 64 /* rewritten segments: their old files are open until then */
+#define REBASE_EVERY 64 /* rewritten segments at most: their old files are open until then */
 
 struct compactor {
 	struct fs *fs;
@@ -123,7 +123,9 @@ static void note_freed(struct compactor *compactor, const struct dwal_rewrite_st
  * short. */
 static int let_go_of_old_files(struct compactor *compactor, uint64_t rewritten)
 {
-	if (rewritten < compactor->rebased + REBASE_EVERY)
+	size_t every = compactor->held_most / 4;
+
+	if (rewritten < compactor->rebased + (every < REBASE_EVERY ? every : REBASE_EVERY))
 		return 0;
 	compactor->rebased = rewritten;
 	return rebase_all(compactor->fs) > compactor->held_most ? -EMFILE : 0;
@@ -140,11 +142,30 @@ static int progress(void *ctx, const struct dwal_rewrite_stats *so_far)
 	return let_go_of_old_files(compactor, so_far->segments_rewritten);
 }
 
-/* What is to stay by its age or size can not be found yet. */
+/* The bytes of the log that finding the txid has read are not those that a
+ * compaction reads. */
+static int progress_of_finding(void *ctx, const struct dwal_rewrite_stats *so_far)
+{
+	const struct dwal_rewrite_stats none = {0};
+
+	(void)so_far;
+	return compaction_progress(ctx, &none);
+}
+
 static int find_txid(struct fs *fs, const struct history_limit *keep,
 		     struct dwal_rewrite_options *options, struct dwal_error *error)
 {
-	return keep->kind == HISTORY_NONE ? 0 : -ENOSYS;
+	struct dwal_rewrite_options finding = *options;
+	dwal_kv *kv = fs->kv;
+
+	finding.progress = progress_of_finding;
+	finding.progress_ctx = &fs->compaction;
+	if (keep->kind == HISTORY_AGE)
+		return dwal_kv_keep_age(kv, time(NULL) - (int64_t)keep->value, &finding,
+					&options->keep_txid, error);
+	if (keep->kind == HISTORY_BYTES)
+		return dwal_kv_keep_size(kv, keep->value, &finding, &options->keep_txid, error);
+	return 0;
 }
 
 static const char *message_of(int r, const struct dwal_error *error)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The control of a live mount by ioctl(2) on its root: src/base/mountctl.h, read from there."""
 import fcntl
+import json
 import os
 import re
 import struct
@@ -79,3 +80,16 @@ def compact(path, **how):
     found = ended(path, before + 1)
     assert found["result"] == 0, found
     return found
+
+
+def told(m, name="stats.json"):
+    """What .log says of the history and the last compaction."""
+    found = json.loads((m / ".log" / name).read_text())
+    return found["history"], found["compaction"]
+
+
+def fill_with_dead(m, megabytes, size=100_000):
+    """One file, written again and again."""
+    value = bytes(size)
+    for _ in range(megabytes * 1_000_000 // size):
+        (m / "dead").write_bytes(value)

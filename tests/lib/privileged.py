@@ -56,3 +56,15 @@ def small_disk(directory, mebibytes):
     finally:
         as_root("umount", "-l", directory)
         image.unlink()
+
+
+@contextmanager
+def memory_disk(directory, mebibytes):
+    """The same as a tmpfs."""
+    directory.mkdir()
+    as_root("mount", "-t", "tmpfs", "-o", f"size={mebibytes}M,uid={os.getuid()},gid={os.getgid()}",
+            "none", directory)
+    try:
+        yield directory
+    finally:
+        as_root("umount", "-l", directory)

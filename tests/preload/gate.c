@@ -6,11 +6,11 @@
  * A place is a file in the directory GATES: `open` and other requests, before
  * anything is done for them; `append`, before records are written; `appended`,
  * when the records are written and the key leads to them, and nobody else
- * knows; `sync`, before a segment is synced; `forget`, before the kernel is told
- * to forget attributes. Whoever comes to a place whose file is there writes its
- * name to the fifo `events` and waits while the test holds a lock on the file.
- * With a file `full` there is no room for records; with `broken` no segment can
- * be synced.
+ * knows; `sync`, before a segment is synced; `rename`, before a file of the log
+ * gets its name; `forget`, before the kernel is told to forget attributes.
+ * Whoever comes to a place whose file is there writes its name to the fifo
+ * `events` and waits while the test holds a lock on the file. With a file `full`
+ * there is no room for records; with `broken` no segment can be synced.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -90,6 +90,14 @@ int fdatasync(int fd)
 		return -1;
 	}
 	return sync(fd);
+}
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	int (*rename)(int, const char *, int, const char *, unsigned) = next("renameat2");
+
+	pass("rename");
+	return rename(from_dir, from, to_dir, to, flags);
 }
 
 /* The one that ends the change of the index is the first behind the write. */
