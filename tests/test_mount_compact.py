@@ -5,13 +5,17 @@ import mmap
 import os
 import re
 import subprocess
+import sys
+import tempfile
 import threading
 
 import pytest
 
 import mountctl
 import mounting
+import paths
 from mountctl import fill_with_dead, told
+from namespace import run_as
 
 pytestmark = pytest.mark.sanitize
 
@@ -32,6 +36,24 @@ def test_a_compaction_is_begun_at_the_root_alone_and_with_words_that_mean_someth
     assert errno_of(mountctl.order, m, how=3) == errno.EINVAL
     assert errno_of(mountctl.order, m, flags=4) == errno.EINVAL
     assert mountctl.state(m)["run"] == 0
+
+
+@pytest.mark.root
+@pytest.mark.clause("S24a")
+def test_no_other_user_begins_one(mount):
+    with tempfile.TemporaryDirectory(prefix="datawal-", dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        os.mkdir(f"{name}/place")
+        m = mount(f"{name}/log", "allow_other", at=f"{name}/place")
+        for number in mountctl.COMPACT, mountctl.COMPACT_STATE, mountctl.COMPACT_STOP:
+            said = run_as("nobody", sys.executable, "-c", f"""if True:
+                import fcntl, os
+                try:
+                    fcntl.ioctl(os.open("{m}", os.O_RDONLY), {number}, bytes({number >> 16 & 0x3fff}))
+                except OSError as error:
+                    print(error.errno)""")
+            assert said.split() == [str(errno.EPERM)]
+        assert m.clean_up() == []
 
 
 @pytest.mark.clause("S24a")
@@ -286,6 +308,14 @@ def test_one_runs_at_a_time_and_can_be_stopped(gated):
     assert told(m)[1]["last"]["error"] == "stopped"
     mountctl.order(m)
     assert mountctl.ended(m, 2)["result"] == 0
+
+
+@pytest.mark.clause("S24c")
+@pytest.mark.parametrize("case", ["whoever_waits_is_woken",
+                                  "what_is_stopped_ends_and_the_next_one_goes_on"])
+def test_a_compaction_is_told_to_end(case):
+    subprocess.run([paths.program("tests/test_compaction"), case], stdin=subprocess.DEVNULL,
+                   check=True, timeout=20)
 
 
 @pytest.mark.clause("S24c")
