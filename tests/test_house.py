@@ -53,7 +53,8 @@ kv: batch log reader keydir horizon tags report segment
 value: kv segment frame
 cursor: kv keydir usage
 keep: kv keydir
-compact: kv log file segment frame io
+target: log file io
+compact: kv target log file segment frame io
 export: kv file atomic
 reclaim: kv log facts header horizon keydir scan segment io
 """
