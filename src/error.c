@@ -173,9 +173,13 @@ void dwal_lost_text(const struct dwal_lost *lost, char *out, size_t size)
 		return;
 	}
 	quote(record->key, key, sizeof(key));
-	(void)snprintf(out, size, "%s of key \"%s\", txid %llu, %zu bytes",
-		       dwal_type_name(record->type), key, (unsigned long long)record->txid,
-		       record->payload.len);
+	if (record->type == DWAL_RAW && !record->key.len)
+		(void)snprintf(out, size, "Raw, txid %llu, %zu bytes",
+			       (unsigned long long)record->txid, record->payload.len);
+	else
+		(void)snprintf(out, size, "%s of key \"%s\", txid %llu, %zu bytes",
+			       dwal_type_name(record->type), key, (unsigned long long)record->txid,
+			       record->payload.len);
 }
 
 void dwal_gap_text(const struct dwal_gap *gap, char *out, size_t size)

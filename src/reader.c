@@ -197,6 +197,11 @@ const char *reader_dir(const dwal_reader *reader)
 	return reader->dir;
 }
 
+int reader_dirfd(const dwal_reader *reader)
+{
+	return reader->dirfd;
+}
+
 const struct dwal_report *reader_report(const dwal_reader *reader)
 {
 	return &reader->report.pub;

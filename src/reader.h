@@ -34,5 +34,6 @@ struct segment *reader_segment(dwal_reader *reader, uint32_t id);
 int reader_view(dwal_reader *reader, struct segment_view **out, size_t *n);
 const struct io *reader_io(const dwal_reader *reader);
 const char *reader_dir(const dwal_reader *reader);
+int reader_dirfd(const dwal_reader *reader);
 
 #endif

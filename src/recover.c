@@ -154,6 +154,7 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 	uint64_t records = 0;
 	int rc;
 
+	segment->is_tolerant = recovery->degraded;
 	operation_scan_move(&scan, segment, 0, segment->end, active);
 	rc = replay_records(recovery, &scan, &records, &status);
 	operation_scan_release(&scan);

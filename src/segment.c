@@ -14,6 +14,8 @@
 
 _Static_assert(DWAL_MAX_SEGMENT_ID == 99999999, "eight digits, as logname_segment() writes");
 
+#define BLOCK 4096u /* bytes that a disk may fail to read */
+
 struct id_list {
 	const struct io *io;
 	int dirfd;
@@ -154,6 +156,14 @@ int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct 
 	return opened(io, id, file_open(io, dirfd, name, flags, &st), out);
 }
 
+int segment_open_side(const struct io *io, int dirfd, uint32_t id, const char *name,
+		      struct segment **out)
+{
+	struct stat st;
+
+	return opened(io, id, file_open(io, dirfd, name, O_RDONLY, &st), out);
+}
+
 int segment_create(const struct io *io, int dirfd, uint32_t id, const struct file_like *like,
 		   struct segment **out)
 {
@@ -202,6 +212,32 @@ void segment_views_free(struct segment_view *views, size_t n)
 	free(views);
 }
 
+/* A disk that cannot read a block of a file reads the others. */
+static int read_blocks(struct segment *segment, unsigned char *buffer, size_t n, uint64_t offset,
+		       size_t *got)
+{
+	int rc = 0;
+
+	*got = 0;
+	while (!rc && *got < n) {
+		size_t left = n - *got, block = BLOCK - (size_t)((offset + *got) % BLOCK), there;
+
+		block = block < left ? block : left;
+		rc = io_pread_full(segment->io, segment->fd, buffer + *got, block, offset + *got,
+				   &there);
+		if (rc == -EIO) {
+			memset(buffer + *got, 0, block);
+			there = block;
+			rc = 0;
+		}
+		if (!rc)
+			*got += there;
+		if (!rc && there < block)
+			break;
+	}
+	return rc;
+}
+
 int segment_pread(struct segment *segment, void *buffer, size_t n, uint64_t offset, size_t *got)
 {
 	int rc = segment_enter(segment);
@@ -211,6 +247,8 @@ int segment_pread(struct segment *segment, void *buffer, size_t n, uint64_t offs
 	*got = 0;
 	if (segment->fd >= 0)
 		rc = io_pread_full(segment->io, segment->fd, buffer, n, offset, got);
+	if (rc == -EIO && segment->is_tolerant)
+		rc = read_blocks(segment, buffer, n, offset, got);
 	segment_leave(segment);
 	return rc;
 }

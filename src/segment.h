@@ -49,6 +49,8 @@ struct segment {
 	uint64_t sealed_size;
 	struct timespec sealed_mtime, sealed_ctime;
 
+	bool is_tolerant; /* what cannot be read is zeros; set before it is shared */
+
 	/* Owned by the log (under its state lock) or the reader: */
 	uint64_t end;     /* behind the last whole record; file size until scanned */
 	uint64_t records; /* whole records before end */
@@ -103,6 +105,10 @@ int segment_open(const struct io *io, int dirfd, uint32_t id, int flags, struct 
 /* A file by its path, only read: a segment or a side file, its id the number
  * that its name begins with, or 0. -EINVAL: not a regular file. */
 int segment_open_file(const struct io *io, const char *path, struct segment **out);
+
+/* A side file of that segment, by its name in the directory: the same, only read. */
+int segment_open_side(const struct io *io, int dirfd, uint32_t id, const char *name,
+		      struct segment **out);
 
 /* A new, empty file; -EEXIST when the name is taken. Neither the file nor the
  * directory is synced. */

@@ -37,23 +37,70 @@ def degraded(*logs):
             if what == "key":
                 keys[bytes.fromhex(words[0][1:])] = (
                     None if words[1] == "!" else bytes.fromhex(words[1].removeprefix("-")))
-            else:
-                assert what == "lost", line
+            elif what == "lost":
                 lost.append((words[0], int(words[1]), int(words[2])))
-        yield keys, lost
+            else:
+                assert what == "salvaged", line
+                stats = tuple(map(int, words))
+        yield keys, lost, stats
 
 
-@pytest.mark.clause("C39", "C39a")
-def test_of_every_fixture_what_is_intact_is_left(tmp_path):
+def salvaged(files):
+    """(type, key, payload) of each record that a salvage keeps, and the operations they are: the
+    lines of the header and how many."""
+    kept, operations, current = [], [], None
+    for one in remains_model.in_order(files):
+        if one is None or isinstance(one, Lost):
+            current = current if isinstance(one, Lost) else None
+            continue
+        header = corpus.header_of(one)
+        if header:
+            current = [header, 0]
+            operations.append(current)
+        elif not (corpus.horizon_of(one) or corpus.tag_of(one) or corpus.reserved(one)):
+            kept.append((one.type, one.key, one.payload))
+            if current and one.txid == current[0].txid and current[1] != (current[0].n or -1):
+                current[1] += 1
+            else:
+                current = None
+    return kept, [(header.lines, n) for header, n in operations if n > 1 or n and header.lines]
+
+
+def check_salvaged(log, files, stats):
+    """What lies in the new log."""
+    read = corpus.read_log(corpus.read_directory(log))
+    assert read.verdict == "clean"
+    kept, operations = salvaged(files)
+    records = [r for r in read.records if not corpus.header_of(r)]
+    horizons = [r for r in records if corpus.horizon_of(r)]
+    lost = sum(isinstance(one, Lost) for one in remains_model.in_order(files))
+    assert [(r.type, r.key, r.payload) for r in records if r not in horizons] == kept
+    assert stats == (len(kept), lost)
+    headers = [corpus.header_of(r) for r in read.records if corpus.header_of(r)]
+    assert [(h.lines, h.n) for h in headers] == operations
+    assert read.more["txids_missing"] == 0 and read.report["txids_out_of_order"] == 0
+    had = any(one and not isinstance(one, Lost) and corpus.horizon_of(one)
+              for one in remains_model.in_order(files))
+    sides = any(record for name in files if corpus.SIDE_FILE_NAME.fullmatch(name)
+                for record in remains_model.remains(files[name], True)
+                if not isinstance(record, Lost))
+    assert len(horizons) == bool(kept and (lost or had or sides))
+    if horizons:
+        assert records[-1] == horizons[0] and corpus.horizon_of(horizons[0])[0] == 1
+
+
+@pytest.mark.clause("C39", "C39a", "C40")
+def test_of_every_fixture_what_is_intact_is_left_and_salvaged(tmp_path):
     logs = [write(tmp_path / name.replace("/", "-"), files) for name, files in FIXTURES.items()]
     found = list(degraded(*logs))
     assert len(found) == len(FIXTURES)
-    for log, (name, files), (keys, lost) in zip(logs, FIXTURES.items(), found):
+    for log, (name, files), (keys, lost, stats) in zip(logs, FIXTURES.items(), found):
         left = remains_model.left_of(files)
         assert lost == [(file, one.offset, one.bytes) for file, one in left
                         if isinstance(one, Lost)], name
         assert keys == remains_model.live(left), name
-        assert corpus.read_directory(log) == files
+        assert corpus.read_directory(log) == files, name
+        check_salvaged(log.with_name(log.name + ".salvaged"), files, stats)
 
 
 # --- in a mount ------------------------------------------------------------------

@@ -54,6 +54,8 @@ value: kv segment frame
 cursor: kv keydir usage
 keep: kv keydir
 target: log file io
+regroup: header text
+salvage: reader target regroup remains report horizon log segment file io
 compact: kv target log file segment frame io
 export: kv file atomic
 reclaim: kv log facts header horizon keydir scan segment io

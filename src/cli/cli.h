@@ -123,6 +123,7 @@ enum status cmd_rotate(const struct args *args);  /* write.c */
 enum status cmd_tag(const struct args *args);     /* tag.c */
 enum status cmd_export(const struct args *args);  /* derive.c */
 enum status cmd_compact(const struct args *args); /* derive.c */
+enum status cmd_salvage(const struct args *args); /* salvage.c */
 enum status cmd_help(const struct args *args);    /* args.c */
 enum status cmd_version(const struct args *args); /* args.c */
 
@@ -162,6 +163,12 @@ enum status close_kv(const struct args *args, dwal_kv *kv, enum status status);
 /* ask.c. Asks the daemon, when dir is the root of a live mount; request and answer
  * as mountctl.h has them. 0, DWAL_ABSENT: it is something else, -errno. */
 int ask_mount(const char *dir, unsigned long request, void *answer);
+
+/* derive.c. Bytes in all segments; 0, and no bar but a number, if that cannot be
+ * told. */
+uint64_t size_of_log(const char *dir);
+/* Why OUT is not there: an error, or an interruption, which then ends the process. */
+enum status not_made(const char *target, int code, const struct dwal_error *error);
 
 /* interrupt.c. From now on SIGINT, SIGTERM and SIGHUP are noted, but for those
  * that are ignored; a second one kills. restart: system calls go on. */

@@ -40,8 +40,7 @@ static int advance_reading(void *ctx, const struct dwal_record *record)
 	return d->mounted ? mounted_observe(d->mounted, record) : 0;
 }
 
-/* Bytes in all segments; 0, and no bar but a number, if that cannot be told. */
-static uint64_t size_of(const char *dir)
+uint64_t size_of_log(const char *dir)
 {
 	struct dwal_error error;
 	dwal_reader *reader;
@@ -87,7 +86,7 @@ static enum status open_derived(const struct args *args, struct derivation *d, b
 		return status;
 	if (watched)
 		progress_begin(&d->progress);
-	d->total = d->progress.shown ? size_of(dir) : 0;
+	d->total = d->progress.shown ? size_of_log(dir) : 0;
 	ret = dwal_kv_open(dir, &options, out, &error);
 	progress_end(&d->progress);
 	if (ret)
@@ -100,7 +99,7 @@ static enum status open_derived(const struct args *args, struct derivation *d, b
 	return status;
 }
 
-static enum status not_made(const char *target, int code, const struct dwal_error *error)
+enum status not_made(const char *target, int code, const struct dwal_error *error)
 {
 	if (!interrupt_came())
 		return fail(target, code, error);

@@ -144,6 +144,16 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  datawal compact log log.new\n",
 	 OPTS_ALL | 1u << OPT_VALUES_ONLY, 2, 2, cmd_compact},
+	{"salvage", "DIR|MOUNT OUT", "every intact record of a damaged log into a fresh one",
+	 "Also those behind damage, and those in side files; DIR is not changed. OUT must be\n"
+	 "absent or an empty directory; it appears complete or not at all. The order stays,\n"
+	 "operations stay whole with their times, txids are new. Each place that holds nothing\n"
+	 "intact is a line: where it is, and what it held, if that can be told; an older value\n"
+	 "of such a key is in OUT, where there is one. Exit status 0 also when something is lost.\n"
+	 "\nExamples:\n"
+	 "  datawal salvage log log.new\n"
+	 "  datawal salvage log log.new --json | grep '\"kind\":\"lost\"'\n",
+	 OPTS_ALL, 2, 2, cmd_salvage},
 	{"help", "[COMMAND]", "this text, or what a command does, its options, examples",
 	 "\nExamples:\n"
 	 "  datawal help compact\n",

@@ -821,6 +821,37 @@ DWAL_PUBLIC int dwal_kv_compact_to(dwal_kv *kv, const char *target,
 				   const struct dwal_compact_options *options,
 				   struct dwal_compact_stats *stats, struct dwal_error *error);
 
+struct dwal_salvage_stats {
+	uint64_t records;      /* intact ones, kept; headers of operations are not counted */
+	uint64_t side_records; /* of them, from side files */
+	uint64_t lost_ranges;  /* without an intact record */
+	uint64_t lost_bytes;
+	uint64_t incomplete; /* operations of which not all records were kept */
+	uint64_t left_out; /* intact records that name a txid, which would be another one: horizons,
+			    * tags, headers that are not of what follows */
+};
+
+/* Zero is the default of every field; NULL options mean all defaults. */
+struct dwal_salvage_options {
+	dwal_lost_fn lost; /* what is lost, in log order, as it is found */
+	void *lost_ctx;
+	dwal_progress_fn progress; /* bytes: of what was read since the last call */
+	void *progress_ctx;
+};
+
+/* Copies every intact record of a log, however damaged, into a fresh one: those
+ * of each segment, also behind damage, and those of each side file, before what
+ * stands where it was cut off. Bytes that the disk cannot read are damaged ones.
+ * In order, with new txids; what was one operation is one, with the lines of its
+ * header. The records of an operation that is cut short are not copied. dir is
+ * read as dwal_reader_open() does, and not changed; target as for
+ * dwal_kv_compact_to(), durable on return. Where anything is missing in it, and
+ * where side files were there, a horizon says that no earlier state is known.
+ * options and stats may be NULL. */
+DWAL_PUBLIC int dwal_salvage(const char *dir, const char *target,
+			     const struct dwal_salvage_options *options,
+			     struct dwal_salvage_stats *stats, struct dwal_error *error);
+
 /* One line {"key_b64":"...","value_b64":"..."} per live key in byte order of
  * keys, standard padded base64, a newline after each. To a file: missing
  * parents are made, it is replaced atomically, durable on return. To a

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What is left of a damaged file, by the words of CANON.md C39 and C39a and with the corpus's own decoder."""
+import re
 import sys
 from typing import NamedTuple
 
@@ -96,6 +97,35 @@ def left_of(files):
     """(file name, record or Lost) of a whole log."""
     names = segments(files)
     return [(name, one) for name in names for one in remains(files[name], name == names[-1])]
+
+
+def cut_off_at(name):
+    """(segment, offset, n) of a side file that a writer has named; else behind all of them."""
+    found = re.fullmatch(r"([0-9]{8})\.dwal\.torn-([0-9]+)(?:\.([0-9]+))?", name)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (int(name[:8]), 2**64, 0)
+
+
+def in_order(files):
+    """Every record and Lost, with what side files hold before what stands where that was cut off.
+    None between two files."""
+    sides = sorted((cut_off_at(name), name) for name in files if corpus.SIDE_FILE_NAME.fullmatch(name))
+    names, found = segments(files), []
+
+    def take(upto):
+        while sides and sides[0][0][:2] <= upto:
+            found.extend([None, *remains(files[sides.pop(0)[1]], True), None])
+
+    for name in names:
+        segment = int(name[:8])
+        take((segment - 1, 2**64))
+        found.append(None)
+        for one in remains(files[name], name == names[-1]):
+            if not isinstance(one, Lost):
+                take((segment, one.offset))
+            found.append(one)
+        take((segment, 2**64))
+    take((10**8, 0))
+    return found
 
 
 def live(left):

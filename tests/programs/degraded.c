@@ -2,7 +2,8 @@
  *
  * degraded DIR...: what is left of each of these logs, a line each: "log DIR", "key KEY
  * VALUE" in hexadecimal with a '-' before it, "key KEY !" where the value cannot be
- * read, "lost FILE OFFSET BYTES". Whether that is right is judged by somebody else
+ * read, "lost FILE OFFSET BYTES". Then it is salvaged to DIR.salvaged: "salvaged
+ * RECORDS LOST". Whether that is right is judged by somebody else
  * (tests/test_degraded.py).
  */
 #include "datawal.h"
@@ -48,6 +49,19 @@ static void print_keys(dwal_kv *kv)
 	dwal_cursor_close(cursor);
 }
 
+static void salvage(const char *dir)
+{
+	struct dwal_salvage_stats stats;
+	struct dwal_error error;
+	char target[4096];
+
+	snprintf(target, sizeof(target), "%s.salvaged", dir);
+	if (dwal_salvage(dir, target, NULL, &stats, &error))
+		printf("%s\n", error.message);
+	else
+		printf("salvaged %" PRIu64 " %" PRIu64 "\n", stats.records, stats.lost_ranges);
+}
+
 int main(int argc, char **argv)
 {
 	const struct dwal_options options = {.read_only = true, .degraded = true};
@@ -67,6 +81,7 @@ int main(int argc, char **argv)
 		for (size_t k = 0; k < report->lost_count; k++)
 			printf("lost %s %" PRIu64 " %" PRIu64 "\n", report->lost[k].file,
 			       report->lost[k].offset, report->lost[k].bytes);
+		salvage(argv[i]);
 		(void)dwal_kv_close(kv); /* nothing was written */
 	}
 	return 0;

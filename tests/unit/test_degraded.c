@@ -3,92 +3,9 @@
  * What is left of a damaged log: whatever byte of a small one is changed, what
  * lies elsewhere is there, and nothing is there that never was.
  */
-#include "core.h"
-#include "store.h"
+#include "damaged_log.h"
 
 #include <errno.h>
-
-enum { RECORDS_MOST = 64 };
-
-struct one {
-	uint32_t segment;
-	uint64_t offset, length, txid;
-	enum dwal_type type;
-	char key[16];
-	char value[128];
-	size_t value_len;
-};
-
-static struct one records[RECORDS_MOST];
-static size_t record_count;
-static unsigned char frame_inside[64]; /* a Put of "ghost" */
-
-static int take_down(void *ctx, const struct dwal_record *record)
-{
-	struct one *one = &records[record_count++];
-
-	CHECK(record_count <= RECORDS_MOST && record->key.len < sizeof(one->key) &&
-	      record->payload.len <= sizeof(one->value));
-	*one = (struct one){.segment = record->segment,
-			    .offset = record->offset,
-			    .length = record->length,
-			    .txid = record->txid,
-			    .type = record->type,
-			    .value_len = record->payload.len};
-	if (record->key.len)
-		memcpy(one->key, record->key.data, record->key.len);
-	if (record->payload.len)
-		memcpy(one->value, record->payload.data, record->payload.len);
-	return 0;
-}
-
-static void operation(dwal_kv *kv, const char *from, const char *to)
-{
-	const struct dwal_line line = {"time", "1"};
-	const struct dwal_op ops[] = {{DWAL_PUT, {to, strlen(to)}, {"moved", 5}},
-				      {DWAL_RAW, {to, strlen(to)}, {"attributes", 10}},
-				      {DWAL_DELETE, {from, strlen(from)}, {NULL, 0}}};
-
-	CHECK_INT(dwal_kv_batch(kv, ops, 3, &line, 1, NULL), 0);
-}
-
-/* Three segments; each has values, one replaced by another segment's, a
- * tombstone, an operation, and a value that holds a frame. */
-static void make_log(void)
-{
-	const size_t inside = dwal_frame_size(5, 3);
-	char key[16];
-	dwal_kv *kv;
-
-	dir = unit_dir_make();
-	kv = open_store();
-	CHECK_INT(dwal_frame_encode(DWAL_PUT, 99, (struct dwal_bytes){"ghost", 5},
-				    (struct dwal_bytes){"boo", 3}, frame_inside),
-		  0);
-	for (int segment = 1; segment <= 3; segment++) {
-		put(kv, "k1", segment == 1 ? "one" : segment == 2 ? "two" : "three");
-		snprintf(key, sizeof(key), "k%d", 1 + segment);
-		put(kv, key, "its own");
-		CHECK_INT(dwal_kv_put(kv, "holds", 5, frame_inside, inside), 0);
-		put(kv, "k9", "gone");
-		CHECK_INT(dwal_kv_delete(kv, "k9", 2), 0);
-		put(kv, "from", "stays");
-		operation(kv, "from", "to");
-		put(kv, "last", "of its segment");
-		if (segment < 3)
-			CHECK_INT(dwal_kv_rotate(kv), 0);
-	}
-	CHECK_INT(dwal_kv_close(kv), 0);
-	record_count = 0;
-	kv = open_with(&(struct dwal_options){.read_only = true, .observe = take_down});
-	CHECK_INT(dwal_kv_close(kv), 0);
-}
-
-static bool holds_byte(const struct one *one, uint32_t segment, uint64_t offset)
-{
-	return one->segment == segment && offset >= one->offset &&
-	       offset - one->offset < one->length;
-}
 
 /* The change is in a record of an operation at the end of the highest segment:
  * none of that is in the log any more. */
@@ -179,26 +96,6 @@ static void check_changed(const struct one *hit, uint64_t offset)
 	if (offset >= hit->offset + DWAL_HEADER_SIZE)
 		CHECK(!dwal_kv_contains(kv, "ghost", 5));
 	CHECK_INT(dwal_kv_close(kv), 0);
-}
-
-/* The record whose frame holds the byte. */
-static const struct one *hit_by(uint32_t segment, uint64_t offset)
-{
-	for (size_t i = 0; i < record_count; i++)
-		if (holds_byte(&records[i], segment, offset))
-			return &records[i];
-	abort();
-}
-
-static int open_named(uint32_t segment)
-{
-	char name[16];
-	int fd;
-
-	snprintf(name, sizeof(name), "%08u.dwal", segment);
-	fd = open(core_path(dir.path, name), O_RDWR);
-	CHECK(fd >= 0);
-	return fd;
 }
 
 static void each_byte_of(uint32_t segment, unsigned char change)
