@@ -36,14 +36,14 @@ struct compactor {
 	uint64_t rebased; /* segments rewritten when that was done last */
 };
 
-/* Not the idle class: whoever waits for a sync that this thread leads would wait
- * for the idle disk. */
+/* A little only: whoever waits for a lock that this thread holds for a moment, or
+ * for a sync that it leads, would wait for the idle processor, or disk. */
 static void be_modest(void)
 {
 	enum { WHO_PROCESS = 1, CLASS_BEST_EFFORT = 2, CLASS_SHIFT = 13, LOWEST = 7 };
 
 	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_BEST_EFFORT << CLASS_SHIFT | LOWEST);
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 19); /* of the thread, in Linux */
+	(void)!nice(5); /* of the thread, in Linux */
 }
 
 static size_t most_held(void)
