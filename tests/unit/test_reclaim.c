@@ -283,6 +283,7 @@ static void a_segment_that_is_damaged_is_left_alone_and_proves_nothing(void)
 	put(kv, "b", "new");
 	CHECK_INT(dwal_kv_delete(kv, "d", 1), 0);
 	rotate(kv);
+	put(kv, "e", "of the highest txid");
 	{
 		char path[128];
 		int fd;
