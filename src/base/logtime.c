@@ -86,13 +86,20 @@ int logtime_next(struct logtime *logtime, const struct dwal_record *record, stru
 
 bool logtime_found(const struct logtime *logtime, uint32_t segment, struct timespec *out)
 {
-	for (size_t i = 0; i < logtime->found_count; i++) {
-		if (logtime->found[i].segment == segment) {
-			*out = logtime->found[i].time;
-			return true;
-		}
+	size_t low = 0, high = logtime->found_count; /* by segments, as the log is read */
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (logtime->found[middle].segment < segment)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return false;
+	if (low == logtime->found_count || logtime->found[low].segment != segment)
+		return false;
+	*out = logtime->found[low].time;
+	return true;
 }
 
 void logtime_release(struct logtime *logtime)

@@ -3,6 +3,7 @@
  * From the records of a log to what a mount shows. As fuse/tree/replay.c, but
  * by key: the names that a mount makes of them are not needed here.
  */
+#define HASH_NONFATAL_OOM 1 /* before it includes uthash.h */
 #include "mounted.h"
 
 #include <errno.h>
@@ -13,14 +14,24 @@
 #include "base64.h"
 #include "cleanup.h"
 #include "component.h"
+#include "keyed_hash.h"
 #include "unfinished_head.h"
 #include "xattr.h"
+
+static unsigned hash_of(struct dwal_bytes name)
+{
+	static uint64_t key;
+
+	if (!key)
+		key = keyed_hash_key();
+	return (unsigned)keyed_hash(key, name.data, name.len);
+}
 
 static struct mounted_entry *find(struct mounted_entry *table, struct dwal_bytes name)
 {
 	struct mounted_entry *entry;
 
-	HASH_FIND(hh, table, name.len ? name.data : "", (unsigned)name.len, entry);
+	HASH_FIND_BYHASHVALUE(hh, table, name.len ? name.data : "", name.len, hash_of(name), entry);
 	return entry;
 }
 
@@ -36,7 +47,8 @@ static struct mounted_entry *add(struct mounted_entry **table, struct mounted_en
 	entry->len = name.len;
 	if (name.len)
 		memcpy(entry->name, name.data, name.len);
-	HASH_ADD(hh, *table, name[0], (unsigned)name.len, entry);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, *table, entry->name, (unsigned)name.len, hash_of(name),
+				    entry);
 	if (entry->hh.tbl)
 		return entry;
 	free(entry);

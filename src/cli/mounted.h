@@ -11,8 +11,6 @@
 #include "datawal.h"
 #include "logtime.h"
 
-#define HASH_NONFATAL_OOM              1
-#define HASH_FUNCTION(key, len, hashv) ((hashv) = dwal_crc32c(0, (key), (len)))
 #include <uthash.h>
 
 /* What an attribute record says. */
