@@ -85,7 +85,7 @@ struct fs {
 	struct fs_options opt; /* constant once open */
 	dwal_kv *kv;
 	int dir_fd;                    /* the log directory, for .log and df */
-	struct unfinished *unfinished; /* unfinished.c (DL list); constant once open */
+	struct unfinished *unfinished; /* unfinished.c (uthash); constant once open */
 	struct logdir *logdir;         /* log/logdir.h; constant once open */
 	struct fuse_session *session;  /* set once it is mounted, before the first request */
 	struct timespec started;

@@ -71,12 +71,13 @@ tree/listing:
 tree/nodeid:
 tree/ino:
 tree/node: tree/nodeid tree/ino
-tree/treename: tree/node tree/name
+tree/children: tree/node
+tree/treename: tree/children tree/node tree/name
 tree/nodeattr: tree/node
 tree/number: tree/treename tree/node tree/name
-tree/tree: tree/number tree/treename tree/node tree/listing
+tree/tree: tree/number tree/treename tree/children tree/node tree/listing
 tree/replay: tree/tree tree/number tree/treename tree/nodeattr
-tree/beside: tree/tree tree/treename tree/nodeattr tree/node
+tree/beside: tree/tree tree/treename tree/children tree/nodeattr tree/node
 fs: errmap errands compaction tree/node
 txn: fs tree/number tree/nodeattr
 file/damage: fs tree/treename
@@ -96,9 +97,9 @@ log/logtext: log/compacttext file/damage file/pending file/unfinished fs
 log/logdir: log/logtext log/lognumber log/logfile log/logname fs tree/listing
 ops/ops: log/logdir file/stage txn fs tree/beside tree/tree tree/nodeattr
 ops/ops_attr: ops/ops file/handle file/publish txn tree/tree tree/treename tree/nodeattr
-ops/ops_dir: ops/ops file/pending txn tree/tree tree/nodeattr
+ops/ops_dir: ops/ops file/pending txn tree/tree tree/children tree/nodeattr
 ops/ops_file: ops/ops file/handle tree/nodeattr
-ops/ops_name: ops/ops file/handle file/publish txn tree/beside tree/tree tree/treename tree/nodeattr
+ops/ops_name: ops/ops file/handle file/publish txn tree/beside tree/tree tree/treename tree/children tree/nodeattr
 ops/ops_rename: ops/ops file/rename_dir file/publish txn tree/tree tree/treename tree/nodeattr
 ops/ops_xattr: ops/ops file/publish txn tree/tree tree/treename tree/nodeattr
 ops/table: ops/ops ops/ops_attr ops/ops_dir ops/ops_file ops/ops_name ops/ops_rename ops/ops_xattr tree/tree

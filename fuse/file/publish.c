@@ -72,7 +72,7 @@ static int gather(struct txn *txn, const struct stage *stage, char *buffer, char
 		  struct dwal_bytes *key)
 {
 	const struct tree *tree = &txn->fs->tree;
-	struct node *node = stage->node, *beside = beside_untold(node);
+	struct node *node = stage->node, *beside = beside_untold(tree, node);
 	size_t len;
 	int r = node_has_place(tree, node) ? tree_key(tree, node, buffer, &len) : ENOENT;
 

@@ -2,6 +2,7 @@
  *
  * Unfinished content: to the log, and from it.
  */
+#define HASH_NONFATAL_OOM 1 /* before it includes uthash.h */
 #include "file/unfinished.h"
 
 #include <errno.h>
@@ -9,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "base64.h"
+#include "keyed_hash.h"
 #include "tree/treename.h"
 #include "txn.h"
 #include "unfinished_head.h"
@@ -123,17 +124,25 @@ static struct unfinished *parse(const struct dwal_record *record, int *r)
 	return NULL;
 }
 
-static void forget_key(struct fs *fs, struct dwal_bytes key)
+static unsigned hash_of(const struct fs *fs, struct dwal_bytes key)
 {
-	struct unfinished *one, *next;
+	return (unsigned)keyed_hash(fs->tree.hash_key, key.data, key.len);
+}
 
-	DL_FOREACH_SAFE(fs->unfinished, one, next)
-	{
-		if (one->key_len == key.len && memcmp(one->key, key.data, key.len) == 0) {
-			DL_DELETE(fs->unfinished, one);
-			free(one);
-		}
-	}
+static struct unfinished *find(const struct fs *fs, struct dwal_bytes key)
+{
+	struct unfinished *found = NULL;
+
+	if (fs->unfinished)
+		HASH_FIND_BYHASHVALUE(hh, fs->unfinished, key.data, key.len, hash_of(fs, key),
+				      found);
+	return found;
+}
+
+static void forget(struct fs *fs, struct unfinished *one)
+{
+	HASH_DEL(fs->unfinished, one);
+	free(one);
 }
 
 int unfinished_replay(struct fs *fs, const struct dwal_record *record)
@@ -142,7 +151,8 @@ int unfinished_replay(struct fs *fs, const struct dwal_record *record)
 	int r;
 
 	if (record->type != DWAL_RAW) {
-		forget_key(fs, record->key);
+		while ((found = find(fs, record->key)))
+			forget(fs, found);
 		return 0;
 	}
 	found = parse(record, &r);
@@ -150,17 +160,17 @@ int unfinished_replay(struct fs *fs, const struct dwal_record *record)
 		return r;
 	found->segment = record->segment;
 	found->txid = record->txid;
-	DL_APPEND(fs->unfinished, found);
-	return 0;
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, fs->unfinished, found->key, (unsigned)found->key_len,
+				    hash_of(fs, (struct dwal_bytes){found->key, found->key_len}),
+				    found);
+	if (found->hh.tbl)
+		return 0;
+	free(found);
+	return -ENOMEM;
 }
 
 void unfinished_free(struct fs *fs)
 {
-	struct unfinished *one, *next;
-
-	DL_FOREACH_SAFE(fs->unfinished, one, next)
-	{
-		free(one);
-	}
-	fs->unfinished = NULL;
+	while (fs->unfinished)
+		forget(fs, fs->unfinished);
 }

@@ -7,11 +7,13 @@
 #ifndef UNFINISHED_H
 #define UNFINISHED_H
 
+#include <uthash.h>
+
 #include "file/stage.h"
 
 /* A part of such content, found in the log while it was opened. */
 struct unfinished {
-	struct unfinished *prev, *next;
+	UT_hash_handle hh; /* by key; a key can have several parts */
 	uint32_t segment;
 	uint64_t txid;              /* of the record */
 	uint64_t size, begin, part; /* of the whole; of this part in it, and its length */

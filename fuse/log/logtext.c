@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <utlist.h>
 
 #include "file/damage.h"
 #include "file/pending.h"
@@ -154,16 +153,13 @@ static void say_shell_word(FILE *out, const char *word)
 
 static void say_unfinished(FILE *out, const struct fs *fs)
 {
-	const struct unfinished *one;
-
 	if (!fs->unfinished)
 		return;
 	say(out,
 	    "\nUnfinished when an earlier mount ended: the old value was kept, what was being\n"
 	    "written over it is beside it in the log. (Named until the key is written or\n"
 	    "removed and mounted again.) Taken out, each by one line:\n");
-	DL_FOREACH(fs->unfinished, one)
-	{
+	for (const struct unfinished *one = fs->unfinished; one; one = one->hh.next) {
 		say(out, "  ");
 		say_quoted(out, (const char *)one->key, one->key_len);
 		say(out, ": %" PRIu64 " bytes from %" PRIu64 " on, of %" PRIu64 "\n", one->part,
@@ -277,11 +273,8 @@ static void put_found(struct json *json, const struct dwal_report *found)
 
 static void put_unfinished(struct json *json, const struct fs *fs)
 {
-	const struct unfinished *one;
-
 	json_open(json, "unfinished", '[');
-	DL_FOREACH(fs->unfinished, one)
-	{
+	for (const struct unfinished *one = fs->unfinished; one; one = one->hh.next) {
 		json_open(json, NULL, '{');
 		json_bytes(json, "key_base64", one->key, one->key_len);
 		json_number(json, "segment", one->segment);

@@ -18,7 +18,7 @@
 static double entry_seconds(const struct node *node)
 {
 	bool settled = node_is_dir(node) || node->published;
-	bool changes = node->alias || node->implied || strchr(node->name, '\\');
+	bool changes = node->aliased || node->implied || strchr(node->name, '\\');
 	return settled && !changes ? CACHE_FOREVER_SECONDS : 0;
 }
 
@@ -136,7 +136,7 @@ void ops_lose(struct fs *fs, struct node *node, struct timespec when)
 	bool told = node->published;
 
 	node->published = false;
-	node->vanished |= node->alias != NULL; /* the kernel may know the other name */
+	node->vanished |= node->aliased; /* the kernel may know the other name */
 	tree_detach(&fs->tree, node);
 	nodeattr_touch(dir, when);
 	if (!told)

@@ -7,6 +7,7 @@
 #define OPS_H
 
 #include <fuse_lowlevel.h>
+#include <string.h>
 
 #include "fs.h"
 #include "log/logdir.h"

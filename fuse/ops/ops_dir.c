@@ -12,6 +12,7 @@
 
 #include "file/pending.h"
 #include "ops/ops.h"
+#include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/tree.h"
 #include "txn.h"
@@ -156,7 +157,7 @@ static bool look_up(struct fs *fs, fuse_ino_t dir, const char *name, const struc
 		return false;
 	tree_lock(&fs->tree);
 	parent = tree_node(&fs->tree, dir);
-	child = parent ? node_child(parent, name) : NULL;
+	child = parent ? node_child(&fs->tree, parent, name) : NULL;
 	bool found = child && child->ino == st->st_ino && ops_fill_entry(fs, child, out) == 0;
 	tree_unlock(&fs->tree);
 	return found;

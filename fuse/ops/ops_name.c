@@ -12,6 +12,7 @@
 #include "file/publish.h"
 #include "ops/ops.h"
 #include "tree/beside.h"
+#include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/tree.h"
 #include "tree/treename.h"
@@ -91,7 +92,7 @@ static struct node *find_hidden(const struct tree *tree, fuse_ino_t parent, cons
 				const struct fuse_ctx *ctx)
 {
 	const struct node *dir = tree_node(tree, parent);
-	struct node *node = dir ? node_child(dir, name) : NULL;
+	struct node *node = dir ? node_child(tree, dir, name) : NULL;
 
 	return node && beside_is_hidden(node, ctx->pid) ? node : NULL;
 }

@@ -55,7 +55,7 @@ static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
 				  ren->new_key, &ren->new_len);
 	if (r)
 		return r;
-	ren->place = ren->replaced ? tree_place_copy(&fs->tree, ren->replaced)
+	ren->place = ren->replaced ? tree_place_copy(ren->replaced)
 				   : tree_name_place(&fs->tree, ren->dir, ren->name,
 						     node_is_dir(ren->node));
 	if (!ren->place.name)
@@ -66,24 +66,22 @@ static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
 }
 
 /* The log has the new name: so has the tree. Wants the tree's lock. */
-static int move_node(struct fs *fs, struct renaming *ren)
+static void move_node(struct fs *fs, struct renaming *ren)
 {
 	struct node *old_dir = ren->node->parent;
 	struct timespec now = ren->when;
-	int r;
 
+	tree_move(&fs->tree, ren->node, ren->dir, ren->place, ren->replaced);
 	if (ren->replaced && node_is_dir(ren->replaced))
 		tree_give_way(&fs->tree, ren->replaced);
 	else if (ren->replaced)
 		ops_lose(fs, ren->replaced, now);
-	r = tree_move(&fs->tree, ren->node, ren->dir, ren->place);
 	ren->place = (struct place){0};
 	nodeattr_renamed(ren->node, now);
 	nodeattr_touch(old_dir, now);
 	nodeattr_touch(ren->dir, now);
 	if (!ren->told && old_dir != ren->dir)
 		tree_owe_times(&fs->tree, old_dir);
-	return r;
 }
 
 static int look_up(struct fs *fs, struct node *from_dir, const char *from, struct renaming *ren,
@@ -119,7 +117,7 @@ static int rename_node(struct fs *fs, struct renaming *ren)
 		r = publish_as(fs, ren->node, &name);
 	tree_lock(&fs->tree);
 	if (!r)
-		r = move_node(fs, ren);
+		move_node(fs, ren);
 	else
 		beside_unmake(&fs->tree, ren->beside);
 	tree_unlock(&fs->tree);

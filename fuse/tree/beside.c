@@ -4,6 +4,7 @@
  */
 #include "tree/beside.h"
 
+#include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/tree.h"
 #include "tree/treename.h"
@@ -17,7 +18,7 @@ int beside_make(struct tree *tree, struct node *dir, const char *name, const str
 	int r;
 
 	*made = NULL;
-	if (!tree_value_base(name, base) || node_child(dir, base))
+	if (!tree_value_base(name, base) || node_child(tree, dir, base))
 		return 0;
 	r = tree_add(tree, dir, tree_name_place(tree, dir, base, true), S_IFDIR, &node);
 	if (r)
@@ -39,10 +40,10 @@ void beside_unmake(struct tree *tree, struct node *made)
 		tree_detach(tree, made);
 }
 
-struct node *beside_untold(const struct node *file)
+struct node *beside_untold(const struct tree *tree, const struct node *file)
 {
 	struct node *beside =
-		file->value && file->parent ? tree_beside(file->parent, file->name) : NULL;
+		file->value && file->parent ? tree_beside(tree, file->parent, file->name) : NULL;
 
 	return beside && !beside->recorded && nodeattr_owed(beside) ? beside : NULL;
 }

@@ -36,6 +36,6 @@ static inline bool beside_is_hidden(const struct node *node, pid_t pid)
 void beside_unmake(struct tree *tree, struct node *made);
 
 /* The directory beside a file that the log is yet to be told of, or NULL. */
-struct node *beside_untold(const struct node *file);
+struct node *beside_untold(const struct tree *tree, const struct node *file);
 
 #endif

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "keyed_hash.h"
+
 #define FNV_PRIME  0x100000001b3u
 #define FIRST_BITS 10
 
@@ -46,7 +48,7 @@ static size_t mask_of(const struct inos *inos)
 /* The slot where the search for a number begins. */
 static size_t home(const struct inos *inos, uint64_t ino)
 {
-	return (size_t)(ino * 0x9e3779b97f4a7c15u >> (64 - inos->bits));
+	return keyed_hash(inos->hash_key, &ino, sizeof(ino)) & mask_of(inos);
 }
 
 /* The slot that has the number, or the free one that it would have. */

@@ -30,7 +30,8 @@ struct inos {
 	uint64_t *slots; /* a hash table with linear probing; 0: free */
 	unsigned bits;   /* it has 1 << bits slots, if any */
 	size_t count;
-	uint64_t others; /* numbers drawn for one that was in use */
+	uint64_t hash_key; /* of the table: the log can tell any numbers */
+	uint64_t others;   /* numbers drawn for one that was in use */
 };
 
 void inos_release(struct inos *inos);

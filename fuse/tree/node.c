@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Nodes, and the table of names that each directory has.
+ * Nodes: made, called, ended.
  */
 #include "tree/node.h"
 
-#include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,18 +23,37 @@ void tree_unlock(struct tree *tree)
 void place_release(struct place *place)
 {
 	free(place->name);
-	free(place->alias);
 	*place = (struct place){0};
 }
 
-struct node *node_new(mode_t type)
+/* Takes the name over, wherever its bytes are then. */
+static void set_name(struct node *node, const struct place *place, char *name)
 {
-	struct node *node = calloc(1, sizeof(*node));
+	node->name = name;
+	node->is_long = place->is_long;
+	node->value = place->value;
+	node->aliased = place->aliased;
+}
 
-	if (!node)
-		return NULL;
-	node->type = type & S_IFMT;
-	node->mtime = tree_now();
+static void free_name(struct node *node)
+{
+	if (node->name != node->first_name)
+		free(node->name);
+}
+
+struct node *node_new(mode_t type, struct place place)
+{
+	size_t with_name = offsetof(struct node, first_name) + place.size;
+	struct node *node = calloc(1, with_name < sizeof(*node) ? sizeof(*node) : with_name);
+
+	if (node) {
+		if (place.size)
+			memcpy(node->first_name, place.name, place.size);
+		set_name(node, &place, node->first_name);
+		node->type = type & S_IFMT;
+		node->mtime = tree_now();
+	}
+	place_release(&place);
 	return node;
 }
 
@@ -65,8 +84,7 @@ void node_free(struct tree *tree, struct node *node)
 	node_end_id(tree, node);
 	inos_give_back(&tree->inos, node->ino);
 	node_free_extra(node);
-	free(node->name);
-	free(node->alias);
+	free_name(node);
 	free(node);
 }
 
@@ -74,50 +92,13 @@ struct node *node_next(const struct node *top, struct node *node)
 {
 	if (node->children)
 		return node->children;
-	while (node != top && !node->hh.next)
+	while (node != top && !node->next)
 		node = node->parent;
-	return node == top ? NULL : node->hh.next;
-}
-
-struct node *node_child(const struct node *dir, const char *name)
-{
-	struct node *child;
-	HASH_FIND_STR(dir->children, name, child);
-	return child;
+	return node == top ? NULL : node->next;
 }
 
 void node_call(struct node *node, struct place place)
 {
-	free(node->name);
-	free(node->alias);
-	node->name = place.name;
-	node->alias = place.alias;
-	node->is_long = place.is_long;
-	node->value = place.value;
-}
-
-int node_enter(struct node *node, struct node *dir)
-{
-	HASH_ADD_KEYPTR(hh, dir->children, node->name, strlen(node->name), node);
-	if (!node->hh.tbl)
-		return ENOMEM; /* what uthash leaves when it has no memory */
-	node->parent = dir;
-	dir->subdirs += node_is_dir(node);
-	return 0;
-}
-
-void node_leave(struct node *node)
-{
-	HASH_DEL(node->parent->children, node);
-	node->parent->subdirs -= node_is_dir(node);
-	node->parent = NULL;
-}
-
-void node_rename(struct node *node, struct place place)
-{
-	struct node *dir = node->parent;
-
-	node_leave(node);
-	node_call(node, place);
-	(void)node_enter(node, dir); /* has the memory that leaving freed */
+	free_name(node);
+	set_name(node, &place, place.name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Nodes and the tree that they hang in: what they consist of, and their places
- * in a directory as raw names. What a name means is treename.h's, what may be
+ * Nodes and the tree that they hang in: what they consist of. How they are found
+ * in a directory is children.h's, what a name means treename.h's, what may be
  * done with a node tree.h's, and there stands what identifies a file.
  */
 #ifndef TREE_NODE_H
@@ -15,10 +15,6 @@
 #include <time.h>
 
 #include "datawal.h"
-
-#define HASH_NONFATAL_OOM              1
-#define HASH_FUNCTION(key, len, hashv) ((hashv) = dwal_crc32c(0, (key), (len)))
-#include <uthash.h>
 
 #include "attr.h"
 #include "tree/ino.h"
@@ -41,34 +37,46 @@ struct extra {
 	bool owed;                  /* changed since the log was last told */
 };
 
-/* Everything is protected by the tree's lock, except what says "constant". */
+/* Everything is protected by the tree's lock, except what says "constant".
+ *
+ * There is one for each component of each key, so its size counts: SEMANTICS.md
+ * says how much one costs. */
 struct node {
-	UT_hash_handle hh;     /* in parent->children, by name */
-	struct node *parent;   /* NULL: the root, or without a place */
-	struct node *children; /* of a directory */
-	char *name;            /* as in the directory: escaped */
-	char *alias;           /* of a file: the name beside a directory that was, or NULL */
-	uint64_t ino;          /* number.h; constant once the log was replayed */
-	uint64_t lookups;      /* the kernel's references */
-	uint32_t holds;        /* ours: open handles, running operations */
-	uint32_t subdirs;      /* directories among the children */
-	mode_t type;           /* S_IFMT bits; constant once the node is in use */
-	uint32_t slot;         /* of its node id, or NODEID_NONE */
-	pid_t maker;           /* of a directory: who made it in this mount, or 0 */
-	bool implied;          /* made by who made a value, and is yet to make it: beside.h */
-	bool is_long;          /* the name is a long form: name.h */
-	bool published;        /* a file: the log has a live Put of its key */
-	bool value;            /* a file: stands aside for a directory of its name */
-	bool can_be_target;    /* a file, as replayed: its value could be a link's */
-	bool recorded;         /* has an attribute record in force: extra->record */
-	bool cache_stale;      /* a staging was dropped: no page is kept from open to open */
-	atomic_bool time_set;  /* by utimensat(2), since the last change, FLUSH or FSYNC */
-	bool vanished;         /* lost its place behind the kernel's back: ESTALE */
-	uint64_t size;         /* as shown: staged, else published */
+	struct node *parent;      /* NULL: the root, or without a place */
+	struct node *prev, *next; /* in parent->children */
+	struct node *chain;       /* children.c's, in the table of names */
+	struct node *children;    /* of a directory (DL list) */
+	char *name;               /* as in the directory: escaped; see struct place */
+	uint64_t ino;             /* number.h; constant once the log was replayed */
+	uint64_t lookups;         /* the kernel's references */
+	uint64_t size;            /* as shown: staged, else published */
 	struct timespec mtime;
-	int64_t read_at;     /* ns: access time given by a read, not in the log; 0: none */
-	struct extra *extra; /* NULL: all defaults */
-	struct stage *stage; /* while open or with an unpublished change */
+	int64_t read_at;      /* ns: access time given by a read, not in the log; 0: none */
+	struct extra *extra;  /* NULL: all defaults */
+	struct stage *stage;  /* while open or with an unpublished change */
+	uint32_t holds;       /* ours: open handles, running operations */
+	uint32_t subdirs;     /* directories among the children */
+	uint32_t slot;        /* of its node id, or NODEID_NONE */
+	pid_t maker;          /* of a directory: who made it in this mount, or 0 */
+	uint16_t type;        /* S_IFMT bits; constant once the node is in use */
+	bool implied;         /* made by who made a value, and is yet to make it: beside.h */
+	bool is_long;         /* the name is a long form: name.h */
+	bool aliased;         /* the name has an alias */
+	bool published;       /* a file: the log has a live Put of its key */
+	bool value;           /* a file: stands aside for a directory of its name */
+	bool can_be_target;   /* a file, as replayed: its value could be a link's */
+	bool recorded;        /* has an attribute record in force: extra->record */
+	bool cache_stale;     /* a staging was dropped: no page is kept from open to open */
+	atomic_bool time_set; /* by utimensat(2), since the last change, FLUSH or FSYNC */
+	bool vanished;        /* lost its place behind the kernel's back: ESTALE */
+	char first_name[];    /* the name that it began with: no other allocation */
+};
+
+/* The names in all directories. Only children.c looks into it. */
+struct nametable {
+	struct node **chains; /* 1 << bits of them */
+	unsigned bits;
+	size_t count;
 };
 
 /* What a tree shows where no record says otherwise. */
@@ -83,14 +91,16 @@ struct tree_options {
 /* All nodes of one log at one moment. There can be several. */
 struct tree {
 	struct tree_options opt; /* constant */
+	uint64_t hash_key;       /* random: nobody else knows where names lie; constant */
 	struct node *root;       /* constant */
 	struct waiting *waiting; /* replay.c; only while the log is opened */
 	bool replayed;           /* the log was read: the names are seen; then constant */
 
 	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
-	struct nodeids ids;   /* the nodes that the kernel knows */
-	struct inos inos;     /* the numbers of all nodes but the root */
-	struct node **owed;   /* directories, held, whose times are to be told: tree_owe_times() */
+	struct nametable names;
+	struct nodeids ids; /* the nodes that the kernel knows */
+	struct inos inos;   /* the numbers of all nodes but the root */
+	struct node **owed; /* directories, held, whose times are to be told: tree_owe_times() */
 	size_t owed_count, owed_capacity;
 	bool collided;           /* two components had one long name */
 	bool aliases;            /* a node has had one */
@@ -121,10 +131,15 @@ static inline bool node_has_place(const struct tree *tree, const struct node *no
 }
 
 /* What a node is called in its directory: what the fields of these names of a
- * node say. name is NULL where there was no memory. */
+ * node say. name is NULL where there was no memory.
+ *
+ * Behind the NUL of the name stands, if is_long, the component that it does not
+ * tell (treename.c's); and then, if aliased, the alias: the name that a file had
+ * beside a directory that was. */
 struct place {
-	char *name, *alias; /* allocated */
-	bool is_long, value;
+	char *name;  /* allocated */
+	size_t size; /* bytes of it, with all that stands behind */
+	bool is_long, value, aliased;
 };
 
 void place_release(struct place *place);
@@ -132,8 +147,9 @@ void place_release(struct place *place);
 /* The rest wants the tree's lock. */
 
 /* A node that is nowhere yet and has no number, of this S_IFMT type, with default
- * attributes and now as its time. NULL: no memory. */
-struct node *node_new(mode_t type);
+ * attributes and now as its time, and called so. NULL: no memory. Takes the place
+ * over, also then. */
+struct node *node_new(mode_t type, struct place place);
 
 /* Ends its node id and its number as well. */
 void node_free(struct tree *tree, struct node *node);
@@ -149,18 +165,8 @@ void node_end_id(struct tree *tree, struct node *node);
  * top; NULL: that was the last. */
 struct node *node_next(const struct node *top, struct node *node);
 
-/* What has this name in dir, or NULL. */
-struct node *node_child(const struct node *dir, const char *name);
-
-/* What it is called, without being in a directory. Takes the place over. */
+/* What it is called from now on; the table of names does not know it (children.h).
+ * Takes the place over. */
 void node_call(struct node *node, struct place place);
-
-/* Into dir under the name that it has, and out of it. 0 or ENOMEM; with the
- * memory that leaving a place has just freed never the latter. */
-int node_enter(struct node *node, struct node *dir);
-void node_leave(struct node *node);
-
-/* Another name in its directory. Takes the place over. */
-void node_rename(struct node *node, struct place place);
 
 #endif

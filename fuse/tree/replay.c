@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "keyed_hash.h"
 #include "tree/nodeattr.h"
 #include "tree/number.h"
 #include "tree/treename.h"
@@ -34,7 +38,10 @@ static int stand_aside(struct tree *tree, struct node *dir, struct node *file,
 	struct place place = tree_free_place(tree, dir, part, true);
 
 	tree->values_seen = true;
-	return place.name ? tree_move(tree, file, dir, place) : ENOMEM;
+	if (!place.name)
+		return ENOMEM;
+	tree_move(tree, file, dir, place, NULL);
+	return 0;
 }
 
 /* The directory of this component in dir, made when it is missing. */
@@ -114,10 +121,15 @@ static struct record_place place_of(const struct dwal_record *record)
 	return (struct record_place){record->segment, record->offset};
 }
 
+static unsigned hash_of(const struct tree *tree, struct dwal_bytes key)
+{
+	return (unsigned)keyed_hash(tree->hash_key, key.data, key.len);
+}
+
 static struct waiting *find_waiting(const struct tree *tree, struct dwal_bytes key)
 {
 	struct waiting *waiting;
-	HASH_FIND(hh, tree->waiting, key.data, (unsigned)key.len, waiting);
+	HASH_FIND_BYHASHVALUE(hh, tree->waiting, key.data, key.len, hash_of(tree, key), waiting);
 	return waiting;
 }
 
@@ -147,8 +159,13 @@ static int let_wait(struct tree *tree, const struct dwal_record *record, const s
 	waiting->record = place_of(record);
 	waiting->key_len = key.len;
 	memcpy(waiting->key, key.data, key.len);
-	HASH_ADD(hh, tree->waiting, key[0], (unsigned)key.len, waiting);
-	return 0;
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, tree->waiting, waiting->key, (unsigned)key.len,
+				    hash_of(tree, key), waiting);
+	if (waiting->hh.tbl)
+		return 0;
+	xattr_free(xattrs);
+	free(waiting);
+	return -ENOMEM;
 }
 
 void tree_each_waiting(const struct tree *tree, void (*fn)(void *ctx, struct dwal_bytes key),

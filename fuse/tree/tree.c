@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keyed_hash.h"
+#include "tree/children.h"
 #include "tree/number.h"
 #include "tree/treename.h"
 
@@ -21,12 +23,15 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 {
 	int r;
 
-	*tree = (struct tree){.opt = *options};
+	*tree = (struct tree){.opt = *options, .hash_key = keyed_hash_key()};
+	tree->inos.hash_key = tree->hash_key;
 	pthread_mutex_init(&tree->lock, NULL);
 	r = nodeid_init(&tree->ids);
+	if (!r)
+		r = nametable_init(&tree->names);
 	if (r)
 		return r;
-	tree->root = node_new(S_IFDIR);
+	tree->root = node_new(S_IFDIR, (struct place){0});
 	if (!tree->root)
 		return ENOMEM;
 	tree->root->ino = INO_ROOT;
@@ -34,32 +39,38 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 	return 0;
 }
 
+/* All nodes in the tree, a directory when its last child is gone. */
+static void free_all(struct tree *tree)
+{
+	struct node *node = tree->root;
+
+	while (node) {
+		struct node *parent = node->parent;
+
+		if (node->children) {
+			node = node->children;
+			continue;
+		}
+		if (parent)
+			parent->children = node->next;
+		node_free(tree, node);
+		node = parent;
+	}
+}
+
 void tree_release(struct tree *tree)
 {
-	struct node *dir = tree->root, *lost;
 	uint32_t slot = NODEID_NONE;
+	struct node *lost;
 
 	while ((lost = tree_take_owed(tree)))
 		tree_drop(tree, lost);
 	inos_release(&tree->inos); /* not one by one */
-	while (dir) {
-		struct node *child = dir->children;
-		if (child && node_is_dir(child) && child->children) {
-			dir = child;
-		} else if (child) {
-			HASH_DEL(dir->children, child);
-			node_free(tree, child);
-		} else {
-			struct node *parent = dir->parent;
-			if (parent)
-				HASH_DEL(parent->children, dir);
-			node_free(tree, dir);
-			dir = parent;
-		}
-	}
+	free_all(tree);
 	/* What has lost its place is there only because the kernel knows it. */
 	while ((lost = nodeid_next(&tree->ids, &slot)))
 		node_free(tree, lost);
+	nametable_release(&tree->names);
 	nodeid_release(&tree->ids);
 	free(tree->owed);
 	pthread_mutex_destroy(&tree->lock);
@@ -87,19 +98,16 @@ struct node *tree_node(const struct tree *tree, uint64_t id)
 int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t type,
 	     struct node **out)
 {
-	struct node *node = node_new(type);
+	struct node *node;
 
-	if (!node) {
-		place_release(&place);
+	if (!place.name)
 		return ENOMEM;
-	}
-	node_call(node, place);
-	if (!node->name || node_enter(node, dir)) {
-		node_free(tree, node);
+	node = node_new(type, place);
+	if (!node)
 		return ENOMEM;
-	}
+	node_enter(tree, node, dir, NULL);
 	if (tree->replayed && number_new(tree, node)) {
-		node_leave(node);
+		node_leave(tree, node);
 		node_free(tree, node);
 		return ENOMEM;
 	}
@@ -126,40 +134,47 @@ static void end_conflict(struct tree *tree, struct node *parent, const struct na
 	if (!own.name)
 		return;
 	if (tree->replayed) {
-		own.alias = strdup(file->name);
+		place_add_alias(&own, file->name);
 		tree->aliases = true;
 	}
-	node_rename(file, own);
+	node_rename(tree, file, own);
 }
 
-static void leave_place(struct tree *tree, struct node *node)
+/* Out of its directory, or with its place in the listing kept. */
+static void leave_place(struct tree *tree, struct node *node, bool stays)
 {
 	char raw[NAME_SIZE];
 	struct node *parent = node->parent;
 	struct name_part part = tree_part(tree, node, raw);
 
-	node_leave(node);
+	(stays ? node_hide : node_leave)(tree, node);
 	if (node_is_dir(node))
 		end_conflict(tree, parent, &part);
 }
 
 void tree_give_way(struct tree *tree, struct node *dir)
 {
-	node_leave(dir);
+	node_leave(tree, dir);
 	free_if_unused(tree, dir);
 }
 
 void tree_detach(struct tree *tree, struct node *node)
 {
-	leave_place(tree, node);
+	leave_place(tree, node, false);
 	free_if_unused(tree, node);
 }
 
-int tree_move(struct tree *tree, struct node *node, struct node *dir, struct place place)
+void tree_move(struct tree *tree, struct node *node, struct node *dir, struct place place,
+	       struct node *replaced)
 {
-	leave_place(tree, node);
+	bool stays = node->parent == dir && !replaced;
+
+	leave_place(tree, node, stays);
 	node_call(node, place);
-	return node_enter(node, dir);
+	if (stays)
+		node_show(tree, node);
+	else
+		node_enter(tree, node, dir, replaced);
 }
 
 void tree_hold(struct node *node)
@@ -209,7 +224,7 @@ struct node *tree_take_owed(struct tree *tree)
 
 int tree_list(const struct node *dir, struct listing *listing)
 {
-	for (struct node *n = dir->children; n; n = n->hh.next) {
+	for (struct node *n = dir->children; n; n = n->next) {
 		int r = listing_add(listing, n->name, n->ino, n->type);
 		if (r)
 			return r;

@@ -78,14 +78,15 @@ int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t typ
  * name waits under NAME\value, that file now shows under the name itself. */
 void tree_detach(struct tree *tree, struct node *node);
 
-/* Takes an empty directory out of the tree for another one that comes in its
- * place at once: what stands aside for the one stands aside for the other. */
+/* Takes an empty directory out of the tree that another one has replaced: what
+ * stands aside for the one stands aside for the other. */
 void tree_give_way(struct tree *tree, struct node *dir);
 
-/* Moves a node to a place that is free, as tree_detach() and tree_add() would.
- * Takes the place, which has a name, over. 0, or ENOMEM: then the node has lost
- * its own. */
-int tree_move(struct tree *tree, struct node *node, struct node *dir, struct place place);
+/* Moves a node to a place that is free, as tree_detach() and tree_add() would, or
+ * to that of one that it replaces, which must be taken out of the tree at once.
+ * Takes the place, which has a name, over. */
+void tree_move(struct tree *tree, struct node *node, struct node *dir, struct place place,
+	       struct node *replaced);
 
 /* Holds and drops a node; the last of holds, lookups and place frees it. */
 void tree_hold(struct node *node);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tree/children.h"
+
 /* Behind the NUL of a name in the long form stand the length and the bytes of
  * the raw component, which the name does not tell. */
 static struct place make_place(const struct name_part *part, bool value)
@@ -18,7 +20,8 @@ static struct place make_place(const struct name_part *part, bool value)
 	struct place place = {.is_long = is_long, .value = value};
 	size_t n = strlen(shown) + 1;
 
-	place.name = malloc(n + (is_long ? sizeof(part->len) + part->len : 0));
+	place.size = n + (is_long ? sizeof(part->len) + part->len : 0);
+	place.name = malloc(place.size);
 	if (!place.name)
 		return place;
 	memcpy(place.name, shown, n);
@@ -70,13 +73,13 @@ struct node *tree_find_part(const struct tree *tree, const struct node *dir,
 {
 	char name[NAME_SIZE];
 	bool is_long = name_encode(part, value, name) == NAME_IS_LONG;
-	struct node *child = node_child(dir, name);
+	struct node *child = node_child(tree, dir, name);
 
 	if (!is_long)
 		return child && !child->is_long ? child : NULL;
 	if (child ? has_part(tree, child, part, value) : !tree->collided)
 		return child;
-	for (child = dir->children; child; child = child->hh.next)
+	for (child = dir->children; child; child = child->next)
 		if (has_part(tree, child, part, value))
 			return child;
 	return NULL;
@@ -98,7 +101,7 @@ static struct place make_long_place(struct tree *tree, const struct node *dir,
 {
 	struct place place = make_place(part, value);
 
-	while (place.name && node_child(dir, place.name)) {
+	while (place.name && node_child(tree, dir, place.name)) {
 		tree->collided = true;
 		count_up(place.name);
 	}
@@ -109,7 +112,7 @@ static struct place make_long_place(struct tree *tree, const struct node *dir,
 static int make_way(struct tree *tree, const struct node *dir, const char *name)
 {
 	char raw[NAME_SIZE];
-	struct node *other = node_child(dir, name);
+	struct node *other = node_child(tree, dir, name);
 	struct name_part part;
 	struct place place;
 
@@ -119,7 +122,7 @@ static int make_way(struct tree *tree, const struct node *dir, const char *name)
 	place = make_long_place(tree, dir, &part, other->value);
 	if (!place.name)
 		return ENOMEM;
-	node_rename(other, place);
+	node_rename(tree, other, place);
 	return 0;
 }
 
@@ -141,39 +144,73 @@ struct place tree_name_place(const struct tree *tree, const struct node *dir, co
 			     bool is_dir)
 {
 	char raw[NAME_SIZE];
-	struct place place = {.name = strdup(name)};
+	struct place place = {.name = strdup(name), .size = strlen(name) + 1};
 
 	(void)decoded(tree, dir, name, is_dir, raw, &place.value);
 	return place;
 }
 
-struct place tree_place_copy(const struct tree *tree, const struct node *node)
+/* The bytes of a node's name, with what stands behind it but for the alias. */
+static size_t name_size(const struct node *node)
 {
-	char raw[NAME_SIZE];
-	struct name_part part = tree_part(tree, node, raw);
-	struct place place = make_place(&part, node->value);
+	size_t size = strlen(node->name) + 1, len;
 
+	if (!node->is_long)
+		return size;
+	memcpy(&len, node->name + size, sizeof(len));
+	return size + sizeof(len) + len;
+}
+
+static const char *alias_of(const struct node *node)
+{
+	return node->name + name_size(node);
+}
+
+static bool has_alias(const struct node *node, const char *name)
+{
+	return node->aliased && strcmp(alias_of(node), name) == 0;
+}
+
+void place_add_alias(struct place *place, const char *alias)
+{
+	size_t len = strlen(alias) + 1;
+	char *larger = realloc(place->name, place->size + len);
+
+	if (!larger)
+		return;
+	memcpy(larger + place->size, alias, len);
+	place->name = larger;
+	place->size += len;
+	place->aliased = true;
+}
+
+struct place tree_place_copy(const struct node *node)
+{
+	size_t size = name_size(node);
+	struct place place = {.is_long = node->is_long, .value = node->value};
+
+	place.aliased = node->aliased;
+	place.size = node->aliased ? size + strlen(alias_of(node)) + 1 : size;
+	place.name = malloc(place.size);
 	if (place.name)
-		strcpy(place.name, node->name); /* of the same length, perhaps counted up */
-	if (place.name && node->alias && !(place.alias = strdup(node->alias)))
-		place_release(&place);
+		memcpy(place.name, node->name, place.size);
 	return place;
 }
 
 struct node *tree_lookup(const struct tree *tree, const struct node *dir, const char *name)
 {
-	struct node *child = node_child(dir, name);
+	struct node *child = node_child(tree, dir, name);
 
 	if (child || !tree->aliases)
 		return child;
-	child = tree_beside(dir, name);
+	child = tree_beside(tree, dir, name);
 	if (child)
-		return child->alias && strcmp(child->alias, name) == 0 ? child : NULL;
+		return has_alias(child, name) ? child : NULL;
 	/* of one in the long form its own name cannot be told */
 	if (!strstr(name, "\\long-"))
 		return NULL;
-	for (child = dir->children; child; child = child->hh.next)
-		if (child->alias && strcmp(child->alias, name) == 0)
+	for (child = dir->children; child; child = child->next)
+		if (has_alias(child, name))
 			return child;
 	return NULL;
 }
@@ -189,11 +226,11 @@ bool tree_value_base(const char *name, char base[NAME_SIZE])
 	return true;
 }
 
-struct node *tree_beside(const struct node *dir, const char *name)
+struct node *tree_beside(const struct tree *tree, const struct node *dir, const char *name)
 {
 	char base[NAME_SIZE];
 
-	return tree_value_base(name, base) ? node_child(dir, base) : NULL;
+	return tree_value_base(name, base) ? node_child(tree, dir, base) : NULL;
 }
 
 int tree_check_name(const struct tree *tree, const struct node *dir, const char *name, mode_t type)
@@ -208,7 +245,7 @@ int tree_check_name(const struct tree *tree, const struct node *dir, const char 
 		return -r;
 	if (tree_lookup(tree, dir, name))
 		return EEXIST;
-	beside = value ? tree_beside(dir, name) : NULL;
+	beside = value ? tree_beside(tree, dir, name) : NULL;
 	if (beside && !node_is_dir(beside))
 		return EINVAL;
 	return tree_name_key(tree, dir, name, S_ISDIR(type), key, &len);

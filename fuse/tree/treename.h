@@ -25,7 +25,7 @@ int tree_check_name(const struct tree *tree, const struct node *dir, const char 
 bool tree_value_base(const char *name, char base[NAME_SIZE]);
 
 /* What is called X in dir, for a name X\value; NULL for any other name. */
-struct node *tree_beside(const struct node *dir, const char *name);
+struct node *tree_beside(const struct tree *tree, const struct node *dir, const char *name);
 
 /* The component of a node with a place. raw is room for one that is short. */
 struct name_part tree_part(const struct tree *tree, const struct node *node, char raw[NAME_SIZE]);
@@ -44,7 +44,11 @@ struct place tree_free_place(struct tree *tree, const struct node *dir,
 /* A place for a name that was checked, and that of a node, for another node. */
 struct place tree_name_place(const struct tree *tree, const struct node *dir, const char *name,
 			     bool is_dir);
-struct place tree_place_copy(const struct tree *tree, const struct node *node);
+struct place tree_place_copy(const struct node *node);
+
+/* Another name under which a place is still found; where there is no memory, not
+ * so. */
+void place_add_alias(struct place *place, const char *alias);
 
 /* The key of a node with a place: its path in key space. key has room for
  * DWAL_MAX_KEY bytes; 0 or ENAMETOOLONG. */

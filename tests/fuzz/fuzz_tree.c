@@ -6,6 +6,7 @@
  * shown is the same however often it is replayed.
  */
 #include "model.h"
+#include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/number.h"
 #include "tree/replay.h"
@@ -38,7 +39,7 @@ static void check_name(const struct tree *tree, const struct node *node)
 	CHECK(name[0] && strlen(name) <= NAME_MAX && !strchr(name, '/'));
 	CHECK(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
 	CHECK(!in_root || strcmp(name, ".log") != 0);
-	CHECK(node_child(node->parent, name) == node);
+	CHECK(node_child(tree, node->parent, name) == node);
 	CHECK(tree_lookup(tree, node->parent, name) == node);
 }
 

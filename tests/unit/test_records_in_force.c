@@ -10,6 +10,7 @@
 #include "file/pending.h"
 #include "file/publish.h"
 #include "file/rename_dir.h"
+#include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/replay.h"
 #include "tree/tree.h"
@@ -60,7 +61,7 @@ static void compare_times(struct timespec live, struct timespec replayed)
 	CHECK_INT(live.tv_nsec, replayed.tv_nsec);
 }
 
-static void compare(const struct node *live, const struct node *replayed)
+static void compare(const struct tree *tree, const struct node *live, const struct node *replayed)
 {
 	unsigned count = 0;
 
@@ -72,16 +73,18 @@ static void compare(const struct node *live, const struct node *replayed)
 		CHECK_INT(live->extra->record.segment, replayed->extra->record.segment);
 		CHECK_INT(live->extra->record.offset, replayed->extra->record.offset);
 	}
-	for (const struct node *child = live->children; child; child = child->hh.next) {
-		const struct node *other = node_child(replayed, child->name);
+	for (const struct node *child = live->children; child; child = child->next) {
+		const struct node *other = node_child(tree, replayed, child->name);
 
 		if (!node_is_dir(child) && !child->published)
 			continue;
 		CHECK(other);
-		compare(child, other);
+		compare(tree, child, other);
 		count++;
 	}
-	CHECK_INT(count, HASH_COUNT(replayed->children));
+	for (const struct node *child = replayed->children; child; child = child->next)
+		count--;
+	CHECK_INT(count, 0);
 }
 
 static void check(void)
@@ -93,7 +96,7 @@ static void check(void)
 	CHECK_INT(tree_init(&tree, &fs->tree.opt, fs->started), 0);
 	dwal_kv *kv = open_log(&replay, true);
 
-	compare(fs->tree.root, tree.root);
+	compare(&tree, fs->tree.root, tree.root);
 	CHECK_INT(dwal_kv_close(kv), 0);
 	tree_release(&tree);
 }
@@ -200,9 +203,11 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 			      : publish_as(fs, node, &to);
 	CHECK(!txn_unlock(fs, r));
 	CHECK_INT(r, 0);
-	if (replaced)
+	tree_move(tree, node, parent, place, replaced);
+	if (replaced) {
 		tree_detach(tree, replaced);
-	CHECK_INT(tree_move(tree, node, parent, place), 0);
+		tree_forget(tree, replaced, 1);
+	}
 	nodeattr_renamed(node, when);
 	nodeattr_touch(parent, when);
 }

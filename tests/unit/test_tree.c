@@ -3,6 +3,7 @@
  * The tree as an object of its own: several at once, each with its own nodes,
  * ids and numbers, and built from records without a log.
  */
+#include "tree/children.h"
 #include "tree/replay.h"
 #include "tree/tree.h"
 #include "tree/treename.h"
@@ -36,9 +37,9 @@ static void end(struct tree *tree)
 
 static struct node *find(const struct tree *tree, const char *dir, const char *name)
 {
-	const struct node *parent = dir ? node_child(tree->root, dir) : tree->root;
+	const struct node *parent = dir ? node_child(tree, tree->root, dir) : tree->root;
 
-	return parent ? node_child(parent, name) : NULL;
+	return parent ? node_child(tree, parent, name) : NULL;
 }
 
 static void test_two_trees_do_not_know_each_other(void)
