@@ -10,6 +10,7 @@
 #include "complain.h"
 #include "descriptors.h"
 #include "mount/background.h"
+#include "mount/confine.h"
 #include "mount/daemon.h"
 #include "mount/messages.h"
 #include "mount/mounting.h"
@@ -48,6 +49,7 @@ int main(int argc, char **argv)
 	struct request request;
 	int status = EXIT_FAILURE;
 
+	confine_environment(argc, argv);
 	if (standard_descriptors_hold() != 0)
 		return EXIT_FAILURE; /* and nobody to tell */
 	complain_as("datawalfs");

@@ -105,6 +105,7 @@ ops/ops_xattr: ops/ops file/publish txn tree/tree tree/treename tree/nodeattr
 ops/table: ops/ops ops/ops_attr ops/ops_dir ops/ops_file ops/ops_name ops/ops_rename ops/ops_xattr tree/tree
 mount/messages:
 mount/refusal:
+mount/confine:
 mount/resources:
 mount/options: mount/messages fs
 mount/mounting: mount/options mount/messages log/logname
@@ -116,8 +117,8 @@ mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn
 mount/keeper: file/pending txn fs
 mount/giveback: fs
 mount/compactor: mount/giveback file/rebase fs
-mount/daemon: mount/compactor mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
-main: mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
+mount/daemon: mount/compactor mount/confine mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
+main: mount/confine mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
 """
 
 

@@ -113,12 +113,13 @@ FAILING = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "environment.h"
 static int fails(int fd)
 {
 	char link[64], path[4096];
 	ssize_t n;
 
-	if (access(getenv("BAD_DISK"), F_OK) != 0)
+	if (access(given("BAD_DISK"), F_OK) != 0)
 		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
@@ -144,8 +145,8 @@ READ(pread64)
 def test_a_read_error_is_told_in_the_same_way(datawal, logdir, mount, tmp_path, monkeypatch):
     fill(datawal, logdir)
     (tmp_path / "bad.c").write_text(FAILING)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "bad.so", tmp_path / "bad.c", "-ldl"],
-                   check=True, timeout=30)
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{paths.ROOT}/tests/preload", "-o",
+                    tmp_path / "bad.so", tmp_path / "bad.c", "-ldl"], check=True, timeout=30)
     monkeypatch.setenv("LD_PRELOAD", str(tmp_path / "bad.so"))
     monkeypatch.setenv("BAD_DISK", str(tmp_path / "bad"))
     m = mount(logdir)

@@ -19,9 +19,10 @@ STAND_IN = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "environment.h"
 int mount(const char *s, const char *t, const char *f, unsigned long flags, const void *data)
 {
-    errno = atoi(getenv("MOUNT_ERRNO"));
+    errno = atoi(given("MOUNT_ERRNO"));
     return -1;
 }
 static const char *place(const char *path, char *out, size_t size)
@@ -29,7 +30,7 @@ static const char *place(const char *path, char *out, size_t size)
     static const char *const seen[] = {"/proc/self/attr/", "/sys/", "/etc/apparmor.d/"};
     for (int i = 0; i < 3; i++)
         if (!strncmp(path, seen[i], strlen(seen[i]))) {
-            snprintf(out, size, "%s%s", getenv("MACHINE"), path);
+            snprintf(out, size, "%s%s", given("MACHINE"), path);
             return out;
         }
     return path;
@@ -51,7 +52,8 @@ CONTEXT = {"/proc/self/attr/current": "user_u:user_r:user_t:s0"}
 def stand_in(tmp_path_factory):
     place = tmp_path_factory.mktemp("stand-in")
     (place / "it.c").write_text(STAND_IN)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", place / "it.so", place / "it.c", "-ldl"],
+    subprocess.run(["cc", "-shared",
+                    "-fPIC", f"-I{paths.ROOT}/tests/preload", "-o", place / "it.so", place / "it.c", "-ldl"],
                    check=True, timeout=30)
     return place / "it.so"
 

@@ -21,6 +21,7 @@
 #include "file/pending.h"
 #include "mount/background.h"
 #include "mount/compactor.h"
+#include "mount/confine.h"
 #include "mount/keeper.h"
 #include "mount/messages.h"
 #include "mount/resources.h"
@@ -115,6 +116,11 @@ static int start(struct daemon *d, struct request *request)
 
 	if (err) {
 		complain("cannot get a descriptor: %s", strerror(-err));
+		return -1;
+	}
+	err = confine_process();
+	if (err) {
+		complain("cannot give up capabilities: %s", strerror(-err));
 		return -1;
 	}
 	if (open_store(d, request) != 0)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -134,18 +135,30 @@ static void join_lines(const char *text, char *out)
 	}
 }
 
+/* What may have refused, as an end of the line: nothing where that is not known. */
+static void explain(char *out, size_t size)
+{
+	char profile[512];
+
+	*out = '\0';
+	if (geteuid() != 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		(void)snprintf(out, size,
+			       "; " HELPER " has no rights in this process (no_new_privs, "
+			       "NoNewPrivileges= of a systemd unit)");
+	else if (find_profile(profile, sizeof(profile)))
+		(void)snprintf(out, size,
+			       "; it may have been refused by %s: see DENIED in the kernel's log",
+			       profile);
+}
+
 char *refusal_text(struct refusal *refusal)
 {
-	char text[TEXT_SIZE], line[2 * TEXT_SIZE], profile[512] = "", *all;
-	bool by_profile;
+	char text[TEXT_SIZE], line[2 * TEXT_SIZE], end[TEXT_SIZE] = "", *all;
 
 	if (!stop_listening(refusal, text))
 		return NULL;
 	join_lines(text, line);
-	by_profile = (strstr(line, strerror(EACCES)) || strstr(line, strerror(EPERM))) &&
-		     find_profile(profile, sizeof(profile));
-	if (asprintf(&all, "%s%s%s%s", line, by_profile ? "; it may have been refused by " : "",
-		     profile, by_profile ? ": see DENIED in the kernel's log" : "") < 0)
-		return NULL;
-	return all;
+	if (strstr(line, strerror(EACCES)) || strstr(line, strerror(EPERM)))
+		explain(end, sizeof(end));
+	return asprintf(&all, "%s%s", line, end) < 0 ? NULL : all;
 }

@@ -26,6 +26,8 @@
 
 #include <fuse_lowlevel.h>
 
+#include "environment.h"
+
 static struct fuse_lowlevel_ops real;
 static _Thread_local int has_appended;
 
@@ -39,7 +41,7 @@ static int open_in(const char *directory, const char *name, int flags)
 
 static void pass(const char *place)
 {
-	const char *directory = getenv("GATES");
+	const char *directory = given("GATES");
 	int fd = directory ? open_in(directory, place, O_RDWR) : -1;
 	int events;
 	char line[32];
@@ -56,7 +58,7 @@ static void pass(const char *place)
 
 static int is_there(const char *name)
 {
-	const char *directory = getenv("GATES");
+	const char *directory = given("GATES");
 	int fd = directory ? open_in(directory, name, O_RDONLY) : -1;
 
 	return fd >= 0 && close(fd) == 0;

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What the daemon gives up before it reads the first byte of a log: rights,
+ * its environment, and being looked into.
+ */
+#ifndef CONFINE_H
+#define CONFINE_H
+
+/* Takes the environment away, but for PATH, in which libfuse looks for
+ * fusermount3: also where /proc shows it. argv is main()'s, of so many words, as
+ * it was given; no other thread may run. */
+void confine_environment(int argc, char **argv);
+
+/* For this process and all threads that it starts from now on; no other one may
+ * run. Of the capabilities it keeps those that mount, unmount and write into the
+ * log directory of another user. Where it can unmount by itself it can get no
+ * other ones any more, by no program; a user's mount is unmounted by
+ * fusermount3, whose set-user-ID bit must work. 0 or -errno. */
+int confine_process(void);
+
+#endif
