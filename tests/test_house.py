@@ -75,7 +75,7 @@ tree/children: tree/node
 tree/treename: tree/children tree/node tree/name
 tree/nodeattr: tree/node
 tree/number: tree/treename tree/node tree/name
-tree/tree: tree/number tree/treename tree/children tree/node tree/listing
+tree/tree: tree/number tree/treename tree/children tree/node
 tree/replay: tree/tree tree/number tree/treename tree/nodeattr
 tree/beside: tree/tree tree/treename tree/children tree/nodeattr tree/node
 fs: errmap errands compaction tree/node

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+import paths
+
 pytestmark = [pytest.mark.sanitize, pytest.mark.thread]
 
 SIZES = {"small": 100, "large": 3_000_000}  # the second is read in pieces

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Logs that somebody has made to make the mount slow or large."""
+import json
 import os
 import subprocess
+from base64 import b64encode
 
 import pytest
 
 import paths
 import suspicion
 
-COMPONENT_BYTES = 200  # of memory: S26a
+COMPONENT_BYTES = 220  # of memory: S26a
 DEEPEST = 32768
 
 
@@ -16,6 +18,21 @@ def memory_of(process):
     """Bytes that it has in memory."""
     with open(f"/proc/{process.pid}/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def run_unit(program, name, directory):
+    done = subprocess.run([paths.program(f"tests/{program}"), name], cwd=directory,
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=50, check=False)
+    suspicion.check(name, done.stderr)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.sanitize
+@pytest.mark.clause("S11a")
+@pytest.mark.parametrize("name", ["each_name_that_stays_is_listed_once",
+                                  "a_listing_goes_on_from_any_seat"])
+def test_a_listing_of_what_changes_is_complete(name, tmp_path):
+    run_unit("test_children", name, tmp_path)
 
 
 @pytest.mark.sanitize
@@ -28,10 +45,7 @@ def memory_of(process):
     pytest.param("each_tree_has_a_hash_of_its_own", marks=pytest.mark.clause("S26b")),
 ])
 def test_unit_program_holds_the_clause(name, tmp_path):
-    done = subprocess.run([paths.program("tests/test_hostile_names"), name], cwd=tmp_path,
-                          capture_output=True, stdin=subprocess.DEVNULL, timeout=50, check=False)
-    suspicion.check(name, done.stderr)
-    assert done.returncode == 0, done.stderr.decode()
+    run_unit("test_hostile_names", name, tmp_path)
 
 
 @pytest.mark.clause("S26a")
@@ -43,3 +57,23 @@ def test_the_deepest_keys_cost_so_much_a_component(datawal, logdir, mount, tmp_p
     m = mount(logdir)
     assert memory_of(m) - bare < len(keys) * DEEPEST * COMPONENT_BYTES
     assert sorted(os.listdir(m)) == list("abcdef")
+
+
+@pytest.mark.clause("S11a")
+def test_open_directories_take_no_memory_however_large_they_are(datawal, logdir, mount, tmp_path):
+    count, opens = 20_000, 30
+    with open(tmp_path / "in", "w", encoding="ascii") as lines:
+        for number in range(count):
+            key = b64encode(b"d/%05d" % number).decode()
+            lines.write(json.dumps({"key_b64": key, "value_b64": ""}) + "\n")
+    datawal("load", logdir, tmp_path / "in")
+    m = mount(logdir, args=["-s"])
+    held, before = [], 0
+    for number in range(opens):
+        held.append(os.open(m / "d", os.O_RDONLY | os.O_DIRECTORY))
+        assert len(os.listdir(held[-1])) == count
+        os.rename(m / f"d/{number:05}", m / f"d/moved{number}")
+        before = before or memory_of(m)
+    assert memory_of(m) - before < 4 << 20  # names alone are 5 MB, when each has its own
+    for fd in held:
+        os.close(fd)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Operations on open directories. Each handle has a snapshot of the names.
+ * Operations on open directories. A handle has the place where it is in the list
+ * of children, and no names: so many can be open of a large directory.
  */
 #include "ops/ops_dir.h"
 
@@ -19,20 +20,25 @@
 
 struct dir_handle {
 	struct dir_handle *prev, *next; /* fs->dirs */
-	struct listing listing;
-	uint64_t ino, parent_ino; /* for "." and ".." */
-	bool noatime;             /* O_NOATIME */
+	struct node *node;              /* held; NULL: .log */
+	struct cursor cursor;           /* of a node */
+	struct listing listing;         /* of .log */
+	uint64_t ino, parent_ino;       /* for "." and ".." */
+	bool noatime;                   /* O_NOATIME */
 };
 
-/* Offsets are those of the next entry: "." is 0, ".." 1, the first name 2. */
-#define DOTS 2
+/* Offsets are those of the next entry: "." is 0, ".." 1. Of a directory of the
+ * tree a name has that of its seat, and .log where it is shown the one before the
+ * first; of .log a name has the one behind the name before it. */
+#define DOTS      2
+#define SHOWN_LOG DOTS
 
 static struct dir_handle *dir_of(const struct fuse_file_info *fi)
 {
 	return (struct dir_handle *)(uintptr_t)fi->fh;
 }
 
-static int list_logdir(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
+static int start_logdir(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 {
 	struct stat st;
 	int r = logdir_getattr(fs, ino, &st);
@@ -41,39 +47,39 @@ static int list_logdir(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 		return r;
 	dh->ino = st.st_ino;
 	dh->parent_ino = fs->tree.root->ino;
+	listing_clear(&dh->listing);
 	return logdir_list(fs, ino, &dh->listing);
 }
 
-static int list_node(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
+static void start_node(struct fs *fs, struct dir_handle *dh)
 {
-	struct node *node;
-	int r = ops_find(fs, ino, &node);
+	struct node *node = dh->node;
 
-	if (r)
-		return r;
 	tree_lock(&fs->tree);
 	dh->ino = node->ino;
 	dh->parent_ino = node->parent ? node->parent->ino : node->ino;
-	if (node == fs->tree.root && fs->opt.showlog)
-		r = listing_add(&dh->listing, LOGDIR_NAME, LOGDIR_INO, S_IFDIR);
-	if (!r)
-		r = tree_list(node, &dh->listing);
+	cursor_start(&fs->tree, &dh->cursor, node);
 	if (!dh->noatime && !fs->opt.nodiratime)
 		nodeattr_read(&fs->tree, node);
 	tree_unlock(&fs->tree);
-	return r;
 }
 
-static int snapshot(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
+/* The first read, or a rewind. */
+static int start(struct fs *fs, fuse_ino_t ino, struct dir_handle *dh)
 {
-	listing_clear(&dh->listing);
-	return logdir_owns(ino) ? list_logdir(fs, ino, dh) : list_node(fs, ino, dh);
+	if (!dh->node)
+		return start_logdir(fs, ino, dh);
+	start_node(fs, dh);
+	return 0;
 }
 
 static void free_dir(struct fs *fs, struct dir_handle *dh)
 {
 	tree_lock(&fs->tree);
 	DL_DELETE(fs->dirs, dh);
+	cursor_stop(&fs->tree, &dh->cursor);
+	if (dh->node)
+		tree_drop(&fs->tree, dh->node);
 	tree_unlock(&fs->tree);
 	listing_release(&dh->listing);
 	free(dh);
@@ -90,11 +96,10 @@ void ops_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
 	struct dir_handle *dh = calloc(1, sizeof(*dh));
-	struct node *node;
 	int r = dh ? 0 : ENOMEM;
 
 	if (!r && !logdir_owns(ino))
-		r = ops_find(fs, ino, &node);
+		r = ops_find(fs, ino, &dh->node);
 	if (r) {
 		free(dh);
 		fuse_reply_err(req, r);
@@ -102,6 +107,8 @@ void ops_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	tree_lock(&fs->tree);
 	DL_APPEND(fs->dirs, dh);
+	if (dh->node)
+		tree_hold(dh->node);
 	tree_unlock(&fs->tree);
 	dh->noatime = fi->flags & O_NOATIME;
 	fi->fh = (uintptr_t)dh;
@@ -115,89 +122,102 @@ struct page {
 	size_t size, used;
 };
 
-/* The entry at offset, which is "." or "..", or a name. */
-static const char *entry_at(const struct dir_handle *dh, size_t offset, struct stat *st)
+struct entry {
+	const char *name;
+	struct node *node; /* NULL: nothing that can be looked up */
+	struct stat st;    /* number and type */
+	off_t next;        /* the offset behind it */
+};
+
+static void set_entry(struct entry *entry, const char *name, uint64_t ino, mode_t type, off_t next)
 {
-	memset(st, 0, sizeof(*st));
-	st->st_mode = S_IFDIR;
+	*entry = (struct entry){.name = name, .next = next};
+	entry->st.st_ino = ino;
+	entry->st.st_mode = type;
+}
+
+/* The entry at offset, in .log. */
+static bool listed_at(const struct dir_handle *dh, off_t offset, struct entry *out)
+{
+	const struct listing_entry *entry;
+	size_t i = (size_t)offset - DOTS;
+
+	if (i >= dh->listing.count)
+		return false;
+	entry = &dh->listing.entries[i];
+	set_entry(out, listing_name(&dh->listing, i), entry->ino, entry->type, offset + 1);
+	return true;
+}
+
+/* The entry at offset or behind it. Wants the tree's lock. */
+static bool entry_at(struct fs *fs, struct dir_handle *dh, off_t offset, struct entry *out)
+{
+	struct node *node;
+
 	if (offset < DOTS) {
-		st->st_ino = offset ? dh->parent_ino : dh->ino;
-		return offset ? ".." : ".";
+		set_entry(out, offset ? ".." : ".", offset ? dh->parent_ino : dh->ino, S_IFDIR,
+			  offset + 1);
+		return true;
 	}
-	st->st_ino = dh->listing.entries[offset - DOTS].ino;
-	st->st_mode = dh->listing.entries[offset - DOTS].type;
-	return listing_name(&dh->listing, offset - DOTS);
+	if (!dh->node)
+		return listed_at(dh, offset, out);
+	if (offset == SHOWN_LOG && dh->node == fs->tree.root && fs->opt.showlog) {
+		set_entry(out, LOGDIR_NAME, LOGDIR_INO, S_IFDIR, SEAT_FIRST);
+		return true;
+	}
+	node = cursor_seek(&dh->cursor, (uint64_t)offset);
+	if (!node)
+		return false;
+	set_entry(out, node->name, node->ino, node->type, (off_t)node->seat + 1);
+	out->node = node;
+	return true;
 }
 
 /* Adds one entry; false when it does not fit. */
-typedef bool add_fn(fuse_req_t req, fuse_ino_t dir, struct page *page, const char *name,
-		    const struct stat *st, size_t offset);
+typedef bool add_fn(fuse_req_t req, struct page *page, const struct entry *entry);
 
-static bool add_plain(fuse_req_t req, fuse_ino_t dir, struct page *page, const char *name,
-		      const struct stat *st, size_t offset)
+static bool add_plain(fuse_req_t req, struct page *page, const struct entry *entry)
 {
 	size_t room = page->size - page->used;
-	size_t need = fuse_add_direntry(req, page->buffer + page->used, room, name, st,
-					(off_t)offset + 1);
+	size_t need = fuse_add_direntry(req, page->buffer + page->used, room, entry->name,
+					&entry->st, entry->next);
 	if (need > room)
 		return false;
 	page->used += need;
 	return true;
 }
 
-/* The node behind a name of the snapshot, if it is still there; counts as
- * looked up. */
-static bool look_up(struct fs *fs, fuse_ino_t dir, const char *name, const struct stat *st,
-		    struct fuse_entry_param *out)
-{
-	struct node *parent, *child;
-
-	if (logdir_owns(dir) || st->st_ino >= LOGDIR_INO || strcmp(name, ".") == 0 ||
-	    strcmp(name, "..") == 0)
-		return false;
-	tree_lock(&fs->tree);
-	parent = tree_node(&fs->tree, dir);
-	child = parent ? node_child(&fs->tree, parent, name) : NULL;
-	bool found = child && child->ino == st->st_ino && ops_fill_entry(fs, child, out) == 0;
-	tree_unlock(&fs->tree);
-	return found;
-}
-
-static bool add_plus(fuse_req_t req, fuse_ino_t dir, struct page *page, const char *name,
-		     const struct stat *st, size_t offset)
+/* What fits counts as looked up. */
+static bool add_plus(fuse_req_t req, struct page *page, const struct entry *entry)
 {
 	struct fs *fs = req_fs(req);
 	size_t room = page->size - page->used;
-	struct fuse_entry_param entry = {.attr = *st}; /* ino 0: only a name */
-	bool counted = look_up(fs, dir, name, st, &entry);
-	size_t need = fuse_add_direntry_plus(req, page->buffer + page->used, room, name, &entry,
-					     (off_t)offset + 1);
+	struct fuse_entry_param found = {.attr = entry->st}; /* ino 0: only a name */
+	bool counted = entry->node && ops_fill_entry(fs, entry->node, &found) == 0;
+	size_t need = fuse_add_direntry_plus(req, page->buffer + page->used, room, entry->name,
+					     &found, entry->next);
 	if (need <= room) {
 		page->used += need;
 		return true;
 	}
 	if (counted)
-		ops_forget_node(fs, entry.ino, 1);
+		tree_forget(&fs->tree, entry->node, 1);
 	return false;
 }
 
 static int fill_page(fuse_req_t req, fuse_ino_t ino, off_t offset, struct dir_handle *dh,
 		     struct page *page, add_fn *add)
 {
-	size_t count;
+	struct fs *fs = req_fs(req);
+	int r = !offset || !dh->ino ? start(fs, ino, dh) : 0;
+	struct entry entry;
 
-	if (!offset) { /* the first read, or a rewind */
-		int r = snapshot(req_fs(req), ino, dh);
-		if (r)
-			return r;
-	}
-	count = dh->listing.count + DOTS;
-	for (size_t at = (size_t)offset; at < count; at++) {
-		struct stat st;
-		const char *name = entry_at(dh, at, &st);
-		if (!add(req, ino, page, name, &st, at))
-			break;
-	}
+	if (r)
+		return r;
+	tree_lock(&fs->tree);
+	for (; entry_at(fs, dh, offset, &entry) && add(req, page, &entry); offset = entry.next)
+		;
+	tree_unlock(&fs->tree);
 	return 0;
 }
 

@@ -95,6 +95,7 @@ void node_hide(struct tree *tree, struct node *node)
 void node_enter(struct tree *tree, struct node *node, struct node *dir, struct node *replaced)
 {
 	node->parent = dir;
+	node->seat = replaced ? replaced->seat : tree->next_seat++;
 	dir->subdirs += node_is_dir(node);
 	if (replaced) {
 		DL_APPEND_ELEM(dir->children, replaced, node);
@@ -104,11 +105,28 @@ void node_enter(struct tree *tree, struct node *node, struct node *dir, struct n
 	node_show(tree, node);
 }
 
+/* Who would come to this node next comes to the one behind it. */
+static void pass_over(struct tree *tree, const struct node *node)
+{
+	struct cursor *cursor;
+	bool is_read = false;
+
+	DL_FOREACH(tree->cursors, cursor)
+	{
+		is_read |= cursor->dir == node->parent;
+		if (cursor->at == node)
+			cursor->at = node->next;
+	}
+	node->parent->is_read = is_read;
+}
+
 void node_leave(struct tree *tree, struct node *node)
 {
 	struct node *dir = node->parent;
 
 	node_hide(tree, node);
+	if (dir->is_read)
+		pass_over(tree, node);
 	DL_DELETE(dir->children, node);
 	dir->subdirs -= node_is_dir(node);
 	node->parent = NULL;
@@ -119,4 +137,35 @@ void node_rename(struct tree *tree, struct node *node, struct place place)
 	node_hide(tree, node);
 	node_call(node, place);
 	node_show(tree, node);
+}
+
+void cursor_start(struct tree *tree, struct cursor *cursor, struct node *dir)
+{
+	if (!cursor->dir)
+		DL_APPEND(tree->cursors, cursor);
+	cursor->dir = dir;
+	cursor->at = dir->children;
+	cursor->end = tree->next_seat;
+	dir->is_read = true;
+}
+
+void cursor_stop(struct tree *tree, struct cursor *cursor)
+{
+	if (cursor->dir)
+		DL_DELETE(tree->cursors, cursor);
+	cursor->dir = NULL;
+}
+
+struct node *cursor_seek(struct cursor *cursor, uint64_t seat)
+{
+	struct node *first = cursor->dir->children, *at = cursor->at;
+
+	if (!at && first)
+		at = first->prev; /* the last one */
+	while (at && at != first && at->prev->seat >= seat)
+		at = at->prev;
+	while (at && at->seat < seat)
+		at = at->next;
+	cursor->at = at;
+	return at && at->seat < cursor->end ? at : NULL;
 }

@@ -14,6 +14,19 @@
 
 #include "tree/node.h"
 
+/* Where somebody is who goes over the entries of a directory. They stand in the
+ * order of their seats: numbers that grow with each that comes, and of which none
+ * is given twice. What comes after the start is not shown; what stays is, once. */
+struct cursor {
+	struct cursor *prev, *next; /* tree->cursors */
+	struct node *dir;
+	struct node *at; /* the entry that comes next; NULL: there is none */
+	uint64_t end;    /* seats from here on are those of who came later */
+};
+
+/* The first seat. */
+#define SEAT_FIRST 3
+
 /* An empty table. 0 or ENOMEM. */
 int nametable_init(struct nametable *names);
 void nametable_release(struct nametable *names);
@@ -34,5 +47,14 @@ void node_rename(struct tree *tree, struct node *node, struct place place);
  * another. */
 void node_hide(struct tree *tree, struct node *node);
 void node_show(struct tree *tree, struct node *node);
+
+/* The cursor, which is all zero or was started before, begins with the first entry.
+ * Until it is stopped, entries can come and go, and dir stays. */
+void cursor_start(struct tree *tree, struct cursor *cursor, struct node *dir);
+void cursor_stop(struct tree *tree, struct cursor *cursor);
+
+/* The first entry that has this seat or a later one; NULL: there is none. Takes no
+ * time where that is the one that was asked for last, or the next one. */
+struct node *cursor_seek(struct cursor *cursor, uint64_t seat);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * A snapshot of a directory's entries, taken when it is read from its start:
- * complete, each name once, and resumed in O(1), whatever comes and goes
- * meanwhile. Pure.
+ * A snapshot of the entries of .log, taken when it is read from its start. The
+ * other directories need none: children.h. Pure.
  */
 #ifndef LISTING_H
 #define LISTING_H

@@ -47,6 +47,7 @@ struct node {
 	struct node *chain;       /* children.c's, in the table of names */
 	struct node *children;    /* of a directory (DL list) */
 	char *name;               /* as in the directory: escaped; see struct place */
+	uint64_t seat;            /* children.h: its place in a listing */
 	uint64_t ino;             /* number.h; constant once the log was replayed */
 	uint64_t lookups;         /* the kernel's references */
 	uint64_t size;            /* as shown: staged, else published */
@@ -69,6 +70,7 @@ struct node {
 	bool cache_stale;     /* a staging was dropped: no page is kept from open to open */
 	atomic_bool time_set; /* by utimensat(2), since the last change, FLUSH or FSYNC */
 	bool vanished;        /* lost its place behind the kernel's back: ESTALE */
+	bool is_read;         /* a directory: somebody goes over its entries */
 	char first_name[];    /* the name that it began with: no other allocation */
 };
 
@@ -98,8 +100,10 @@ struct tree {
 
 	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
 	struct nametable names;
-	struct nodeids ids; /* the nodes that the kernel knows */
-	struct inos inos;   /* the numbers of all nodes but the root */
+	uint64_t next_seat;     /* children.h */
+	struct cursor *cursors; /* children.h: those that were started (DL list) */
+	struct nodeids ids;     /* the nodes that the kernel knows */
+	struct inos inos;       /* the numbers of all nodes but the root */
 	struct node **owed; /* directories, held, whose times are to be told: tree_owe_times() */
 	size_t owed_count, owed_capacity;
 	bool collided;           /* two components had one long name */

@@ -23,7 +23,8 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 {
 	int r;
 
-	*tree = (struct tree){.opt = *options, .hash_key = keyed_hash_key()};
+	*tree = (struct tree){
+		.opt = *options, .hash_key = keyed_hash_key(), .next_seat = SEAT_FIRST};
 	tree->inos.hash_key = tree->hash_key;
 	pthread_mutex_init(&tree->lock, NULL);
 	r = nodeid_init(&tree->ids);
@@ -220,14 +221,4 @@ void tree_owe_times(struct tree *tree, struct node *dir)
 struct node *tree_take_owed(struct tree *tree)
 {
 	return tree->owed_count ? tree->owed[--tree->owed_count] : NULL;
-}
-
-int tree_list(const struct node *dir, struct listing *listing)
-{
-	for (struct node *n = dir->children; n; n = n->next) {
-		int r = listing_add(listing, n->name, n->ino, n->type);
-		if (r)
-			return r;
-	}
-	return 0;
 }

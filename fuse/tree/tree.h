@@ -45,7 +45,6 @@
 #ifndef TREE_TREE_H
 #define TREE_TREE_H
 
-#include "tree/listing.h"
 #include "tree/node.h"
 
 /* The root directory, whose time is now, and nothing in it. No lock. 0 or a
@@ -99,8 +98,5 @@ void tree_owe_times(struct tree *tree, struct node *dir);
 
 /* A directory that was noted so, held; NULL: there is no other one. */
 struct node *tree_take_owed(struct tree *tree);
-
-/* Entries of a directory, without "." and "..". 0 or ENOMEM. */
-int tree_list(const struct node *dir, struct listing *listing);
 
 #endif
