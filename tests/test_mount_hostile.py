@@ -38,6 +38,7 @@ def test_a_listing_of_what_changes_is_complete(name, tmp_path):
 @pytest.mark.sanitize
 @pytest.mark.parametrize("name", [
     pytest.param("a_component_costs_what_is_said", marks=pytest.mark.clause("S26a")),
+    pytest.param("attributes_that_wait_cost_what_is_said", marks=pytest.mark.clause("S26c")),
     pytest.param("names_chosen_to_collide_do_not", marks=pytest.mark.clause("S26b")),
     pytest.param("one_name_in_many_directories_does_not_collide", marks=pytest.mark.clause("S26b")),
     pytest.param("keys_that_wait_do_not_collide", marks=pytest.mark.clause("S26b")),

@@ -149,6 +149,40 @@ static void keys_that_wait_do_not_collide(void)
 	tree_release(&tree);
 }
 
+static size_t in_use(void)
+{
+	struct mallinfo2 now = mallinfo2();
+
+	return now.uordblks + now.hblkhd;
+}
+
+/* SEMANTICS.md says what attributes cost whose value is not there: here with as
+ * many extended ones as a file can have, and of each key many times. */
+static void attributes_that_wait_cost_what_is_said(void)
+{
+	enum { KEYS = 1000, MOST = 400, XATTRS = 5000 };
+	static char payload[8192], value[4001];
+	size_t before = in_use();
+	struct tree tree;
+	char key[16];
+
+	memset(value, 'A', 4000);
+	snprintf(payload, sizeof(payload),
+		 "datawalfs.attr 1\ntype=file\nmode=0600\nxattr.user.a=%s\n", value);
+	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	for (unsigned i = 0; i < 10 * KEYS; i++)
+		replay(&tree, DWAL_RAW, key, (size_t)sprintf(key, "%u", i % KEYS), payload);
+	CHECK_INT(HASH_COUNT(tree.waiting), KEYS);
+	CHECK(in_use() - before < (size_t)KEYS * (MOST + XATTRS));
+	for (unsigned i = 0; i < KEYS; i++)
+		replay(&tree, DWAL_RAW, key, (size_t)sprintf(key, "%u", i),
+		       "datawalfs.attr 1\ntype=file\nmode=0600\n");
+	CHECK(in_use() - before < (size_t)KEYS * MOST);
+	end(&tree);
+	tree_release(&tree);
+	CHECK(in_use() <= before + 4096);
+}
+
 /* The longest row of slots that are in use: a search goes through it. */
 static size_t longest_row(const struct inos *inos)
 {
@@ -224,4 +258,5 @@ static void a_component_costs_what_is_said(void)
 
 UNIT_MAIN(UNIT(names_chosen_to_collide_do_not), UNIT(one_name_in_many_directories_does_not_collide),
 	  UNIT(keys_that_wait_do_not_collide), UNIT(numbers_that_the_log_tells_do_not_collide),
-	  UNIT(each_tree_has_a_hash_of_its_own), UNIT(a_component_costs_what_is_said))
+	  UNIT(each_tree_has_a_hash_of_its_own), UNIT(attributes_that_wait_cost_what_is_said),
+	  UNIT(a_component_costs_what_is_said))
