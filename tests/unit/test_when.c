@@ -129,8 +129,7 @@ static void a_name_is_one_line_and_no_moment(void)
 		"\xff",
 		"\xc3",
 		"\xc2\x85",
-		"\xe2\x80\xae"
-		"a",
+		"\xe2\x80\xae!",
 	};
 	char longest[TAGNAME_MOST + 2];
 
