@@ -112,24 +112,15 @@ static void a_name_is_one_line_and_no_moment(void)
 		"x@y",
 	};
 	static const char *const bad[] = {
-		"",
-		"1",
-		"0",
-		"2025-11-25T12:00Z",
-		"@x",
-		"@1",
-		"-x",
-		"--remove",
-		" a",
-		"a ",
-		"a\nb",
-		"a\tb",
-		"\x1b[31m",
-		"a\x7f",
-		"\xff",
-		"\xc3",
-		"\xc2\x85",
-		"\xe2\x80\xae!",
+		"",         "1",
+		"0",        "2025-11-25T12:00Z",
+		"@x",       "@1",
+		"-x",       "--remove",
+		" a",       "a ",
+		"a\nb",     "a\tb",
+		"\x1b[31m", "a\x7f",
+		"\xff",     "\xc3",
+		"\xc2\x85", "\xe2\x80\xae!",
 	};
 	char longest[TAGNAME_MOST + 2];
 
