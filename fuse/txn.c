@@ -37,6 +37,7 @@ void txn_begin(struct txn *txn, struct fs *fs, const char *op, struct timespec w
 	txn->count = 0;
 	txn->capacity = TXN_FEW;
 	txn->op = op;
+	txn->removes = false;
 	txn->time = txn->mtime = txn->ctime = txn->entered = when;
 	txn->enters = false;
 }
@@ -169,6 +170,11 @@ void txn_raw(struct txn *txn, struct dwal_bytes key, struct dwal_bytes payload)
 	add(txn, (struct dwal_op){DWAL_RAW, key, payload}, (struct txn_note){0});
 }
 
+void txn_on_full_disk(struct txn *txn)
+{
+	txn->removes = true;
+}
+
 size_t txn_attr_bytes(const struct txn *txn)
 {
 	size_t bytes = 0;
@@ -222,8 +228,8 @@ int txn_commit(struct txn *txn)
 	if (r || !txn->count)
 		return r;
 	make_lines(txn, &lines);
-	r = errno_of(
-		dwal_kv_batch(fs->kv, txn->ops, txn->count, lines.list, lines.count, txn->places));
+	r = errno_of((txn->removes ? dwal_kv_batch_reserved : dwal_kv_batch)(
+		fs->kv, txn->ops, txn->count, lines.list, lines.count, txn->places));
 	if (r == ENOSPC || r == EDQUOT)
 		compaction_note_full(&fs->compaction);
 	if (r)

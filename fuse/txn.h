@@ -41,7 +41,8 @@ struct txn {
 	struct dwal_place *places; /* of the records, once committed */
 	struct txn_note *notes;
 	size_t count, capacity;
-	size_t put; /* the number of the last Put */
+	size_t put;   /* the number of the last Put */
+	bool removes; /* it may use the room that is kept for a full disk */
 
 	/* What the header says, beside what the records are: ATTRIBUTES.md. */
 	const char *op;
@@ -105,6 +106,10 @@ void txn_delete(struct txn *txn, struct dwal_bytes key);
 
 /* Any other record of ours. */
 void txn_raw(struct txn *txn, struct dwal_bytes key, struct dwal_bytes payload);
+
+/* It takes something away, or is so small and so much asked for that it must be
+ * possible on a full disk. */
+void txn_on_full_disk(struct txn *txn);
 
 /* The bytes of attributes among the records. */
 size_t txn_attr_bytes(const struct txn *txn);

@@ -16,6 +16,7 @@ struct batch_records {
 	bool is_operation; /* one txid, and a header where one is due; else rising txids */
 	const struct dwal_line *lines;
 	size_t line_count;
+	bool may_use_reserve; /* it removes something: reserve.h */
 };
 
 /* So many txids they use. */

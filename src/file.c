@@ -120,6 +120,25 @@ int file_unmake(const struct io *io, int dirfd, const char *name, int rc)
 	return undone ? -ENOTRECOVERABLE : rc;
 }
 
+void file_keep_time(const struct io *io, int fd, const struct stat *st)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
+
+	(void)io->futimens(io, fd, times); /* not the owner: a time and no byte */
+}
+
+int file_cut(const struct io *io, int fd, uint64_t size)
+{
+	struct stat st;
+	int rc = io->fstat(io, fd, &st);
+
+	if (!rc)
+		rc = io->ftruncate(io, fd, (off_t)size);
+	if (!rc)
+		file_keep_time(io, fd, &st);
+	return rc;
+}
+
 int file_is_named(const struct io *io, int dirfd, const char *name, int fd)
 {
 	struct stat opened, named;

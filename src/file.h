@@ -45,6 +45,13 @@ int file_unmake(const struct io *io, int dirfd, const char *name, int rc);
 /* Gives what is open at fd that owner, group, access list and mode. */
 int file_make_like(const struct io *io, int fd, const struct file_like *like);
 
+/* Gives the file back the time of modification that it had. */
+void file_keep_time(const struct io *io, int fd, const struct stat *st);
+
+/* Cuts the file, or frees the blocks that it has behind its end, which size may
+ * be; it keeps its time of modification. 0 or -errno. */
+int file_cut(const struct io *io, int fd, uint64_t size);
+
 /* 1 if the name leads to what is open at fd, 0 if to something else or
  * nothing, -errno. */
 int file_is_named(const struct io *io, int dirfd, const char *name, int fd);

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -82,6 +84,19 @@ static int sys_fdatasync(const struct io *io, int fd)
 static int sys_ftruncate(const struct io *io, int fd, off_t size)
 {
 	return ftruncate(fd, size) ? -errno : 0;
+}
+
+/* btrfs needs room to write into what it has set aside, and does not compress
+ * what is written there. */
+static int sys_allocate(const struct io *io, int fd, off_t offset, off_t n)
+{
+	struct statfs st;
+
+	if (fstatfs(fd, &st))
+		return -errno;
+	if (st.f_type == BTRFS_SUPER_MAGIC)
+		return -EOPNOTSUPP;
+	return fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, n) ? -errno : 0;
 }
 
 static int sys_fadvise(const struct io *io, int fd, off_t offset, off_t n, int advice)
@@ -199,6 +214,7 @@ const struct io io_system = {
 	.fsync = sys_fsync,
 	.fdatasync = sys_fdatasync,
 	.ftruncate = sys_ftruncate,
+	.allocate = sys_allocate,
 	.fadvise = sys_fadvise,
 	.fstat = sys_fstat,
 	.fstatat = sys_fstatat,
@@ -315,6 +331,21 @@ int io_write_full(const struct io *io, int fd, const void *data, size_t n)
 		n -= (size_t)rc;
 	}
 	return 0;
+}
+
+int io_allocate(const struct io *io, int fd, uint64_t offset, uint64_t n)
+{
+	int rc;
+
+	do
+		rc = io->allocate(io, fd, (off_t)offset, (off_t)n);
+	while (rc == -EINTR);
+	return rc;
+}
+
+bool io_is_full(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
 }
 
 int io_sync_dir(const struct io *io, int dirfd, const char *name)

@@ -34,6 +34,9 @@ struct io {
 	int (*fsync)(const struct io *io, int fd);
 	int (*fdatasync)(const struct io *io, int fd);
 	int (*ftruncate)(const struct io *io, int fd, off_t size);
+	/* Blocks for n bytes from offset on, also behind the end of the file,
+	 * which stays where it is. -EOPNOTSUPP also where that is of no use. */
+	int (*allocate)(const struct io *io, int fd, off_t offset, off_t n);
 	int (*fadvise)(const struct io *io, int fd, off_t offset, off_t n, int advice);
 	int (*fstat)(const struct io *io, int fd, struct stat *st);
 	int (*fstatat)(const struct io *io, int dirfd, const char *name, struct stat *st,
@@ -88,6 +91,12 @@ int io_pwrite_full(const struct io *io, int fd, const void *data, size_t n, uint
 
 /* Writes it all at the descriptor's own position (a pipe, stdout). */
 int io_write_full(const struct io *io, int fd, const void *data, size_t n);
+
+/* As the entry of the table. */
+int io_allocate(const struct io *io, int fd, uint64_t offset, uint64_t n);
+
+/* True: there was no room, on the disk or in what the user may have of it. */
+bool io_is_full(int rc);
 
 /* Opens, syncs and closes a directory. */
 int io_sync_dir(const struct io *io, int dirfd, const char *name);

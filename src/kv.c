@@ -254,13 +254,13 @@ static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n)
 	pthread_rwlock_unlock(&kv->index);
 }
 
-int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct dwal_line *lines,
-		  size_t n_lines, struct dwal_place *places)
+static int write_batch(dwal_kv *kv, const struct batch_records *records, struct dwal_place *places)
 {
+	const struct dwal_op *ops = records->ops;
+	size_t n = records->n;
 	struct keydir_entry *few_entries[FEW], **entries = few_entries;
 	struct dwal_place few_places[FEW];
 	cleanup_free void *many_entries = NULL, *many_places = NULL;
-	const struct batch_records records = {ops, n, true, lines, n_lines};
 	int err;
 
 	if (!kv->log)
@@ -275,7 +275,7 @@ int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct
 		pthread_mutex_lock(&kv->write);
 		err = reserve(kv, ops, n, entries);
 		if (!err)
-			err = log_append(kv->log, &records, places);
+			err = log_append(kv->log, records, places);
 		if (!err)
 			apply(kv, ops, n, entries, places);
 		else
@@ -283,6 +283,19 @@ int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct
 		pthread_mutex_unlock(&kv->write);
 	} while (err == DWAL_EUNSYNCED && !kv->sync_apart && (err = dwal_log_sync(kv->log)) == 0);
 	return err;
+}
+
+int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct dwal_line *lines,
+		  size_t n_lines, struct dwal_place *places)
+{
+	return write_batch(kv, &(struct batch_records){ops, n, true, lines, n_lines, false},
+			   places);
+}
+
+int dwal_kv_batch_reserved(dwal_kv *kv, const struct dwal_op *ops, size_t n,
+			   const struct dwal_line *lines, size_t n_lines, struct dwal_place *places)
+{
+	return write_batch(kv, &(struct batch_records){ops, n, true, lines, n_lines, true}, places);
 }
 
 int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value, size_t value_len)
@@ -296,7 +309,7 @@ int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len)
 {
 	const struct dwal_op op = {DWAL_DELETE, {key, key_len}, {NULL, 0}};
 
-	return dwal_kv_batch(kv, &op, 1, NULL, 0, NULL);
+	return dwal_kv_batch_reserved(kv, &op, 1, NULL, 0, NULL);
 }
 
 int dwal_kv_tag(dwal_kv *kv, const char *name, uint64_t txid)

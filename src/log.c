@@ -129,6 +129,7 @@ int dwal_log_check(dwal_log *log)
 	uint64_t end;
 	int rc;
 
+	log_renew_reserve(log);
 	pthread_mutex_lock(&log->state_lock);
 	begin_sync(log);
 	active = segment_ref(log_active(log));
@@ -215,10 +216,12 @@ static int rotate(dwal_log *log)
 	if (rc)
 		return rc;
 	log->put_off = 0;
+	(void)log_leave_room(log); /* only room; all bytes are durable */
 	pthread_mutex_lock(&log->state_lock);
 	log_add_segment(log, next);
 	pthread_mutex_unlock(&log->state_lock);
 	segment_seal(last);
+	log_take_room(log);
 	return 0;
 }
 
@@ -251,6 +254,7 @@ static void cut_back(dwal_log *log, struct segment *active)
 	log_end_append(log, NULL);
 	end_sync(log, log->appended, what, active->id, rc);
 	pthread_mutex_unlock(&log->state_lock);
+	log_take_room(log);
 }
 
 static bool must_rotate(const dwal_log *log)
@@ -319,7 +323,24 @@ static int prepare(dwal_log *log, const struct batch_records *records)
 	if (batch_txids(records) > UINT64_MAX - log->last_txid)
 		return -EOVERFLOW; /* no txid is left above the highest */
 	rc = batch_encode(&log->batch, records, log->last_txid + 1);
-	return !rc && must_rotate(log) ? rotate(log) : rc;
+	if (!rc && must_rotate(log)) {
+		rc = rotate(log);
+		if (io_is_full(rc) && records->may_use_reserve)
+			rc = 0; /* there may be room in the old one */
+	}
+	return rc ? rc : log_make_room(log, records);
+}
+
+/* Under append_lock. */
+static int append_once(dwal_log *log, const struct batch_records *records,
+		       struct dwal_place *places)
+{
+	int rc = prepare(log, records);
+
+	if (!rc)
+		rc = write_batch(log, records, places);
+	batch_trim(&log->batch);
+	return rc;
 }
 
 int log_append(dwal_log *log, const struct batch_records *records, struct dwal_place *places)
@@ -330,10 +351,9 @@ int log_append(dwal_log *log, const struct batch_records *records, struct dwal_p
 		return -EINVAL;
 	do {
 		pthread_mutex_lock(&log->append_lock);
-		rc = prepare(log, records);
-		if (!rc)
-			rc = write_batch(log, records, places);
-		batch_trim(&log->batch);
+		rc = append_once(log, records, places);
+		if (log_find_room(log, records, rc))
+			rc = append_once(log, records, places);
 		pthread_mutex_unlock(&log->append_lock);
 	} while (rc == DWAL_EUNSYNCED && !log->sync_apart && (rc = dwal_log_sync(log)) == 0);
 	return rc;
@@ -347,7 +367,8 @@ int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n, struct d
 int dwal_log_batch(dwal_log *log, const struct dwal_op *ops, size_t n,
 		   const struct dwal_line *lines, size_t n_lines, struct dwal_place *places)
 {
-	return log_append(log, &(struct batch_records){ops, n, true, lines, n_lines}, places);
+	return log_append(log, &(struct batch_records){ops, n, true, lines, n_lines, false},
+			  places);
 }
 
 int dwal_log_append_raw(dwal_log *log, const void *payload, size_t len, struct dwal_place *place)
@@ -461,12 +482,16 @@ int dwal_log_close(dwal_log *log)
 
 	if (!log)
 		return 0;
+	if (log->count)
+		(void)log_leave_room(log); /* nothing is lost with it */
 	for (size_t i = 0; i < log->count; i++) {
 		rc = segment_unref(log->segments[i]);
 		first = first ? first : rc;
 	}
 	free(log->segments);
 	segment_pool_release(&log->pool);
+	rc = reserve_release(&log->reserve);
+	first = first ? first : rc;
 	rc = io_close(log->io, &log->dirfd);
 	first = first ? first : rc;
 	rc = lock_release(log->io, &log->lock); /* last: the next writer may start now */

@@ -40,6 +40,14 @@ int log_rewrite_install(dwal_log *log, struct segment *segment, int *fd, struct 
  * is then in segment_enter() for good. Waits for an append that is in flight. */
 void log_replace(dwal_log *log, struct segment *old, struct segment *rewritten);
 
+/* Gives up the file that keeps room on a full disk, for a file that will free
+ * more. From now on others' appends are -ENOSPC, until log_end_lending(). 0;
+ * DWAL_ABSENT: there is nothing to give up; -errno. Takes append_lock. */
+int log_lend_reserve(dwal_log *log);
+
+/* That file has freed its room, or has failed. */
+void log_end_lending(dwal_log *log);
+
 /* dwal_log_open() with a table of system calls; NULL: the system's. */
 int log_open(const struct io *io, const char *dir, const struct dwal_options *options,
 	     dwal_log **out, struct dwal_error *error);

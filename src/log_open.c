@@ -11,6 +11,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 static int explain(const dwal_log *log, int rc, const char *what, struct dwal_error *error)
@@ -36,6 +37,7 @@ static dwal_log *new_log(const struct io *io, const char *dir, const struct dwal
 	segment_pool_init(&log->pool, log->io, -1);
 	log->segment_size = options->segment_size;
 	log->sync_apart = options->sync_apart;
+	reserve_init(&log->reserve, log->io, options->reserve);
 	pthread_mutex_init(&log->append_lock, NULL);
 	pthread_mutex_init(&log->state_lock, NULL);
 	pthread_cond_init(&log->sync_done, NULL);
@@ -201,41 +203,66 @@ static int remove_temps(const dwal_log *log)
 	return rc || !sweep.removed ? rc : log->io->fsync(log->io, log->dirfd);
 }
 
-static void refuse_writes(dwal_log *log, int why)
+__attribute__((format(printf, 2, 3))) static void refuse_writes(dwal_log *log, const char *format,
+								...)
+{
+	char what[320], name[LOGNAME_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof(what), format, args); /* cut if long */
+	va_end(args);
+	logname_segment(log_active(log)->id, name);
+	(void)snprintf(log->refusal_text, sizeof(log->refusal_text), /* cut if long */
+		       "%.200s/%s: read-only: %s; make that possible, then open the log again",
+		       log->dir, name, what);
+	atomic_store(&log->refusal, DWAL_EREADONLY);
+}
+
+/* Something is to be tried again once, with the room that was kept for it:
+ * ahead of the segment by a writer that was killed, and in the file. */
+static bool make_way(dwal_log *log, int why)
+{
+	if (!io_is_full(why))
+		return false;
+	(void)reserve_cut(log->io, log_active(log)->fd); /* room only */
+	(void)reserve_give_up(&log->reserve);            /* the second try tells */
+	return true;
+}
+
+static int cut_tail(dwal_log *log)
 {
 	const struct dwal_report *report = &log->report.pub;
-	char name[LOGNAME_SIZE];
+	struct segment *active = log_active(log);
+	int why, rc = recover_cut_tail(log->io, log->dirfd, active, &log->report, &why);
 
-	logname_segment(log_active(log)->id, name);
-	(void)snprintf(
-		log->refusal_text, sizeof(log->refusal_text), /* cut if long */
-		"%.200s/%s: read-only: the torn tail of %llu bytes at offset %llu, with "
-		"%llu intact records, could not be copied to a side file (%s), so nothing was "
-		"cut off; make that possible, then open the log again",
-		log->dir, name, (unsigned long long)report->tail_bytes_discarded,
-		(unsigned long long)log_active(log)->end,
-		(unsigned long long)report->intact.records, dwal_strerror(why));
-	atomic_store(&log->refusal, DWAL_EREADONLY);
+	if (rc > 0 && make_way(log, why))
+		rc = recover_cut_tail(log->io, log->dirfd, active, &log->report, &why);
+	if (rc > 0)
+		refuse_writes(log,
+			      "the torn tail of %llu bytes at offset %llu, with %llu intact "
+			      "records, could not be copied to a side file (%s), so nothing was "
+			      "cut off",
+			      (unsigned long long)report->tail_bytes_discarded,
+			      (unsigned long long)active->end,
+			      (unsigned long long)report->intact.records, dwal_strerror(why));
+	return rc < 0 ? rc : 0;
 }
 
 /* The first changes to what was found. */
 static int repair(dwal_log *log, struct dwal_error *error)
 {
-	struct segment *active = log_active(log);
-	int why, rc = remove_temps(log);
+	int rc = remove_temps(log);
 
 	if (rc)
 		return explain(log, rc, "cannot remove temporary files", error);
-	if (log->report.pub.tail_truncated) {
-		rc = recover_cut_tail(log->io, log->dirfd, active, &log->report, &why);
-		if (rc > 0)
-			refuse_writes(log, why);
-	}
+	if (log->report.pub.tail_truncated && !atomic_load(&log->refusal))
+		rc = cut_tail(log);
 	/* Also when nothing was cut: a writer before us may have died between
 	 * its cut and its sync. */
-	if (rc >= 0)
-		rc = log->io->fdatasync(log->io, active->fd);
-	if (rc < 0)
+	if (!rc)
+		rc = log->io->fdatasync(log->io, log_active(log)->fd);
+	if (rc)
 		return explain(log, rc, "cannot cut off the torn tail", error);
 	rc = report_side_files(&log->report, log->io, log->dirfd);
 	if (rc)
@@ -257,7 +284,13 @@ static int open_locked(dwal_log *log, const struct dwal_options *options, struct
 	if (rc)
 		return explain(log, rc, "cannot sync the active segment", error);
 	rc = replay(log, options, error);
-	return rc ? rc : repair(log, error);
+	if (!rc)
+		rc = repair(log, error);
+	if (rc)
+		return rc;
+	log_renew_reserve(log);
+	log_take_room(log);
+	return 0;
 }
 
 /* In the directory at log->dirfd. Takes the log over. */
@@ -266,7 +299,7 @@ static int open_in_directory(dwal_log *log, const struct dwal_options *options, 
 {
 	int rc;
 
-	log->pool.dirfd = log->dirfd;
+	log->pool.dirfd = log->reserve.dirfd = log->dirfd;
 	rc = lock_directory(log, options, error);
 	if (!rc) {
 		rc = open_locked(log, options, error);

@@ -10,6 +10,7 @@
 #include "lock.h"
 #include "log.h"
 #include "report.h"
+#include "reserve.h"
 
 #include <pthread.h>
 
@@ -37,6 +38,7 @@ struct dwal_log {
 	struct batch batch;
 	uint64_t last_txid;
 	unsigned put_off; /* so often, for a sync, since the last rotation */
+	struct reserve reserve;
 
 	/* Short; never held over I/O. Taken within append_lock, never around
 	 * it. What only appends and rotations change may be read under either
@@ -76,6 +78,25 @@ void log_add_segment(dwal_log *log, struct segment *segment);
 
 /* Stops all mutation for good; the first reason stays. Without a lock. */
 void log_poison(dwal_log *log, const char *what, uint32_t segment, int rc);
+
+/* log_room.c, under append_lock or while opening or closing. Before an append
+ * of what is encoded: 0, or -ENOSPC or -EDQUOT where it would leave no room for
+ * a removal. */
+int log_make_room(dwal_log *log, const struct batch_records *records);
+
+/* True: an append that failed so may be tried again, once. */
+bool log_find_room(dwal_log *log, const struct batch_records *records, int rc);
+
+/* Takes room ahead of the active segment as it is now: a new one, or one that
+ * was cut. */
+void log_take_room(dwal_log *log);
+
+/* Before the active segment is one no more: gives back what is behind its end.
+ * 0 or -errno. */
+int log_leave_room(dwal_log *log);
+
+/* Takes append_lock. Makes the file, unless it is there, if there is room. */
+void log_renew_reserve(dwal_log *log);
 
 /* log_check.c. The active segment is now as it is to be: remembers it. 0 or
  * -errno. */

@@ -169,9 +169,9 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 	return replay_behind(recovery, &scan, active, error);
 }
 
-/* A name that somebody else keeps is passed over. */
+/* A name that somebody else keeps is passed over. what: how it begins. */
 static int create_temp(const struct io *io, int dirfd, const struct segment *segment,
-		       char temp[SIDE_TEMP_SIZE])
+		       const char *what, char temp[SIDE_TEMP_SIZE])
 {
 	struct file_like like;
 	int rc = file_like_fd(io, segment->fd, &like);
@@ -180,9 +180,12 @@ static int create_temp(const struct io *io, int dirfd, const struct segment *seg
 		return rc;
 	rc = -EEXIST;
 	for (unsigned int n = 1; rc == -EEXIST && n; n++) {
-		(void)snprintf(temp, SIDE_TEMP_SIZE, "torn.%u" LOGNAME_TEMP_SUFFIX, n); /* fits */
-		rc = file_create(io, dirfd, temp, O_WRONLY, &like);
+		(void)snprintf(temp, SIDE_TEMP_SIZE, "%s.%u" LOGNAME_TEMP_SUFFIX, what,
+			       n); /* fits */
+		rc = file_create(io, dirfd, temp, O_RDWR, &like);
 	}
+	if (rc < 0)
+		temp[0] = '\0';
 	return rc;
 }
 
@@ -191,11 +194,9 @@ static int create_temp(const struct io *io, int dirfd, const struct segment *seg
 static int copy_tail(const struct io *io, int dirfd, struct segment *segment, uint64_t bytes,
 		     char temp[SIDE_TEMP_SIZE])
 {
-	int fd = create_temp(io, dirfd, segment, temp);
+	int fd = create_temp(io, dirfd, segment, "torn", temp);
 	int rc, close_rc;
 
-	if (fd < 0)
-		temp[0] = '\0';
 	if (fd < 0)
 		return fd;
 	rc = io_copy(io, segment->fd, segment->end, bytes, fd);
@@ -236,22 +237,6 @@ static int save_tail(const struct io *io, int dirfd, struct segment *segment, ui
 	return rc ? rc : io->fsync(io, dirfd);
 }
 
-/* The file keeps its time of modification: that of records which say none. */
-static int cut(const struct io *io, struct segment *segment)
-{
-	struct stat st;
-	int rc = io->fstat(io, segment->fd, &st);
-
-	if (!rc)
-		rc = io->ftruncate(io, segment->fd, (off_t)segment->end);
-	if (!rc) {
-		const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st.st_mtim};
-
-		(void)io->futimens(io, segment->fd, times); /* not the owner: a time and no byte */
-	}
-	return rc;
-}
-
 int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, struct report *report,
 		     int *why)
 {
@@ -265,5 +250,6 @@ int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, st
 		*why = rc;
 		return 1;
 	}
-	return cut(io, segment);
+	/* its time is that of records which say none */
+	return file_cut(io, segment->fd, segment->end);
 }

@@ -6,10 +6,9 @@ import subprocess
 
 import pytest
 
+import full_disk
 import privileged
 from mounting import wait_for
-
-MIB = 1 << 20
 
 pytestmark = pytest.mark.sanitize
 
@@ -22,23 +21,14 @@ def disk(tmp_path, request):
 
 @pytest.fixture
 def full(disk, mount):
-    """A mount with a file `f`, on a disk on which no block is free; fill() and free() are its."""
-    m = mount(disk / "log")
+    """A mount with a file `f`, on a disk on which fill() leaves no block free, nor room in the log."""
+    m = mount(disk / "log", "history=all")
     (m / "f").write_bytes(b"the old value")
     m.filler = disk / "filler"
 
     def fill():
-        with open(m.filler, "ab", buffering=0) as filler:
-            for size in (MIB, 4096, 1):
-                try:
-                    while True:
-                        filler.write(bytes(size))
-                except OSError as error:
-                    assert error.errno == errno.ENOSPC
-            try:
-                os.fsync(filler.fileno())
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
+        full_disk.fill(m.filler)
+        full_disk.stuff(m.path)
 
     m.fill = fill
     yield m
@@ -133,7 +123,7 @@ def test_a_publication_nobody_waits_for_is_reported_and_tried_again(datawal, ful
 @pytest.mark.parametrize("commit, when", [(1, "by itself"), (1000, "at the unmount")])
 def test_a_change_in_place_that_did_not_fit_is_published_once_there_is_space(datawal, full, commit,
                                                                             when):
-    full.remount(f"commit={commit}")
+    full.remount("history=all", f"commit={commit}")
     full.fill()
     fd = os.open(full / "f", os.O_WRONLY)
     os.pwrite(fd, b"x" * 100_000, 4)

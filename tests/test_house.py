@@ -30,6 +30,7 @@ usage:
 history:
 text:
 file: io
+reserve: file io
 lock: file io
 atomic: file io
 frame: crc32c
@@ -47,7 +48,7 @@ report: segment io
 remains: operation scan segment frame
 recover: remains operation report scan segment file io
 iter: recover operation scan segment
-log: recover iter batch lock report scan segment frame file io
+log: recover iter batch lock report reserve scan segment frame file io
 reader: recover iter report scan segment io
 kv: batch log reader keydir horizon tags report segment
 value: kv segment frame

@@ -257,7 +257,7 @@ int handle_flush(struct fs *fs, struct handle *handle)
 	/* Attributes changed in a staging that was given up are those of the old
 	 * value. If they cannot be written, the next change of them tries again. */
 	if (r)
-		(void)publish_attributes_now(fs, handle->node);
+		(void)publish_attributes_now(fs, handle->node, false);
 	return !r && fs->opt.sync ? txn_sync(fs) : r;
 }
 
@@ -328,7 +328,7 @@ static void end_writing(struct fs *fs, struct stage *stage)
 		pthread_mutex_unlock(&stage->lock);
 	} while (txn_unlock(fs, r));
 	if (r)
-		(void)publish_attributes_now(fs, stage->node);
+		(void)publish_attributes_now(fs, stage->node, false);
 }
 
 /* Has the last writer left something to be published, or to be given up? Its

@@ -85,9 +85,9 @@ static int publish_each(struct fs *fs, const struct node *dir, wanted_fn *is_wan
 
 /* One directory whose times the log is yet to be told of; what fails is tried
  * again the next time. */
-static int publish_times(struct fs *fs, struct node *dir)
+static int publish_times(struct fs *fs, struct node *dir, bool is_asked)
 {
-	int r = publish_attributes_now(fs, dir);
+	int r = publish_attributes_now(fs, dir, is_asked);
 
 	tree_lock(&fs->tree);
 	if (r) {
@@ -99,7 +99,7 @@ static int publish_times(struct fs *fs, struct node *dir)
 	return r;
 }
 
-static int publish_all_times(struct fs *fs)
+static int publish_all_times(struct fs *fs, bool is_asked)
 {
 	struct node *dir;
 	int r = 0;
@@ -109,7 +109,7 @@ static int publish_all_times(struct fs *fs)
 		dir = tree_take_owed(&fs->tree);
 		tree_unlock(&fs->tree);
 		if (dir)
-			r = publish_times(fs, dir);
+			r = publish_times(fs, dir, is_asked);
 	} while (dir && !r);
 	return r;
 }
@@ -117,7 +117,7 @@ static int publish_all_times(struct fs *fs)
 int pending_retry(struct fs *fs)
 {
 	int r = publish_each(fs, NULL, has_failed);
-	int times = fs_refuses(fs) ? 0 : publish_all_times(fs);
+	int times = fs_refuses(fs) ? 0 : publish_all_times(fs, false);
 
 	return r ? r : times;
 }
@@ -126,7 +126,7 @@ int pending_commit_names(struct fs *fs, struct node *dir)
 {
 	int r = publish_each(fs, dir, is_owed_to_dir);
 
-	return r ? r : publish_attributes_now(fs, dir);
+	return r ? r : publish_attributes_now(fs, dir, true);
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -206,7 +206,7 @@ int pending_commit_all(struct fs *fs, enum mount_end end)
 	if (fs->opt.read_only)
 		return 0;
 	r = publish_rest(fs, end);
-	times = publish_all_times(fs);
+	times = publish_all_times(fs, true);
 	synced = txn_sync(fs);
 	return r ? r : times ? times : synced;
 }

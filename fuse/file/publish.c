@@ -83,6 +83,8 @@ static int gather(struct txn *txn, const struct stage *stage, char *buffer, char
 	if (beside)
 		txn_attr(txn, *key, beside);
 	txn_put(txn, *key, (struct dwal_bytes){stage->data, stage->size});
+	if (node->published && !stage->size)
+		txn_on_full_disk(txn);
 	txn_put_times(txn, node->mtime, nodeattr_ctime(node));
 	if (nodeattr_owed(node) || (!node->published && number_is_own(node, *key)))
 		txn_attr(txn, *key, node);
@@ -161,7 +163,7 @@ static int commit_attributes(struct txn *txn, struct node *node)
 	return 0;
 }
 
-int publish_attributes(struct fs *fs, struct node *node)
+static int tell_attributes(struct fs *fs, struct node *node, bool is_asked)
 {
 	char buffer[DWAL_MAX_KEY];
 	cleanup_txn struct txn txn;
@@ -169,6 +171,8 @@ int publish_attributes(struct fs *fs, struct node *node)
 	int r = 0;
 
 	txn_begin(&txn, fs, "attr", tree_now());
+	if (is_asked)
+		txn_on_full_disk(&txn);
 	tree_lock(&fs->tree);
 	if (can_be_told(&fs->tree, node) && nodeattr_owed(node)) {
 		r = tree_key(&fs->tree, node, buffer, &len);
@@ -179,13 +183,18 @@ int publish_attributes(struct fs *fs, struct node *node)
 	return r ? r : commit_attributes(&txn, node);
 }
 
-int publish_attributes_now(struct fs *fs, struct node *node)
+int publish_attributes(struct fs *fs, struct node *node)
+{
+	return tell_attributes(fs, node, true);
+}
+
+int publish_attributes_now(struct fs *fs, struct node *node, bool is_asked)
 {
 	int r;
 
 	do {
 		txn_lock(fs);
-		r = publish_attributes(fs, node);
+		r = tell_attributes(fs, node, is_asked);
 	} while (txn_unlock(fs, r));
 	return r;
 }
@@ -216,6 +225,7 @@ int publish_gone(struct fs *fs, const struct node *node, struct timespec when)
 	int r;
 
 	txn_begin(&txn, fs, node_is_dir(node) ? "rmdir" : "unlink", when);
+	txn_on_full_disk(&txn);
 	tree_lock(&fs->tree);
 	r = tree_key(&fs->tree, node, buffer, &len);
 	tree_unlock(&fs->tree);

@@ -24,8 +24,9 @@ int publish_stage(struct fs *fs, struct stage *stage);
  * no stage's lock. */
 int publish_attributes(struct fs *fs, struct node *node);
 
-/* The same with the write lock, again and again while it is put off. */
-int publish_attributes_now(struct fs *fs, struct node *node);
+/* The same with the write lock, again and again while it is put off. is_asked:
+ * somebody waits for it; else it can wait for room on a full disk. */
+int publish_attributes_now(struct fs *fs, struct node *node, bool is_asked);
 
 /* Tells the log of a new directory, whose own time its parent gets: or has got
  * already, and later ones since (is_beside). */

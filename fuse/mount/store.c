@@ -116,6 +116,7 @@ static void take_back_attributes(struct fs *fs)
 	cleanup_txn struct txn txn;
 
 	txn_begin(&txn, fs, "tidy", fs->started);
+	txn_on_full_disk(&txn);
 	tree_each_waiting(&fs->tree, add_delete, &txn);
 	if (!fs_refuses(fs))
 		(void)txn_commit(&txn);
@@ -131,6 +132,7 @@ static int open_log(struct fs *fs, struct dwal_error *error)
 		.lock_wait_ms = fs->opt.lock_wait_ms,
 		.segment_size = fs->opt.segment_size,
 		.sync_apart = true,
+		.reserve = true,
 		.observe = observe,
 		.lost = observe_lost,
 		.observe_ctx = &replay,
@@ -173,7 +175,7 @@ static void tell_numbers(struct fs *fs)
 
 	while ((node = nodeid_next(&fs->tree.ids, &slot))) {
 		if (!fs->opt.read_only)
-			(void)publish_attributes_now(fs, node);
+			(void)publish_attributes_now(fs, node, false);
 		tree_lock(&fs->tree);
 		node_end_id(&fs->tree, node);
 		tree_unlock(&fs->tree);

@@ -13,6 +13,9 @@
 /* What the writer locks. */
 #define LOGNAME_LOCK ".lock"
 
+/* Room on a full disk, for a writer; no record is in it. */
+#define LOGNAME_RESERVE ".reserve"
+
 /* The one pattern of names that an open for writing deletes: *.dwal-tmp.
  * No segment and no side file matches it. Anything half-made in a log
  * directory bears such a name. */

@@ -39,32 +39,35 @@ def mark_mutants(items):
                 item.add_marker(pytest.mark.root)
 
 
-@contextmanager
-def small_disk(directory, mebibytes):
-    """A mounted ext4 of that size in a file, of the caller's; the directory must not exist."""
-    directory.mkdir()
-    image = directory.with_suffix(".img")
+MKFS = {
+    "ext4": ["mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+    "xfs": ["mkfs.xfs", "-q"],
+    "btrfs": ["mkfs.btrfs", "-q"],
+}
+
+
+def make_image(image, mebibytes, kind):
     with open(image, "wb") as file:
         file.truncate(mebibytes << 20)
-    mkfs = shutil.which("mkfs.ext4") or "/sbin/mkfs.ext4"
-    subprocess.run([mkfs, "-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", image],
-                   check=True, capture_output=True, timeout=60)
-    as_root("mount", "-o", "loop", image, directory)
+    name, *options = MKFS[kind]
+    mkfs = shutil.which(name) or f"/sbin/{name}"
+    subprocess.run([mkfs, *options, image], check=True, capture_output=True, timeout=60)
+
+
+@contextmanager
+def small_disk(directory, mebibytes, kind="ext4"):
+    """A mounted file system of that size, in a file or a tmpfs, of the caller's; the directory must
+    not exist."""
+    directory.mkdir()
+    image = directory.with_suffix(".img")
+    if kind == "tmpfs":
+        as_root("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "none", directory)
+    else:
+        make_image(image, mebibytes, kind)
+        as_root("mount", "-o", "loop", image, directory)
     try:
         as_root("chown", f"{os.getuid()}:{os.getgid()}", directory)
         yield directory
     finally:
         as_root("umount", "-l", directory)
-        image.unlink()
-
-
-@contextmanager
-def memory_disk(directory, mebibytes):
-    """The same as a tmpfs."""
-    directory.mkdir()
-    as_root("mount", "-t", "tmpfs", "-o", f"size={mebibytes}M,uid={os.getuid()},gid={os.getgid()}",
-            "none", directory)
-    try:
-        yield directory
-    finally:
-        as_root("umount", "-l", directory)
+        image.unlink(missing_ok=True)

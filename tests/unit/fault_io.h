@@ -214,6 +214,17 @@ static inline int fault_ftruncate(const struct io *io, int fd, off_t size)
 	return rc ? rc : io_system.ftruncate(&io_system, fd, size);
 }
 
+static inline int fault_allocate(const struct io *io, int fd, off_t offset, off_t n)
+{
+	struct fault_io *fault = fault_of(io);
+	int rc;
+
+	if (fault_interrupts(fault))
+		return -EINTR;
+	rc = fault_enter(fault, "allocate", fault->names[fd]);
+	return rc ? rc : io_system.allocate(&io_system, fd, offset, n);
+}
+
 static inline int fault_fadvise(const struct io *io, int fd, off_t offset, off_t n, int advice)
 {
 	struct fault_io *fault = fault_of(io);
@@ -319,6 +330,7 @@ static inline void fault_init(struct fault_io *fault)
 		.fsync = fault_fsync,
 		.fdatasync = fault_fdatasync,
 		.ftruncate = fault_ftruncate,
+		.allocate = fault_allocate,
 		.fadvise = fault_fadvise,
 		.fstat = fault_fstat,
 		.fstatat = fault_fstatat,

@@ -167,10 +167,9 @@ static void without_a_side_file_nothing_is_cut_and_the_log_is_read_only(void)
 		make_torn_log(5);
 		before = core_read(dir.path, "00000002.dwal");
 		fault.fail_at = calls;
-		fault.fail_with = -ENOSPC;
 		log = core_open_io(&fault.io, dir.path, NULL);
 		refusal = dwal_log_refusal(log);
-		CHECK(refusal && strstr(refusal, "No space left") && strstr(refusal, "00000002"));
+		CHECK(refusal && strstr(refusal, "output error") && strstr(refusal, "00000002"));
 		CHECK(!dwal_log_is_poisoned(log));
 		CHECK_INT(core_append(log, 9, 9), DWAL_EREADONLY);
 		CHECK_INT(dwal_log_rotate(log), DWAL_EREADONLY);

@@ -179,7 +179,7 @@ static void change_mode(struct node *node, mode_t mode)
 	CHECK_INT(nodeattr_changed(node), 0);
 	node->extra->attr.mode = mode;
 	node->extra->attr.present |= ATTR_HAS_MODE;
-	CHECK_INT(publish_attributes_now(fs, node), 0);
+	CHECK_INT(publish_attributes_now(fs, node, true), 0);
 }
 
 /* rename(2) within one directory, onto nothing or onto a file. */
@@ -253,7 +253,7 @@ static void set_time(struct node *node)
 	CHECK_INT(nodeattr_changed(node), 0);
 	node->mtime = (struct timespec){1000, 5};
 	node->extra->attr.present |= ATTR_HAS_MTIME;
-	CHECK_INT(publish_attributes_now(fs, node), 0);
+	CHECK_INT(publish_attributes_now(fs, node, true), 0);
 }
 
 /* A time that was set for a directory holds, also behind the Put of a name that

@@ -341,6 +341,7 @@ const struct io disk_io = {
 	.fsync = sim_fsync,
 	.fdatasync = sim_fdatasync,
 	.ftruncate = sim_ftruncate,
+	.allocate = sim_allocate,
 	.fadvise = sim_fadvise,
 	.fstat = sim_fstat,
 	.fstatat = sim_fstatat,

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""What goes on on a full disk, on each kind of file system: it is removed from, and written to again,
+without a remount."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+import full_disk
+import privileged
+
+MIB = 1 << 20
+
+pytestmark = pytest.mark.sanitize
+
+
+@pytest.fixture(scope="module", params=list(full_disk.KINDS))
+def disk(request, tmp_path_factory):
+    place = tmp_path_factory.mktemp("full") / "disk"
+    with privileged.small_disk(place, full_disk.KINDS[request.param], request.param) as directory:
+        yield directory
+
+
+@pytest.fixture
+def full(disk, mount):
+    """A mount with a few files, on a disk on which fill() leaves no block free, nor room in the log."""
+    m = mount(disk / "log", "history=all")
+    m.filler = disk / "filler"
+    (m / "f").write_bytes(b"the old value")
+    for name in ("mode", "cut", "gone", "stuffing"):
+        (m / name).write_bytes(b"something")
+    (m / "empty").mkdir()
+    for i in range(3):
+        (m / f"tree/{i}").mkdir(parents=True)
+        for j in range(10):
+            (m / f"tree/{i}/{j}").write_bytes(b"a leaf")
+
+    def fill():
+        full_disk.fill(m.filler)
+        full_disk.stuff(m.path)
+
+    m.fill = fill
+    m.reserve = m.log / ".reserve"
+    yield m
+    trouble = m.clean_up()
+    m.filler.unlink(missing_ok=True)
+    subprocess.run(["rm", "-rf", m.log], check=True, timeout=60)
+    assert trouble == []
+
+
+def run(m, command):
+    return subprocess.run(["bash", "-c", "set -o pipefail; " + command], cwd=m.path, timeout=60,
+                          capture_output=True, text=True, check=False)
+
+
+def is_whole(reserve):
+    st = os.stat(reserve)
+    return st.st_size == MIB and st.st_blocks * 512 >= MIB
+
+
+def remove_most(m):
+    """By real programs."""
+    done = run(m, "rm gone && rmdir empty && truncate -s 0 cut && chmod 600 mode && rm -r tree")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def check_removed(m):
+    assert sorted(os.listdir(m)) == ["cut", "f", "mode", "stuffing"]
+    assert (m / "f").read_bytes() == b"the old value"
+    assert (m / "mode").read_bytes() == b"something"
+    assert os.stat(m / "mode").st_mode & 0o777 == 0o600
+    assert (m / "cut").read_bytes() == b""
+
+
+@pytest.mark.clause("S4f", "S4b", "C38")
+def test_it_is_removed_from_and_written_to_again(datawal, full):
+    full.fill()
+    remove_most(full)
+    check_removed(full)
+    for command in ("cp /etc/login.defs f", "cp /etc/login.defs new", "mv mode f", "mkdir d"):
+        done = run(full, command)
+        assert done.returncode and "No space left" in done.stderr, command
+        check_removed(full)
+    run(full, "echo x > f")  # bash does not tell what its close(2) says
+    check_removed(full)
+    full.filler.unlink()
+    assert run(full, "cp /etc/login.defs new && mv new f && rm stuffing").stderr == ""
+    assert is_whole(full.reserve)
+    full.remount()
+    assert sorted(os.listdir(full)) == ["cut", "f", "mode"]
+    assert datawal.json("report", full.log)[0]["tail_truncated"] == 0
+
+
+@pytest.mark.clause("S4f", "S3")
+def test_a_daemon_killed_there_is_mounted_again_and_removed_from(full):
+    full.fill()
+    run(full, "rm gone")
+    full.kill9()
+    full.start()
+    assert (full / "f").read_bytes() == b"the old value"
+    assert not (full / "gone").exists()
+    assert run(full, "rmdir empty && truncate -s 0 cut && chmod 600 mode && rm -r tree").stderr == ""
+    full.kill9()
+    full.start()
+    check_removed(full)
+
+
+@pytest.mark.clause("S4f", "C15")
+@pytest.mark.parametrize("torn", [200, 200_000])
+def test_a_torn_tail_there_is_kept_and_cut_and_it_is_removed_from(datawal, full, torn):
+    full.unmount()
+    segment = full.log / "00000001.dwal"
+    size = segment.stat().st_size
+    with open(segment, "ab") as file:
+        file.write(b"DWAL" + full_disk.BYTES[:torn - 4])
+        file.flush()
+        os.fsync(file.fileno())
+    with open(segment, "r+b") as file:  # a header of a record that is not all there
+        file.seek(size)
+        file.write(b"DWAL\x01\x00\x01\x00" + (10**6).to_bytes(8, "little")
+                   + (1).to_bytes(4, "little") + (MIB).to_bytes(4, "little"))
+    full_disk.fill(full.filler)
+    full.start()
+    side = full.log / f"00000001.dwal.torn-{size}"
+    assert side.stat().st_size == torn
+    remove_most(full)
+    full.remount()
+    assert not (full / "gone").exists() and not (full / "tree").exists()
+
+
+@pytest.mark.clause("S4f")
+def test_removals_go_on_over_the_end_of_a_segment(full):
+    """Or where it begins without room of its own."""
+    for i in range(300):
+        (full / f"many{i}").write_bytes(b"")
+    full.remount("history=all", "segment_size=20K")
+    full.fill()
+    assert run(full, "rm many*").stderr == ""
+    full.kill9()
+    full.start()
+    assert sorted(os.listdir(full)) == ["cut", "empty", "f", "gone", "mode", "stuffing", "tree"]
+
+
+GREEDY = """
+import errno, os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+while True:
+    try:
+        os.write(fd, b"x" * 4096)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+"""
+
+
+@pytest.mark.clause("S4f")
+@pytest.mark.parametrize("disk", ["ext4", "xfs", "tmpfs"], indirect=True)
+def test_another_writer_that_takes_all_there_is_does_not_get_that_room(full):
+    full.fill()
+    with subprocess.Popen([sys.executable, "-c", GREEDY, full.filler]) as greedy:
+        try:
+            remove_most(full)
+        finally:
+            greedy.kill()
+    check_removed(full)
