@@ -230,6 +230,23 @@ static bool make_way(dwal_log *log, int why)
 	return true;
 }
 
+/* A backup by hard links is not to change with the log. */
+static int part_from_backups(dwal_log *log)
+{
+	struct segment *active = log_active(log);
+	int why, rc = recover_own_copy(log->io, log->dirfd, active, &why);
+
+	if (rc > 0 && make_way(log, why))
+		rc = recover_own_copy(log->io, log->dirfd, active, &why);
+	if (rc > 0)
+		refuse_writes(
+			log,
+			"the file has other names (a backup), and could not be copied (%s) so "
+			"that they stay what they are",
+			dwal_strerror(why));
+	return rc < 0 ? rc : 0;
+}
+
 static int cut_tail(dwal_log *log)
 {
 	const struct dwal_report *report = &log->report.pub;
@@ -256,6 +273,9 @@ static int repair(dwal_log *log, struct dwal_error *error)
 
 	if (rc)
 		return explain(log, rc, "cannot remove temporary files", error);
+	rc = part_from_backups(log);
+	if (rc)
+		return explain(log, rc, "cannot copy the active segment", error);
 	if (log->report.pub.tail_truncated && !atomic_load(&log->refusal))
 		rc = cut_tail(log);
 	/* Also when nothing was cut: a writer before us may have died between

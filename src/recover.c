@@ -253,3 +253,57 @@ int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, st
 	/* its time is that of records which say none */
 	return file_cut(io, segment->fd, segment->end);
 }
+
+/* All bytes and the time of the file, synced. */
+static int copy_all(const struct io *io, const struct segment *segment, const struct stat *st,
+		    int fd)
+{
+	int rc = io_copy(io, segment->fd, 0, (uint64_t)st->st_size, fd);
+
+	if (rc)
+		return rc;
+	file_keep_time(io, fd, st);
+	return io->fsync(io, fd);
+}
+
+/* The file that is open at fd is the segment's from now on. */
+static int exchange(const struct io *io, struct segment *segment, int fd)
+{
+	struct stat st;
+	int rc = io->fstat(io, fd, &st);
+
+	if (rc) {
+		(void)io_close(io, &fd); /* the first error tells */
+		return rc;
+	}
+	(void)io_close(io, &segment->fd); /* nothing was written */
+	segment->fd = fd;
+	segment->dev = st.st_dev;
+	segment->ino = st.st_ino;
+	return 0;
+}
+
+int recover_own_copy(const struct io *io, int dirfd, struct segment *segment, int *why)
+{
+	char temp[SIDE_TEMP_SIZE], name[LOGNAME_SIZE];
+	struct stat st;
+	int fd, rc = io->fstat(io, segment->fd, &st);
+
+	if (rc || st.st_nlink < 2)
+		return rc;
+	logname_segment(segment->id, name);
+	fd = rc = create_temp(io, dirfd, segment, "own", temp);
+	if (fd >= 0)
+		rc = copy_all(io, segment, &st, fd);
+	if (!rc)
+		rc = io->renameat2(io, dirfd, temp, dirfd, name, 0);
+	if (rc) {
+		(void)io_close(io, &fd); /* the first error tells */
+		if (temp[0])
+			(void)io->unlinkat(io, dirfd, temp, 0); /* else the next open does */
+		*why = rc;
+		return 1;
+	}
+	rc = exchange(io, segment, fd);
+	return rc ? rc : io->fsync(io, dirfd);
+}

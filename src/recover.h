@@ -44,4 +44,10 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, struct report *report,
 		     int *why);
 
+/* Where the segment's file has other names, of a backup by hard links: a synced
+ * copy takes this name, and is what segment->fd is open at, for reading and
+ * writing. 0 also when there was nothing to do; 1: there is no copy, for the
+ * reason *why, and all is as it was; or -errno. */
+int recover_own_copy(const struct io *io, int dirfd, struct segment *segment, int *why);
+
 #endif

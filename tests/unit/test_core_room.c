@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * The room that a log keeps for removals: who may use it, and when it is taken,
- * given up and taken again.
+ * given up and taken again. And the copy that an open makes of a segment with
+ * other names.
  */
 #include "core.h"
 #include "full_disk.h"
@@ -360,6 +361,99 @@ static void any_call_may_find_the_disk_full(void)
 	CHECK(at > 40);
 }
 
+/* ------------------------------------------------------------------ backups */
+
+static void make_backup(size_t torn)
+{
+	static const char junk[64] = "DWAL\1\0\1";
+	int fd;
+
+	dir = unit_dir_make();
+	full_disk_init(&disk, 16 * MIB);
+	CHECK_INT(dwal_kv_close(open_kv(NULL)), 0);
+	fd = open(core_path(dir.path, "00000001.dwal"), O_WRONLY | O_APPEND);
+	CHECK(fd >= 0 && write(fd, junk, torn) == (ssize_t)torn && fchmod(fd, 0640) == 0);
+	CHECK(futimens(fd, (const struct timespec[2]){{1, 2}, {3, 4}}) == 0);
+	CHECK(close(fd) == 0);
+	CHECK(link(core_path(dir.path, "00000001.dwal"), core_path(dir.path, "backup")) == 0);
+}
+
+static void check_backup(size_t torn)
+{
+	struct stat st;
+
+	CHECK(stat(core_path(dir.path, "backup"), &st) == 0);
+	CHECK_INT(st.st_size, (long)torn);
+	CHECK(st.st_mtim.tv_sec == 3 && st.st_mtim.tv_nsec == 4);
+}
+
+static void a_backup_by_hard_links_stays_what_it_is(void)
+{
+	for (size_t torn = 0; torn < 64; torn += 40) {
+		struct stat st;
+		dwal_kv *kv;
+
+		make_backup(torn);
+		kv = open_kv(NULL);
+		CHECK(stat(core_path(dir.path, "00000001.dwal"), &st) == 0);
+		CHECK(st.st_nlink == 1 && (st.st_mode & 0777) == 0640);
+		CHECK(st.st_mtim.tv_sec == 3 && st.st_mtim.tv_nsec == 4);
+		CHECK_INT(dwal_kv_report(kv)->made_side_file != NULL, torn > 0);
+		CHECK_INT(put(kv, 0), 0);
+		CHECK_INT(dwal_kv_sync(kv), 0);
+		CHECK_INT(dwal_kv_close(kv), 0);
+		check_backup(torn);
+		kv = open_kv(NULL);
+		CHECK(dwal_kv_contains(kv, "0", 1));
+		CHECK_INT(dwal_kv_close(kv), 0);
+		unit_dir_remove(&dir);
+	}
+}
+
+static void without_a_copy_of_it_the_log_is_read_only(void)
+{
+	unsigned at = 1;
+	bool ended;
+
+	do {
+		dwal_kv *kv = NULL;
+
+		make_backup(40);
+		disk.fault.fail_at = disk.fault.calls + at++;
+		if (kv_open(&disk.fault.io, dir.path, NULL, &kv, NULL) == 0 && dwal_kv_refusal(kv))
+			CHECK_INT(put(kv, 0), DWAL_EREADONLY);
+		else if (kv)
+			(void)put(kv, 0); /* which may be what fails */
+		(void)dwal_kv_close(kv);
+		ended = disk.fault.calls < disk.fault.fail_at;
+		check_backup(40);
+		disk.fault.fail_at = 0;
+		kv = open_kv(NULL);
+		CHECK_INT(put(kv, 1), 0);
+		CHECK_INT(dwal_kv_close(kv), 0);
+		check_backup(40);
+		CHECK(!core_exists(dir.path, "own.1.dwal-tmp"));
+		unit_dir_remove(&dir);
+	} while (!ended);
+	CHECK(at > 15);
+}
+
+static void a_copy_that_needs_it_gets_the_room(void)
+{
+	dwal_kv *kv = begin(false, 0);
+
+	for (unsigned i = 0; i < 300; i++)
+		CHECK_INT(put(kv, i), 0);
+	CHECK_INT(dwal_kv_close(kv), 0);
+	CHECK(link(core_path(dir.path, "00000001.dwal"), core_path(dir.path, "backup")) == 0);
+	disk.room = 1000;
+	kv = open_kv(&reserving);
+	CHECK(!dwal_kv_refusal(kv));
+	CHECK_INT(put(kv, 0), -ENOSPC);
+	CHECK_INT(del(kv, 0), 0);
+	end(kv);
+}
+
 UNIT_MAIN(UNIT(puts_leave_room_for_removals),
 	  UNIT(what_is_given_up_is_for_removals_until_it_is_there_again),
 	  UNIT(a_check_makes_it_again), UNIT(what_is_lent_is_not_made_again_before_it_comes_back),
@@ -368,4 +462,5 @@ UNIT_MAIN(UNIT(puts_leave_room_for_removals),
 	  UNIT(without_the_option_nothing_is_kept_and_what_is_there_is_used),
 	  UNIT(an_ordinary_append_is_one_call), UNIT(a_large_append_that_is_refused_takes_no_room),
 	  UNIT(what_bears_its_name_and_is_not_it_is_no_reason_to_fail),
-	  UNIT(any_call_may_find_the_disk_full))
+	  UNIT(any_call_may_find_the_disk_full), UNIT(a_backup_by_hard_links_stays_what_it_is),
+	  UNIT(without_a_copy_of_it_the_log_is_read_only), UNIT(a_copy_that_needs_it_gets_the_room))
