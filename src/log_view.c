@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * What an open log consists of at some moment, for whoever reads in it. Must
+ * not change anything.
+ */
+#include "iter.h"
+#include "log.h"
+#include "log_state.h"
+#include "util.h"
+
+#include <errno.h>
+
+struct segment *log_segment(dwal_log *log, uint32_t id)
+{
+	struct segment *found = NULL;
+	size_t low = 0, high;
+
+	pthread_mutex_lock(&log->state_lock);
+	high = log->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (log->segments[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < log->count && log->segments[low]->id == id)
+		found = segment_ref(log->segments[low]);
+	pthread_mutex_unlock(&log->state_lock);
+	return found;
+}
+
+int log_view(dwal_log *log, struct segment_view **out, size_t *n)
+{
+	struct segment_view *views;
+
+	pthread_mutex_lock(&log->state_lock);
+	views = calloc(log->count, sizeof(*views));
+	for (size_t i = 0; views && i < log->count; i++)
+		views[i] = (struct segment_view){
+			.segment = segment_ref(log->segments[i]),
+			.end = log->segments[i]->end,
+			.records = log->segments[i]->records,
+		};
+	if (views) {
+		*out = views;
+		*n = log->count;
+	}
+	pthread_mutex_unlock(&log->state_lock);
+	return views ? 0 : -ENOMEM;
+}
+
+int dwal_log_iterate(dwal_log *log, uint32_t segment, uint64_t offset, dwal_iter **out,
+		     struct dwal_error *error)
+{
+	struct segment_view *views;
+	size_t n;
+	int rc = log_view(log, &views, &n);
+
+	if (!rc)
+		rc = iter_open(log->dir, views, n, segment, offset, false, out);
+	return rc ? error_set(error, rc, "%s: %s", log->dir, dwal_strerror(rc)) : 0;
+}
