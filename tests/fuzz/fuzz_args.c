@@ -207,8 +207,8 @@ static int parse(const struct words *words, struct args *args, enum status *stat
 
 static bool only_looks(const struct args *args)
 {
-	static const char *const writers[] = {"put",  "delete",  "append", "rotate",
-					      "load", "compact", "export"};
+	static const char *const writers[] = {"tag",    "put",  "delete",  "append",
+					      "rotate", "load", "compact", "export"};
 
 	for (size_t i = 0; i < COUNT(writers); i++)
 		if (strcmp(args->command->name, writers[i]) == 0)

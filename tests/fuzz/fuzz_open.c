@@ -104,6 +104,106 @@ static void check_store(const char *dir, const struct model *model)
 	CHECK_INT(dwal_kv_close(kv), 0);
 }
 
+/* What a degraded reader has come to. */
+struct remains_seen {
+	const struct log_files *files;
+	uint32_t segment;
+	uint64_t offset; /* behind the last record or lost range of the segment */
+	uint64_t records, lost;
+};
+
+static size_t file_of_segment(uint32_t id)
+{
+	for (size_t i = 0;; i++)
+		if ((uint32_t)atol(log_names[i]) == id)
+			return i;
+}
+
+/* One begins where the one before ended, so that nothing is left out. */
+static void check_next(struct remains_seen *seen, uint32_t segment, uint64_t offset, uint64_t bytes)
+{
+	if (segment != seen->segment)
+		seen->offset = 0;
+	CHECK(segment >= seen->segment);
+	CHECK_INT(offset, seen->offset);
+	seen->segment = segment;
+	seen->offset = offset + bytes;
+	CHECK(seen->offset <= seen->files->file[file_of_segment(segment)].len);
+}
+
+static int see_record(void *ctx, const struct dwal_record *record)
+{
+	struct remains_seen *seen = ctx;
+	const struct log_file *file = &seen->files->file[file_of_segment(record->segment)];
+	struct dwal_record again = {0};
+
+	check_next(seen, record->segment, record->offset, record->length);
+	CHECK_INT(
+		dwal_frame_decode(file->data + record->offset, file->len - record->offset, &again),
+		DWAL_FRAME_OK);
+	CHECK(again.txid == record->txid && same_bytes(again.payload, record->payload));
+	seen->records++;
+	return 0;
+}
+
+static int see_lost(void *ctx, const struct dwal_lost *lost)
+{
+	struct remains_seen *seen = ctx;
+
+	check_next(seen, lost->segment, lost->offset, lost->bytes);
+	seen->lost += lost->bytes;
+	return 0;
+}
+
+static bool is_put(const struct log_files *files, const struct dwal_item *item,
+		   struct dwal_bytes value)
+{
+	const struct log_file *file = &files->file[file_of_segment(item->place.segment)];
+	uint64_t at = item->place.offset;
+	struct dwal_record record;
+
+	return dwal_frame_decode(file->data + at, file->len - at, &record) == DWAL_FRAME_OK &&
+	       record.type == DWAL_PUT && same_bytes(record.key, item->key) &&
+	       same_bytes(record.payload, value);
+}
+
+/* Damage refuses nothing, and a value that is given is one that was put there. */
+static void check_degraded(const char *dir, const struct log_files *files,
+			   const struct model *model)
+{
+	struct remains_seen seen = {.files = files};
+	const struct dwal_options options = {.read_only = true,
+					     .degraded = true,
+					     .observe = see_record,
+					     .lost = see_lost,
+					     .observe_ctx = &seen};
+	dwal_cursor *cursor;
+	struct dwal_item item;
+	dwal_kv *kv;
+
+	CHECK_INT(dwal_kv_open(dir, &options, &kv, NULL), 0);
+	CHECK_INT(dwal_kv_report(kv)->lost_bytes, (long long)seen.lost);
+	CHECK(seen.records >= model->records);
+	if (!model->damaged) {
+		CHECK_INT(seen.records, (long long)model->records);
+		check_values(kv, model, 0);
+	}
+	CHECK_INT(dwal_kv_cursor(kv, &cursor), 0);
+	while (dwal_cursor_next(cursor, &item) == 0) {
+		size_t len;
+		void *value;
+		int rc = dwal_kv_get(kv, item.key.data, item.key.len, &value, &len, NULL);
+
+		CHECK(rc == 0 || (rc == DWAL_ECORRUPT && model->damaged));
+		if (rc)
+			continue;
+		CHECK(is_put(files, &item, (struct dwal_bytes){value, len}));
+		free(value);
+	}
+	dwal_cursor_close(cursor);
+	CHECK_INT(dwal_kv_close(kv), 0);
+}
+
 static void check_file(const char *dir, const char *name, const struct log_file *file)
 {
 	struct dwal_bytes bytes = read_file(dir, name);
@@ -130,13 +230,6 @@ static size_t entries(const char *dir)
 		n += strcmp(one->d_name, ".lock") != 0;
 	CHECK_INT(closedir(stream), 0);
 	return n - 2;
-}
-
-static size_t file_of_segment(uint32_t id)
-{
-	for (size_t i = 0;; i++)
-		if ((uint32_t)atol(log_names[i]) == id)
-			return i;
 }
 
 /* What the writer left: the torn bytes are in a side file, the rest is as it
@@ -227,6 +320,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_write(&files, dir);
 	check_reader(dir, model);
 	check_store(dir, model);
+	check_degraded(dir, &files, model);
 	check_unchanged(dir, &files);
 	check_writer(dir, &files, model, strict);
 	log_release(&files);

@@ -46,10 +46,10 @@ class Log:
     """The writer's side."""
 
     def __init__(self, path):
-        self.fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        self.file = open(path, "ab", buffering=0)
 
     def say(self, **what):
-        os.write(self.fd, json.dumps({**what, "at": time.monotonic_ns()}).encode() + b"\n")
+        self.file.write(json.dumps({**what, "at": time.monotonic_ns()}).encode() + b"\n")
 
 
 class State:

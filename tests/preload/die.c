@@ -2,8 +2,9 @@
  *
  * Loaded before a program that writes a log: it dies, as by kill -9, at the call
  * number DIE_AT (from 1) that changes or syncs a file, so that no moment between
- * two calls is left to chance. DIE_HOW is `before` the call, `after` it, or
- * `half`: a write is then cut in two, as a kill can do it; another call is done.
+ * two calls is left to chance. DIE_HOW is `before` the call, `after` it, or `within`
+ * it: then it is the first write of records from that call on, which is cut short,
+ * as a kill can do it, by DIE_CUT bytes, or where that is all of it, by half.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,14 +18,15 @@
 #include <unistd.h>
 
 static atomic_ulong calls;
-static unsigned long die_at;
-static char how; /* 'b', 'h' or 'a' */
+static unsigned long die_at, cut;
+static char how; /* 'b', 'w' or 'a' */
 
 __attribute__((constructor)) static void prepare(void)
 {
-	const char *at = getenv("DIE_AT"), *word = getenv("DIE_HOW");
+	const char *at = getenv("DIE_AT"), *word = getenv("DIE_HOW"), *bytes = getenv("DIE_CUT");
 
 	die_at = at ? strtoul(at, NULL, 10) : 0;
+	cut = bytes ? strtoul(bytes, NULL, 10) : 0;
 	how = word ? word[0] : 'b';
 }
 
@@ -42,7 +44,7 @@ static int enter(void)
 
 	if (now && how == 'b')
 		die();
-	return now;
+	return now && how == 'a';
 }
 
 #define CALL(result, name, parameters, arguments)                   \
@@ -77,10 +79,10 @@ static size_t length(const struct iovec *iov, int n)
 	return all;
 }
 
-/* The first half of it, then the end. */
-static void write_half(int fd, const struct iovec *iov, int n, off64_t offset)
+/* All but the end of it; then the end. */
+static void write_short(int fd, const struct iovec *iov, int n, off64_t offset)
 {
-	size_t left = length(iov, n) / 2;
+	size_t all = length(iov, n), left = cut < all ? all - cut : all / 2;
 
 	for (int i = 0; i < n && left; i++) {
 		size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
@@ -99,8 +101,8 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t offset)
 	int last = enter();
 	ssize_t value;
 
-	if (last && how == 'h')
-		write_half(fd, iov, n, offset);
+	if (how == 'w' && die_at && atomic_load(&calls) >= die_at)
+		write_short(fd, iov, n, offset);
 	value = real(fd, iov, n, offset);
 	if (last)
 		die();
