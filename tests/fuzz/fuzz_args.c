@@ -207,13 +207,14 @@ static int parse(const struct words *words, struct args *args, enum status *stat
 
 static bool only_looks(const struct args *args)
 {
-	static const char *const writers[] = {"tag",    "put",  "delete",  "append",
-					      "rotate", "load", "compact", "export"};
+	static const char *const readers[] = {"scan",   "get",   "list",  "report",
+					      "verify", "dump",  "check", "history",
+					      "log",    "stats", "help",  "version"};
 
-	for (size_t i = 0; i < COUNT(writers); i++)
-		if (strcmp(args->command->name, writers[i]) == 0)
-			return false;
-	return true;
+	for (size_t i = 0; i < COUNT(readers); i++)
+		if (strcmp(args->command->name, readers[i]) == 0)
+			return true;
+	return false;
 }
 
 static void check_put(const struct args *args)
