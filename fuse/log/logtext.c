@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #include "file/damage.h"
 #include "file/pending.h"
 #include "file/unfinished.h"
