@@ -7,9 +7,15 @@
 #include "attr.h"
 #include "keydir.h"
 #include "kv.h"
+#include "log.h"
 #include "util.h"
 
 #include <errno.h>
+
+uint64_t dwal_kv_last_txid(dwal_kv *kv)
+{
+	return kv->log ? log_next_txid(kv->log) - 1 : dwal_kv_report(kv)->last_txid_seen;
+}
 
 /* What is read, for whom. */
 struct reading {

@@ -10,13 +10,13 @@ import pytest
 pytestmark = pytest.mark.sanitize
 
 COMMANDS = ["scan", "get", "list", "report", "verify", "dump", "check", "history", "log", "stats",
-            "put", "delete", "append", "rotate", "export", "load", "compact"]
+            "put", "delete", "append", "rotate", "tag", "export", "load", "compact"]
 LATER = ["sync", "salvage", "backup"]
 KEY = ["--key", "alpha"]
 # A call of every command that works on a log in which alpha is live.
 CALLS = {"scan": [], "get": KEY, "list": [], "report": [], "verify": [],
          "dump": [], "check": [], "history": KEY, "log": [], "stats": [],
-         "put": [*KEY, "--value", "2"], "delete": KEY, "append": ["-"], "rotate": [],
+         "put": [*KEY, "--value", "2"], "delete": KEY, "append": ["-"], "rotate": [], "tag": ["x"],
          "export": ["-"], "load": ["-"], "compact": ["OUT"]}
 INPUT = b'{"key_b64":"YQ==","value_b64":"MQ=="}\n'
 
@@ -140,7 +140,7 @@ def test_options_may_stand_before_the_directory_whatever_the_environment(datawal
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"log"}))
 def test_a_missing_directory_operand_is_wrong_use(datawal, command):
-    words = [w for w in CALLS[command] if w not in ("-", "OUT")]
+    words = [w for w in CALLS[command] if w not in ("-", "OUT", "x")]
     assert f"datawal {command} --help" in one_line(datawal(command, *words, status=1))
 
 

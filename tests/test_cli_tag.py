@@ -2,7 +2,9 @@
 """datawal tag: names for moments, in a log and in a live mount; what log, history and tag show of
 horizons and tags."""
 import json
+import os
 import subprocess
+import time
 
 import pytest
 
@@ -182,3 +184,33 @@ def test_tags_of_a_fixture(datawal, tmp_path):
     log = make(tmp_path / "log", FIXTURES["horizon_and_tag"])
     assert lines_of(datawal("tag", log)) == [
         'txid=1 name="before the move, 100%" given up by a compaction']
+
+
+# --- a live mount -----------------------------------------------------------------
+
+def test_a_moment_of_a_live_mount_gets_a_name(datawal, mount):
+    m = mount()
+    for value in (b"1", b"22"):
+        (m / "f").write_bytes(value)
+    [one, two] = [v["txid"] for v in datawal.json("history", m.path, "--key", "f")]
+    assert lines_of(datawal("tag", m.path, "now")) == [f"txid={two} name=now"]
+    assert lines_of(datawal("tag", m.path, "first", one, "--sync")) == [f"txid={one} name=first"]
+    said = datawal.json("tag", m.path, "then", f"@{time.time():.3f}")
+    assert [s["name"] for s in said] == ["then"] and said[0]["txid"] >= two
+    shown = {s["name"]: s["txid"] for s in datawal.json("tag", m.path)}
+    assert shown == {"now": two, "first": one, "then": said[0]["txid"]}
+    assert datawal("tag", m.path, "--remove", "then").stdout == b""
+    assert "is no name of a moment" in only_line(datawal("tag", m.path, "--remove", "x", status=2))
+    assert "is not there yet" in only_line(datawal("tag", m.path, "x", "999", status=1))
+    (m / "f").write_bytes(b"333")
+    m.unmount()
+    assert [s["name"] for s in datawal.json("tag", m.log)] == ["first", "now"]
+
+
+def test_a_read_only_mount_gives_no_names(datawal, mount, log):
+    m = mount(log, "ro")
+    before = corpus.read_directory(log)
+    assert "Read-only file system" in only_line(datawal("tag", m.path, "x", status=1))
+    assert lines_of(datawal("tag", m.path)) == []
+    assert corpus.read_directory(log) == before
+    assert os.listdir(m.path) == ["a"]

@@ -53,7 +53,7 @@ reader: recover iter report scan segment io
 kv: batch log reader keydir horizon tags report segment
 value: kv segment frame
 cursor: kv keydir usage
-keep: kv keydir
+keep: kv keydir log
 target: log file io
 regroup: header text
 salvage: reader target regroup remains report horizon log segment file io
@@ -103,7 +103,7 @@ ops/ops_file: ops/ops file/handle tree/nodeattr
 ops/ops_name: ops/ops file/handle file/publish txn tree/beside tree/tree tree/treename tree/children tree/nodeattr
 ops/ops_rename: ops/ops file/rename_dir file/publish txn tree/tree tree/treename tree/nodeattr
 ops/ops_xattr: ops/ops file/publish txn tree/tree tree/treename tree/nodeattr
-ops/table: ops/ops ops/ops_attr ops/ops_dir ops/ops_file ops/ops_name ops/ops_rename ops/ops_xattr tree/tree
+ops/table: ops/ops ops/ops_attr ops/ops_dir ops/ops_file ops/ops_name ops/ops_rename ops/ops_xattr txn tree/tree
 mount/messages:
 mount/refusal:
 mount/confine:

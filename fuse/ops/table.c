@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 #include <syslog.h>
 
 #include "mountctl.h"
@@ -17,7 +18,9 @@
 #include "ops/ops_name.h"
 #include "ops/ops_rename.h"
 #include "ops/ops_xattr.h"
+#include "tagname.h"
 #include "tree/tree.h"
+#include "txn.h"
 
 static_assert(TREE_ROOT_ID == FUSE_ROOT_ID, "the kernel's number of the root");
 
@@ -62,6 +65,30 @@ static int compact_do(struct fs *fs, const struct mountctl_compact *order)
 	return r ? r : compaction_order(&fs->compaction, order);
 }
 
+/* As rotating, it is not for long; a segment that is full is synced first. */
+static int tag_do(struct fs *fs, const struct mountctl_tag *order, struct mountctl_tag *answer)
+{
+	const bool removes = order->flags & MOUNTCTL_TAG_REMOVE;
+	int r = fs_refuses(fs);
+
+	*answer = *order;
+	if (!r && !memchr(order->name, 0, sizeof(order->name)))
+		r = EILSEQ;
+	if (!r && !removes && tagname_wrong(order->name))
+		r = EILSEQ;
+	if (r)
+		return r;
+	if (!answer->txid)
+		answer->txid = dwal_kv_last_txid(fs->kv);
+	if (!answer->txid || answer->txid > dwal_kv_last_txid(fs->kv))
+		return ERANGE;
+	do {
+		txn_lock(fs);
+		r = errno_of(dwal_kv_tag(fs->kv, order->name, removes ? 0 : answer->txid));
+	} while (txn_unlock(fs, r));
+	return !r && order->flags & MOUNTCTL_TAG_SYNC ? errno_of(dwal_kv_sync(fs->kv)) : r;
+}
+
 static int check_control(const struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx)
 {
 	if (ino != FUSE_ROOT_ID)
@@ -73,6 +100,7 @@ static int check_control(const struct fs *fs, fuse_ino_t ino, const struct fuse_
 union answer {
 	uint32_t active;
 	struct mountctl_compact_state state;
+	struct mountctl_tag tag;
 };
 
 static int control(struct fs *fs, unsigned int cmd, const void *in, union answer *answer)
@@ -82,6 +110,8 @@ static int control(struct fs *fs, unsigned int cmd, const void *in, union answer
 		return rotate_do(fs, &answer->active);
 	case MOUNTCTL_COMPACT:
 		return compact_do(fs, in);
+	case MOUNTCTL_TAG:
+		return tag_do(fs, in, &answer->tag);
 	case MOUNTCTL_COMPACT_STATE:
 		answer->state = compaction_state(&fs->compaction);
 		return 0;

@@ -604,6 +604,9 @@ DWAL_PUBLIC bool dwal_kv_is_poisoned(dwal_kv *kv);
 DWAL_PUBLIC const char *dwal_kv_refusal(dwal_kv *kv);
 DWAL_PUBLIC const struct dwal_report *dwal_kv_report(const dwal_kv *kv);
 
+/* The highest txid of a record: that of the present. 0: there is none yet. */
+DWAL_PUBLIC uint64_t dwal_kv_last_txid(dwal_kv *kv);
+
 /* The ids of all segments, ascending, newly allocated (free() it). */
 DWAL_PUBLIC int dwal_kv_segments(dwal_kv *kv, uint32_t **ids, size_t *n);
 
