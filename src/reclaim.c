@@ -291,7 +291,7 @@ static int compact(struct reclaim *reclaim)
 {
 	struct segment_view *views = NULL;
 	size_t n = 0;
-	int err = dwal_kv_sync(reclaim->kv);
+	int err = reclaim->options.dry_run ? 0 : dwal_kv_sync(reclaim->kv);
 
 	if (!err)
 		err = kv_view(reclaim->kv, &views, &n);
@@ -301,7 +301,7 @@ static int compact(struct reclaim *reclaim)
 	for (size_t i = 0; i < n; i++)
 		reclaim->stats.bytes += views[i].end;
 	err = survey(reclaim, views, n);
-	if (!err)
+	if (!err && n)
 		err = rewrite_all(reclaim, views, n);
 	segment_views_free(views, n);
 	return err;
@@ -328,7 +328,7 @@ int dwal_kv_compact(dwal_kv *kv, const struct dwal_rewrite_options *options,
 
 	if (options)
 		reclaim.options = *options;
-	if (!kv->log)
+	if (!kv->log && !reclaim.options.dry_run)
 		return error_set(error, DWAL_EREADONLY, "%s: %s", kv_dir(kv),
 				 dwal_strerror(DWAL_EREADONLY));
 	if (pthread_mutex_trylock(&kv->compacting))

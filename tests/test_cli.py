@@ -167,7 +167,7 @@ def test_a_missing_directory_operand_is_wrong_use(datawal, command):
     ["put", "LOG", "--key", "k" * 65537, "--value", "1"],
     ["append", "LOG"], ["append", "LOG", "--value", "1"], ["append", "LOG", "--key", "a", "-"],
     ["delete", "LOG"], ["delete", "LOG", "--key", "a", "--value", "1"],
-    ["rotate", "LOG", "--sync"], ["export", "LOG"], ["compact", "LOG"], ["verify", ""],
+    ["rotate", "LOG", "--sync"], ["export", "LOG"], ["verify", ""],
     ["export", "LOG", "a", "b"]], ids=lambda words: " ".join(words)[:60])
 def test_wrong_use_is_one_line_and_changes_nothing(datawal, log, tree, words):
     before = tree(log)

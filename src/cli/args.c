@@ -13,6 +13,7 @@
 
 #include "base64.h"
 #include "cli.h"
+#include "keepword.h"
 #include "tagname.h"
 
 #define WAIT_DEFAULT 3 /* seconds; as lockwait= of a mount */
@@ -42,6 +43,9 @@ static const struct {
 	[OPT_ALL] = {"all", NULL, "go on behind damage, with what is intact there"},
 	[OPT_VALUES_ONLY] = {"values-only", NULL, "no attributes, times and empty directories"},
 	[OPT_REMOVE] = {"remove", "NAME", "take this name back"},
+	[OPT_KEEP] = {"keep", "WHAT", "what history stays: an age, 30d; a size, 10G; a txid"},
+	[OPT_DROP_TAGS] = {"drop-tags", NULL, "keep no state for having a name"},
+	[OPT_DRY_RUN] = {"dry-run", NULL, "only say what it would do"},
 	[OPT_STRICT] = {"strict", NULL, "refuse a log with intact records behind a torn tail"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
 	[OPT_WAIT] = {"wait", "SECONDS", "for another writer to end (3); 0: not at all"},
@@ -215,6 +219,24 @@ static int parse_key(struct args *args, enum cli_option option, const char *text
 	return 0;
 }
 
+static int parse_keep(struct args *args, const char *text)
+{
+	struct keepword word;
+	struct when when;
+
+	if (keepword_parse(text, &word))
+		args->keep = (struct keep){word.is_age ? MOUNTCTL_KEEP_AGE : MOUNTCTL_KEEP_BYTES,
+					   word.value};
+	else if (when_parse(text, &when) && !when.by_time && when.txid)
+		args->keep = (struct keep){MOUNTCTL_KEEP_TXID, when.txid};
+	else
+		return misused(args,
+			       "--keep takes an age such as 30d or 12h, a size such as 10G, or a "
+			       "txid, not '%s'",
+			       text);
+	return 0;
+}
+
 /* What needs no look: text as it is, and flags. */
 static void take_plain(struct args *args, enum cli_option option, const char *text)
 {
@@ -230,6 +252,8 @@ static void take_plain(struct args *args, enum cli_option option, const char *te
 	args->all |= option == OPT_ALL;
 	args->strict |= option == OPT_STRICT;
 	args->no_truncate |= option == OPT_NO_TRUNCATE;
+	args->drop_tags |= option == OPT_DROP_TAGS;
+	args->dry_run |= option == OPT_DRY_RUN;
 	args->values_only |= option == OPT_VALUES_ONLY;
 }
 
@@ -258,6 +282,8 @@ static int take_option(struct args *args, enum cli_option option, const char *te
 		ret = parse_number(args, option, text, WAIT_MOST, &number);
 		args->wait_seconds = (uint32_t)number;
 		return ret;
+	case OPT_KEEP:
+		return parse_keep(args, text);
 	default:
 		take_plain(args, option, text);
 	}
@@ -345,6 +371,21 @@ static int check_moment(struct args *args)
 	return 0;
 }
 
+/* Without OUT it is in place. */
+static int check_compact(const struct args *args)
+{
+	const uint32_t of_copy = 1u << OPT_VALUES_ONLY;
+	const uint32_t of_place = 1u << OPT_KEEP | 1u << OPT_DROP_TAGS | 1u << OPT_DRY_RUN |
+				  1u << OPT_WAIT | 1u << OPT_STRICT;
+	const bool is_copy = args->operands > 1;
+
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (args->given & (is_copy ? of_place : of_copy) & 1u << i)
+			return misused(args, "--%s goes %s OUT", option_table[i].name,
+				       is_copy ? "without" : "with");
+	return 0;
+}
+
 /* What one word alone does not show. */
 static int check_words(struct args *args)
 {
@@ -370,6 +411,8 @@ static int check_words(struct args *args)
 	if (writes && !args->value + !args->file + !dash != 2)
 		return misused(args, "one of %s--file F and - (stdin) must say what to write",
 			       c->options & 1u << OPT_VALUE ? "--value T, " : "");
+	if (c->options & 1u << OPT_KEEP)
+		return check_compact(args);
 	return c->options & 1u << OPT_REMOVE ? check_moment(args) : 0;
 }
 

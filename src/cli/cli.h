@@ -13,6 +13,7 @@
 #include "complain.h"
 #include "datawal.h"
 #include "json.h"
+#include "mountctl.h"
 #include "when.h"
 
 #define CLI_CUT 64u /* bytes of a field that people are shown on a terminal */
@@ -26,6 +27,12 @@ enum status {
 };
 
 enum bytes_form { BYTES_AUTO, BYTES_RAW, BYTES_BASE64, BYTES_HEX };
+
+/* How much of the history is to stay, as it is asked for. */
+struct keep {
+	enum mountctl_keep how;
+	uint64_t amount; /* as there */
+};
 
 /* The command line, checked as far as that can be done without its log.
  * Strings are borrowed from argv. */
@@ -53,7 +60,10 @@ struct args {
 	const char *value;
 	const char *file;
 	const char *remove; /* a name */
-	struct when when;   /* all zero unless given */
+	bool drop_tags;
+	bool dry_run;
+	struct keep keep; /* all zero unless given: the present only */
+	struct when when; /* all zero unless given */
 };
 
 struct command {
@@ -97,6 +107,9 @@ enum cli_option {
 	OPT_ALL,
 	OPT_VALUES_ONLY,
 	OPT_REMOVE,
+	OPT_KEEP,
+	OPT_DROP_TAGS,
+	OPT_DRY_RUN,
 };
 #define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
 #define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)
@@ -176,6 +189,9 @@ void interrupt_catch(bool restart);
 bool interrupt_came(void);
 /* Has the noted one, if any, end the process after all. */
 void interrupt_raise(void);
+
+/* inplace.c. compact without OUT. */
+enum status compact_in_place(const struct args *args);
 
 /* progress.c. A bar on standard error, when that is a terminal. */
 struct progress {

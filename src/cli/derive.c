@@ -224,9 +224,12 @@ enum status cmd_compact(const struct args *args)
 {
 	struct mounted mounted = {0};
 	struct derivation d = {.mounted = args->values_only ? NULL : &mounted};
+	enum status status;
 	dwal_kv *kv;
-	enum status status = refuse_mount(args->operand[1]);
 
+	if (!args->operand[1])
+		return compact_in_place(args);
+	status = refuse_mount(args->operand[1]);
 	if (status == DONE)
 		status = open_derived(args, &d, true, &kv);
 	if (status == DONE) {

@@ -135,15 +135,28 @@ const struct command commands[] = {
 	 "  datawal load log backup.jsonl\n"
 	 "  zcat backup.jsonl.gz | datawal load log -\n",
 	 OPTS_ALL | WRITE, 2, 2, cmd_load},
-	{"compact", "DIR|MOUNT OUT", "a fresh log with what is live only; DIR is not changed",
-	 "OUT must be absent or an empty directory; it appears complete or not at all. A mount\n"
+	{"compact", "DIR|MOUNT [OUT]",
+	 "give space back: in place, or as a fresh log of what is live",
+	 "Without OUT segments are rewritten one at a time without the records that no state\n"
+	 "needs which is to stay: the present, those that have a name (tag), and with --keep\n"
+	 "those of an age (s, m, h, d, w, y), the latest of a size (K, M, G, T), or from a txid\n"
+	 "on. Older ones are given up, which history and tag tell. Interrupted, what was\n"
+	 "rewritten stays. Of a MOUNT its daemon does it, beside reading and writing, for the\n"
+	 "user who mounted it and for root. A damaged segment is left as it is, which gives exit\n"
+	 "status 3.\n"
+	 "With OUT DIR is not changed: OUT, absent or an empty directory, becomes a log of what\n"
+	 "is live only; it appears complete or not at all. A mount\n"
 	 "shows of it what it shows of DIR: values, types, modes, owners, times, inode numbers,\n"
 	 "extended attributes, empty directories and unfinished content. What was replaced or\n"
 	 "removed is not in it, nor are other Raw records. With --values-only, or where no mount\n"
 	 "has written to DIR, it is one Put a key and nothing else.\n"
 	 "\nExamples:\n"
+	 "  datawal compact log --keep 30d --dry-run\n"
+	 "  datawal compact mnt\n"
 	 "  datawal compact log log.new\n",
-	 OPTS_ALL | 1u << OPT_VALUES_ONLY, 2, 2, cmd_compact},
+	 OPTS_ALL | LOCKS | 1u << OPT_KEEP | 1u << OPT_DROP_TAGS | 1u << OPT_DRY_RUN |
+		 1u << OPT_VALUES_ONLY,
+	 1, 2, cmd_compact},
 	{"salvage", "DIR|MOUNT OUT", "every intact record of a damaged log into a fresh one",
 	 "Also those behind damage, and those in side files; DIR is not changed. OUT must be\n"
 	 "absent or an empty directory; it appears complete or not at all. The order stays,\n"
@@ -189,6 +202,14 @@ static enum status close_output(enum status status)
 	return status == HARD_ERROR ? HARD_ERROR : WRONG_USE;
 }
 
+/* A copy is made without; tag looks behind a mount by itself. */
+static bool may_lock(const struct args *args)
+{
+	if (args->command->run == cmd_compact)
+		return args->operands < 2;
+	return args->command->options & LOCKS;
+}
+
 static enum status run(struct args *args)
 {
 	char *behind = NULL;
@@ -196,7 +217,7 @@ static enum status run(struct args *args)
 
 	if (!args->operands && args->command->run == cmd_log)
 		args->operand[0] = ".";
-	if (args->operand[0] && args->command->run != cmd_help && !(args->command->options & LOCKS))
+	if (args->operand[0] && args->command->run != cmd_help && !may_lock(args))
 		behind = log_behind(args->operand[0]);
 	if (behind)
 		args->operand[0] = behind;

@@ -771,8 +771,9 @@ struct dwal_rewrite_options {
  * nothing because of a record that it has not read, or of one in a damaged
  * segment. Memory: about 150 bytes for each key with a record that is not a
  * live Put, while it runs. options and stats may be NULL; stats are filled in
- * also when it fails. -EBUSY: another one runs; DWAL_EREADONLY, DWAL_EPOISONED,
- * -errno (then temporary files, if any, go with the next open). */
+ * also when it fails. A dry run may be of a store that only reads. -EBUSY: another
+ * one runs; DWAL_EREADONLY, DWAL_EPOISONED, -errno (then temporary files, if any,
+ * go with the next open). */
 DWAL_PUBLIC int dwal_kv_compact(dwal_kv *kv, const struct dwal_rewrite_options *options,
 				struct dwal_rewrite_stats *stats, struct dwal_error *error);
 
