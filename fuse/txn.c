@@ -222,14 +222,15 @@ static void make_lines(const struct txn *txn, struct lines *lines)
 int txn_commit(struct txn *txn)
 {
 	struct fs *fs = txn->fs;
+	struct dwal_batch batch;
 	struct lines lines;
 	int r = txn->error;
 
 	if (r || !txn->count)
 		return r;
 	make_lines(txn, &lines);
-	r = errno_of((txn->removes ? dwal_kv_batch_reserved : dwal_kv_batch)(
-		fs->kv, txn->ops, txn->count, lines.list, lines.count, txn->places));
+	batch = (struct dwal_batch){txn->ops, txn->count, lines.list, lines.count, txn->removes};
+	r = errno_of(dwal_kv_write(fs->kv, &batch, txn->places));
 	if (r == ENOSPC || r == EDQUOT)
 		compaction_note_full(&fs->compaction);
 	if (r)

@@ -253,10 +253,18 @@ static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n)
 	pthread_rwlock_unlock(&kv->index);
 }
 
-static int write_batch(dwal_kv *kv, const struct batch_records *records, struct dwal_place *places)
+int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place *places)
 {
-	const struct dwal_op *ops = records->ops;
-	size_t n = records->n;
+	const struct batch_records records = {
+		.ops = batch->ops,
+		.n = batch->n,
+		.is_operation = true,
+		.lines = batch->lines,
+		.line_count = batch->n_lines,
+		.may_use_reserve = batch->may_use_reserve,
+	};
+	const struct dwal_op *ops = batch->ops;
+	size_t n = batch->n;
 	struct keydir_entry *few_entries[FEW], **entries = few_entries;
 	struct dwal_place few_places[FEW];
 	cleanup_free void *many_entries = NULL, *many_places = NULL;
@@ -274,7 +282,7 @@ static int write_batch(dwal_kv *kv, const struct batch_records *records, struct 
 		pthread_mutex_lock(&kv->write);
 		err = reserve(kv, ops, n, entries);
 		if (!err)
-			err = log_append(kv->log, records, places);
+			err = log_append(kv->log, &records, places);
 		if (!err)
 			apply(kv, ops, n, entries, places);
 		else
@@ -287,14 +295,7 @@ static int write_batch(dwal_kv *kv, const struct batch_records *records, struct 
 int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct dwal_line *lines,
 		  size_t n_lines, struct dwal_place *places)
 {
-	return write_batch(kv, &(struct batch_records){ops, n, true, lines, n_lines, false},
-			   places);
-}
-
-int dwal_kv_batch_reserved(dwal_kv *kv, const struct dwal_op *ops, size_t n,
-			   const struct dwal_line *lines, size_t n_lines, struct dwal_place *places)
-{
-	return write_batch(kv, &(struct batch_records){ops, n, true, lines, n_lines, true}, places);
+	return dwal_kv_write(kv, &(struct dwal_batch){ops, n, lines, n_lines, false}, places);
 }
 
 int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value, size_t value_len)
@@ -307,8 +308,9 @@ int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value,
 int dwal_kv_delete(dwal_kv *kv, const void *key, size_t key_len)
 {
 	const struct dwal_op op = {DWAL_DELETE, {key, key_len}, {NULL, 0}};
+	const struct dwal_batch batch = {.ops = &op, .n = 1, .may_use_reserve = true};
 
-	return dwal_kv_batch_reserved(kv, &op, 1, NULL, 0, NULL);
+	return dwal_kv_write(kv, &batch, NULL);
 }
 
 int dwal_kv_tag(dwal_kv *kv, const char *name, uint64_t txid)

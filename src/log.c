@@ -330,18 +330,6 @@ static int prepare(dwal_log *log, const struct batch_records *records)
 	return rc ? rc : log_make_room(log, records);
 }
 
-/* Under append_lock. */
-static int append_once(dwal_log *log, const struct batch_records *records,
-		       struct dwal_place *places)
-{
-	int rc = prepare(log, records);
-
-	if (!rc)
-		rc = write_batch(log, records, places);
-	batch_trim(&log->batch);
-	return rc;
-}
-
 int log_append(dwal_log *log, const struct batch_records *records, struct dwal_place *places)
 {
 	int rc;
@@ -350,9 +338,12 @@ int log_append(dwal_log *log, const struct batch_records *records, struct dwal_p
 		return -EINVAL;
 	do {
 		pthread_mutex_lock(&log->append_lock);
-		rc = append_once(log, records, places);
-		if (log_find_room(log, records, rc))
-			rc = append_once(log, records, places);
+		do {
+			rc = prepare(log, records);
+			if (!rc)
+				rc = write_batch(log, records, places);
+			batch_trim(&log->batch);
+		} while (log_find_room(log, records, rc)); /* once: it is given up then */
 		pthread_mutex_unlock(&log->append_lock);
 	} while (rc == DWAL_EUNSYNCED && !log->sync_apart && (rc = dwal_log_sync(log)) == 0);
 	return rc;

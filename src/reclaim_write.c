@@ -225,7 +225,7 @@ static int rewrite(struct writer *writer, bool *retired)
 	return err;
 }
 
-int reclaim_write(struct reclaim *reclaim, struct segment *segment, const struct plan *plan)
+static int write_once(struct reclaim *reclaim, struct segment *segment, const struct plan *plan)
 {
 	struct writer writer = {.reclaim = reclaim,
 				.segment = segment,
@@ -245,5 +245,19 @@ int reclaim_write(struct reclaim *reclaim, struct segment *segment, const struct
 	moves_release(&writer.moves);
 	if (!err)
 		reclaim->stats.bytes_freed += plan->end > writer.end ? plan->end - writer.end : 0;
+	return err;
+}
+
+/* On a full disk with the room that is kept for this: the segment will be
+ * shorter. */
+int reclaim_write(struct reclaim *reclaim, struct segment *segment, const struct plan *plan)
+{
+	dwal_log *log = reclaim->kv->log;
+	int err = write_once(reclaim, segment, plan);
+
+	if (io_is_full(err) && log_lend_reserve(log) == 0) {
+		err = write_once(reclaim, segment, plan);
+		log_end_lending(log);
+	}
 	return err ? reclaim_fail(reclaim, segment->id, "cannot be rewritten", err) : 0;
 }

@@ -346,7 +346,7 @@ struct dwal_options {
 	bool sync_apart;       /* an append that must rotate does not wait for a
 				* sync: DWAL_EUNSYNCED, see there */
 	bool reserve;          /* keep room so that something can be removed on a full
-				* disk: dwal_kv_batch_reserved() */
+				* disk: dwal_kv_write() */
 	dwal_observe_fn observe;
 	dwal_lost_fn lost;         /* degraded */
 	void *observe_ctx;         /* of both */
@@ -531,17 +531,24 @@ DWAL_PUBLIC int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n,
 			      const struct dwal_line *lines, size_t n_lines,
 			      struct dwal_place *places);
 
-/* The same for what removes something, so that it can be done on a full disk: it
- * may use the room that is kept by dwal_options.reserve, or was kept by whoever
- * had the log open before. With that option up to 2 MiB more are used on the
- * disk: .reserve, a file of 1 MiB that stays when the log is closed, and blocks
- * behind the end of the active segment, where the file system can (du tells,
- * the file's size does not). Others' appends leave 64 KiB of those blocks, or
- * are -ENOSPC with nothing written; so they are while .reserve, once given up,
- * cannot be made again. dwal_kv_delete() is one of these. */
-DWAL_PUBLIC int dwal_kv_batch_reserved(dwal_kv *kv, const struct dwal_op *ops, size_t n,
-				       const struct dwal_line *lines, size_t n_lines,
-				       struct dwal_place *places);
+/* The same, of which more can be said. */
+struct dwal_batch {
+	const struct dwal_op *ops;
+	size_t n;
+	const struct dwal_line *lines;
+	size_t n_lines;
+	bool may_use_reserve; /* it removes something, which must go on a full disk */
+};
+
+/* What may do so can use the room that is kept by dwal_options.reserve, or was
+ * kept by whoever had the log open before. With that option up to 2 MiB more are
+ * used on the disk: .reserve, a file of 1 MiB that stays when the log is closed,
+ * and blocks behind the end of the active segment, where the file system can (du
+ * tells, the file's size does not). Others' appends leave 64 KiB of those blocks,
+ * or are -ENOSPC with nothing written; so they are while .reserve, once given up,
+ * cannot be made again. dwal_kv_delete() may. */
+DWAL_PUBLIC int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch,
+			      struct dwal_place *places);
 
 /* The live value, newly allocated (free() it; never NULL on success, also
  * when empty). Frame, CRC and stored key are checked. DWAL_ABSENT,
