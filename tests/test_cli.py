@@ -10,14 +10,15 @@ import pytest
 pytestmark = pytest.mark.sanitize
 
 COMMANDS = ["scan", "get", "list", "report", "verify", "dump", "check", "history", "log", "stats",
-            "put", "delete", "append", "rotate", "tag", "export", "load", "compact"]
-LATER = ["sync", "salvage", "backup"]
+            "put", "delete", "append", "rotate", "tag", "export", "load", "compact",
+            "salvage"]
+LATER = ["sync", "backup"]
 KEY = ["--key", "alpha"]
 # A call of every command that works on a log in which alpha is live.
 CALLS = {"scan": [], "get": KEY, "list": [], "report": [], "verify": [],
          "dump": [], "check": [], "history": KEY, "log": [], "stats": [],
          "put": [*KEY, "--value", "2"], "delete": KEY, "append": ["-"], "rotate": [], "tag": ["x"],
-         "export": ["-"], "load": ["-"], "compact": ["OUT"]}
+         "export": ["-"], "load": ["-"], "compact": ["OUT"], "salvage": ["OUT"]}
 INPUT = b'{"key_b64":"YQ==","value_b64":"MQ=="}\n'
 
 
