@@ -83,7 +83,7 @@ void world_faults(struct campaign *campaign)
 	campaign->depth = 1;
 	if (!last)
 		last = run_with(campaign, 0, 0);
-	for (uint64_t call = first; call <= last; call++)
+	for (uint64_t call = first; call <= last; call += campaign->stride + 1)
 		for (unsigned way = 1; way < WAYS; way++)
 			if (!only || way == only) {
 				(void)run_with(campaign, call, way);

@@ -183,6 +183,30 @@ static void compact_and_keep(struct world *world)
 	(void)world_close(world);
 }
 
+/* Deletes that nothing is left for, and one that hides attributes in a segment
+ * which is not worth a rewrite; the highest txid is that of such a one. */
+static void compact_deleted(struct world *world)
+{
+	const struct dwal_rewrite_options options = {.most_dead_first = true, .least_percent = 50};
+	struct dwal_op op;
+
+	(void)world_open(world, NULL);
+	put(world, 0, 200);
+	op = world_attributes(world, 1, 20);
+	(void)world_write(world, &op, 1, false);
+	(void)world_rotate(world);
+	put(world, 2, 20);
+	remove_key(world, 1);
+	remove_key(world, 2);
+	(void)world_rotate(world);
+	(void)world_compact(world, &options);
+	remove_key(world, 0);
+	remove_key(world, 3);
+	(void)world_compact(world, NULL);
+	(void)world_compact(world, NULL);
+	(void)world_close(world);
+}
+
 /* Anything, as the seed says, in several lives. */
 static void dice(struct world *world)
 {
@@ -232,6 +256,7 @@ const struct run world_runs[] = {
 	{"compact-to", compact_to},
 	{"compact", compact},
 	{"compact-keep", compact_and_keep},
+	{"compact-deleted", compact_deleted},
 	{"dice", dice}, /* the longest */
 };
 const size_t world_run_count = sizeof(world_runs) / sizeof(*world_runs);

@@ -41,6 +41,7 @@ struct campaign {
 	unsigned step_count;
 	uint64_t fail_at; /* of world_faults(): only this call; 0: each */
 	unsigned fault;   /* and so; 0: in each way */
+	unsigned stride;  /* so many calls are left out between two */
 	/* counted */
 	uint64_t points, states, checked, sampled;
 	/* the states that were checked */
