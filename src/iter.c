@@ -152,7 +152,7 @@ int dwal_iter_pass_damage(dwal_iter *iter)
 
 	if (iter->stopped == DWAL_FRAME_OK)
 		return DWAL_ABSENT;
-	rc = operation_search_init(&iter->search, &iter->scan);
+	rc = operation_search_init(&iter->search, &iter->scan, true);
 	if (rc) {
 		operation_search_release(&iter->search);
 		return rc;

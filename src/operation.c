@@ -97,12 +97,15 @@ int operation_scan_next(struct operation_scan *scan, struct dwal_record *record,
 	return judge(scan, &header, record->offset, status);
 }
 
-int operation_search_init(struct operation_search *search, const struct operation_scan *scan)
+int operation_search_init(struct operation_search *search, const struct operation_scan *scan,
+			  bool with_cut)
 {
 	const struct segment_scan *at = &scan->scan;
 	uint64_t behind = scan->cut ? scan->behind : at->offset + 1;
 
-	search->cut = scan->cut;
+	if (scan->cut && with_cut)
+		behind = at->offset;
+	search->cut = scan->cut && !with_cut;
 	search->txid = scan->txid;
 	return segment_search_init(&search->search, at->segment, behind, at->limit);
 }

@@ -33,14 +33,16 @@ void operation_scan_release(struct operation_scan *scan);
 int operation_scan_next(struct operation_scan *scan, struct dwal_record *record,
 			enum dwal_frame_status *status);
 
-/* Finds the intact records behind the damage at which a scan has ended. As the
+/* Finds the intact records behind the damage at which a scan has ended; with_cut:
+ * and what there is of an operation that is cut short, which is none. As the
  * functions of struct segment_search. */
 struct operation_search {
 	struct segment_search search;
 	bool cut;
 	uint64_t txid;
 };
-int operation_search_init(struct operation_search *search, const struct operation_scan *scan);
+int operation_search_init(struct operation_search *search, const struct operation_scan *scan,
+			  bool with_cut);
 void operation_search_release(struct operation_search *search);
 int operation_search_next(struct operation_search *search, struct dwal_record *record);
 

@@ -12,6 +12,10 @@
 #include "util.h"
 
 #include <errno.h>
+#include <sys/resource.h>
+
+/* Descriptors that a program has for other things. */
+#define SPARE 32
 
 /* Attempts at finding the segments unchanged. Each failed one means that a
  * writer rotated or compacted within some microseconds. */
@@ -24,6 +28,7 @@ struct dwal_reader {
 	struct segment **segments; /* ascending */
 	uint64_t *sizes;           /* theirs when opened */
 	size_t count;
+	size_t wanted; /* segments that are to be opened, once that is known */
 	struct report report;
 };
 
@@ -57,6 +62,7 @@ static int open_all(dwal_reader *reader, const uint32_t *ids, size_t n, struct d
 	reader->sizes = calloc(n ? n : 1, sizeof(uint64_t));
 	if (!reader->segments || !reader->sizes)
 		return -ENOMEM;
+	reader->wanted = n;
 	for (size_t i = 0; i < n; i++) {
 		int rc = open_one(reader, ids[i], i + 1 == n, &reader->segments[i], error);
 
@@ -115,6 +121,27 @@ static int open_once(dwal_reader *reader, struct dwal_error *error)
 	return rc;
 }
 
+/* Whoever has the lock opens segments as they are read. Without it, what is not
+ * open may be another file by then: formal/README 16. */
+static int explain(const dwal_reader *reader, int rc, struct dwal_error *error)
+{
+	const size_t need = reader->wanted + SPARE;
+	struct rlimit limit = {0};
+
+	if (rc == DWAL_ENOTFILE)
+		return rc; /* the error says which */
+	if (rc != -EMFILE || !reader->wanted)
+		return error_set(error, rc, "%s: cannot open the log for reading: %s", reader->dir,
+				 dwal_strerror(rc));
+	(void)getrlimit(RLIMIT_NOFILE, &limit); /* a valid resource */
+	return error_set(error, rc,
+			 "%.200s: reading without the writer's lock keeps every segment open that "
+			 "holds anything, and there are %zu, but this process may open %llu files: "
+			 "allow it %zu (ulimit -n %zu); a mount that is not 'ro' needs 256 at most",
+			 reader->dir, reader->wanted, (unsigned long long)limit.rlim_cur, need,
+			 need);
+}
+
 static int open_stable(dwal_reader *reader, struct dwal_error *error)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
@@ -133,27 +160,26 @@ int reader_open(const struct io *io, const char *dir, dwal_reader **out, struct 
 	int rc = -ENOMEM;
 
 	if (!reader)
-		goto fail;
+		return error_set(error, rc, "%s: %s", dir, dwal_strerror(rc));
 	reader->io = io ? io : &io_system;
 	reader->dirfd = -1;
 	reader->dir = strdup(dir);
-	if (!reader->dir)
-		goto fail;
+	if (!reader->dir) {
+		free(reader);
+		return error_set(error, rc, "%s: %s", dir, dwal_strerror(rc));
+	}
 	reader->dirfd = rc = io_open_dir(reader->io, AT_FDCWD, dir);
 	if (rc >= 0)
 		rc = open_stable(reader, error);
-	if (rc)
-		goto fail;
+	if (rc) {
+		(void)explain(reader, rc, error);
+		dwal_reader_close(reader);
+		return rc;
+	}
 	for (size_t i = 0; i < reader->count; i++)
 		reader->sizes[i] = reader->segments[i]->end;
 	*out = reader;
 	return 0;
-fail:
-	dwal_reader_close(reader);
-	if (rc == DWAL_ENOTFILE)
-		return rc; /* the error says which */
-	return error_set(error, rc, "%s: cannot open the log for reading: %s", dir,
-			 dwal_strerror(rc));
 }
 
 int dwal_reader_open(const char *dir, dwal_reader **out, struct dwal_error *error)

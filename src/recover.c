@@ -34,7 +34,7 @@ int recover_count_intact(const struct operation_scan *scan, struct dwal_damage *
 	struct dwal_intact intact = {0};
 	struct operation_search search;
 	struct dwal_record record;
-	int rc = operation_search_init(&search, scan);
+	int rc = operation_search_init(&search, scan, false);
 
 	while (!rc) {
 		rc = operation_search_next(&search, &record);

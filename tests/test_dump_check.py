@@ -53,12 +53,18 @@ def dumped(done):
     return [tuple(one.values())[2:] for one in objects]
 
 
+def with_cut(data, stop, behind):
+    return corpus.intact_frames(data, stop[0]) if stop and stop[1] == "partial-operation" else behind
+
+
 def all_frames(files):
-    """What is intact in each segment: the longest valid prefix, then what lies behind the damage."""
+    """What is intact in each segment: the longest valid prefix, then what lies behind the damage, the
+    frames of an operation that is cut short among it."""
     found, names = [], sorted(n for n in files if corpus.SEGMENT_NAME.fullmatch(n))
     for name in names:
-        records, _, behind = corpus.longest_valid_prefix(files[name], int(name[:8]),
-                                                         name == names[-1])
+        records, stop, behind = corpus.longest_valid_prefix(files[name], int(name[:8]),
+                                                            name == names[-1])
+        behind = with_cut(files[name], stop, behind)
         found += records + [r._replace(segment=int(name[:8])) for r in behind]
     return found
 
@@ -100,7 +106,8 @@ def test_dump_takes_a_single_file(datawal, tmp_path, name):
     assert b"next writer" not in done.stderr
     os.rename(log / "00000001.dwal", tmp_path / "copy")
     done = datawal("dump", tmp_path / "copy", "--json", "--all", status=status)
-    assert dumped(done) == frames_of(r._replace(segment=0) for r in records + behind)
+    shown = with_cut(data, stop, behind)
+    assert dumped(done) == frames_of(r._replace(segment=0) for r in records + shown)
     if behind:
         assert f"intact behind it: {len(behind)} record" in done.stderr.decode()
 
@@ -115,6 +122,22 @@ def test_dump_lists_what_a_side_file_keeps(datawal, tmp_path):
     assert [(1, offset + 33, *rest) for _, offset, *rest in kept] == before[1:]
     assert len(kept) == 2
     assert b"behind damage" in datawal("dump", log / "00000001.dwal.torn-33", "--all").stdout
+
+
+@pytest.mark.clause("C26a")
+def test_dump_marks_what_is_of_an_operation_cut_short(datawal, tmp_path):
+    records = corpus.operation(2, *[corpus.put(b"k%d" % n, b"v") for n in range(3)])
+    data = corpus.frames(corpus.put(b"a", b"1")) + b"".join(records[:3]) + bytes(40)
+    log = make(tmp_path / "log", {"00000001.dwal": data + corpus.frames(corpus.put(b"b", b"2"), first=9)})
+    lines = datawal("dump", log, "--all").stdout.decode().splitlines()
+    assert [line.partition(" (")[2] for line in lines] == [
+        "", *["of an operation cut short)"] * 3, "behind damage)"]
+    assert len(datawal("dump", log).stdout.splitlines()) == 1
+    datawal("put", log, "--key", "c", "--value", "3")
+    [side] = log.glob("*.torn-*")
+    lines = datawal("dump", side, "--all").stdout.decode().splitlines()
+    assert [line.partition(" (")[2] for line in lines] == [
+        *["of an operation cut short)"] * 3, "behind damage)"]
 
 
 def test_dump_for_people_shows_headers_only(datawal, tmp_path):

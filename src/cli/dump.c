@@ -7,14 +7,27 @@
 
 #include "cli.h"
 
-static void print_frame(const struct args *args, const struct dwal_record *r, bool behind)
+/* How far a dump is, behind the first damage. */
+struct behind {
+	bool begins_cut; /* the next frame is the header of an operation that is cut short */
+	bool is_cut;     /* there was one: */
+	uint64_t txid;   /* its */
+};
+
+static const char *part_text(const struct behind *behind, const struct walk *walk, uint64_t txid)
+{
+	if (behind->is_cut && behind->txid == txid)
+		return " (of an operation cut short)";
+	return walk->damaged ? " (behind damage)" : "";
+}
+
+static void print_frame(const struct args *args, const struct dwal_record *r, const char *part)
 {
 	struct json json;
 
 	if (!args->json) {
 		print_record_head(r, dwal_type_name(r->type));
-		printf(" key_len=%zu payload_len=%zu%s\n", r->key.len, r->payload.len,
-		       behind ? " (behind damage)" : "");
+		printf(" key_len=%zu payload_len=%zu%s\n", r->key.len, r->payload.len, part);
 		return;
 	}
 	json = json_record("frame", r);
@@ -45,7 +58,8 @@ static enum status tell_file_damage(const struct args *args, const struct dwal_d
 
 /* Says what the walk stands at. DONE with *more: goes on behind it, or the
  * log is at its end. A torn tail is no failure of dump. */
-static enum status pass_damage(const struct args *args, struct walk *walk, bool *more)
+static enum status pass_damage(const struct args *args, struct walk *walk, struct behind *behind,
+			       bool *more)
 {
 	struct dwal_damage damage;
 	enum status status = DONE;
@@ -61,6 +75,7 @@ static enum status pass_damage(const struct args *args, struct walk *walk, bool 
 		ret = walk_pass_damage(walk, damage.segment);
 		if (ret)
 			return fail(walk->dir, ret, NULL);
+		*behind = (struct behind){.begins_cut = damage.reason == DWAL_PARTIAL};
 		*more = true;
 	}
 	return status == HARD_ERROR ? HARD_ERROR : DONE;
@@ -71,6 +86,7 @@ static enum status dump_frames(const struct args *args, struct walk *walk)
 	struct dwal_error error = {0};
 	enum status worst = DONE, status;
 	struct dwal_record record;
+	struct behind behind = {0};
 	uint64_t n = 0;
 	bool more = true;
 
@@ -79,13 +95,15 @@ static enum status dump_frames(const struct args *args, struct walk *walk)
 				       : dwal_iter_next(walk->iter, &record, &error);
 
 		if (!ret) {
-			print_frame(args, &record, walk->damaged);
+			if (behind.begins_cut)
+				behind = (struct behind){.is_cut = true, .txid = record.txid};
+			print_frame(args, &record, part_text(&behind, walk, record.txid));
 			n++;
 			continue;
 		}
 		if (ret != DWAL_END && ret != DWAL_ECORRUPT)
 			return fail(walk->dir, ret, &error);
-		status = pass_damage(args, walk, &more);
+		status = pass_damage(args, walk, &behind, &more);
 		if (status != DONE)
 			worst = status;
 	}

@@ -51,8 +51,9 @@ const struct command commands[] = {
 	{"dump", "DIR|MOUNT|SEGMENT-FILE",
 	 "the headers of frames, also of a single or damaged file",
 	 "Ends at the first damage, which is told and gives exit status 3, a torn tail 0.\n"
-	 "With --all it goes on with the intact records behind it, which are not part of\n"
-	 "the log, and then with the next segment. A side file is read in the same way.\n"
+	 "With --all it goes on with the intact records behind it, which are not part of the\n"
+	 "log (also those of an operation that a crash cut short), and then with the next\n"
+	 "segment. A side file is read in the same way.\n"
 	 "\nExamples:\n"
 	 "  datawal dump log\n"
 	 "  datawal dump log/00000001.dwal.torn-4985 --all\n",

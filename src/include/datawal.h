@@ -466,6 +466,8 @@ DWAL_PUBLIC void dwal_iter_close(dwal_iter *iter);
  * nothing. The set of segments and the size of each are those of one moment
  * between call and return. An existing directory without segments is an
  * empty log. Does not read any record: iterate, or ask for the report.
+ * Keeps a descriptor of each segment that is not empty, and of the last; where
+ * the process may not have so many (-EMFILE), the message says how many it takes.
  * Errors: -ENOENT (no such directory), DWAL_EUNSTABLE, -errno. */
 DWAL_PUBLIC int dwal_reader_open(const char *dir, dwal_reader **out, struct dwal_error *error);
 DWAL_PUBLIC void dwal_reader_close(dwal_reader *reader);
@@ -496,7 +498,8 @@ DWAL_PUBLIC int dwal_file_iterate(const char *path, dwal_iter **out, struct dwal
 DWAL_PUBLIC int dwal_iter_damage(dwal_iter *iter, struct dwal_damage *out);
 
 /* After a damage: goes on with the intact records behind it in the same
- * segment, then with the next segment. They are not part of the log. 0, or
+ * segment, before them the header and the whole records of an operation that is
+ * cut short there, then with the next segment. They are not part of the log. 0, or
  * DWAL_ABSENT as dwal_iter_damage(). */
 DWAL_PUBLIC int dwal_iter_pass_damage(dwal_iter *iter);
 
