@@ -69,7 +69,7 @@ static inline bool same_bytes(struct dwal_bytes one, struct dwal_bytes other)
  * system. Removed when the process ends well.
  */
 
-static char scratch_path[64];
+static char scratch_path[128];
 
 static inline void scratch_remove(void)
 {
@@ -78,10 +78,14 @@ static inline void scratch_remove(void)
 
 static inline const char *scratch(void)
 {
+	/* libFuzzer ends without atexit(3); who gives one removes it */
+	const char *given = getenv("FUZZ_SCRATCH");
+	const char *memory = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
+
 	if (scratch_path[0])
 		return scratch_path;
 	snprintf(scratch_path, sizeof(scratch_path), "%s/datawal-fuzz-XXXXXX",
-		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+		 given ? given : memory);
 	CHECK(mkdtemp(scratch_path));
 	CHECK(atexit(scratch_remove) == 0);
 	return scratch_path;
