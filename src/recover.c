@@ -244,6 +244,7 @@ int recover_cut_tail(const struct io *io, int dirfd, struct segment *segment, st
 	char *side_file = NULL;
 	int rc = save_tail(io, dirfd, segment, bytes, &side_file);
 
+	free(report->made_side_file); /* of a first try */
 	report->made_side_file = side_file;
 	report->pub.made_side_file = side_file;
 	if (rc) {
