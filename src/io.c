@@ -94,7 +94,7 @@ static int sys_allocate(const struct io *io, int fd, off_t offset, off_t n)
 
 	if (fstatfs(fd, &st))
 		return -errno;
-	if (st.f_type == BTRFS_SUPER_MAGIC)
+	if ((unsigned int)st.f_type == BTRFS_SUPER_MAGIC)
 		return -EOPNOTSUPP;
 	return fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, n) ? -errno : 0;
 }

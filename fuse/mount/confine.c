@@ -67,7 +67,7 @@ static int give_up_more(void)
 	return drop_bounding_set(); /* while it has the right to */
 }
 
-static int give_up_capabilities(void)
+static int give_up_capabilities(bool needs_helper)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -75,7 +75,7 @@ static int give_up_capabilities(void)
 
 	if (syscall(SYS_capget, &header, data) != 0)
 		return -errno;
-	if (data[0].effective & 1u << CAP_SYS_ADMIN)
+	if (data[0].effective & 1u << CAP_SYS_ADMIN && !needs_helper)
 		err = give_up_more();
 	if (err)
 		return err;
@@ -86,11 +86,11 @@ static int give_up_capabilities(void)
 	return syscall(SYS_capset, &header, data) == 0 ? 0 : -errno;
 }
 
-int confine_process(void)
+int confine_process(bool needs_helper)
 {
 #ifndef __SANITIZE_ADDRESS__ /* what looks for leaks traces the process */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -errno;
 #endif
-	return give_up_capabilities();
+	return give_up_capabilities(needs_helper);
 }

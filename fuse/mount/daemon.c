@@ -118,7 +118,7 @@ static int start(struct daemon *d, struct request *request)
 		complain("cannot get a descriptor: %s", strerror(-err));
 		return -1;
 	}
-	err = confine_process();
+	err = confine_process(request->auto_unmount);
 	if (err) {
 		complain("cannot give up capabilities: %s", strerror(-err));
 		return -1;

@@ -77,7 +77,7 @@ static const struct known known[] = {
 
 	{"allow_other", PASS, 0, 0, 0},
 	{"allow_root", PASS, 0, 0, 0},
-	{"auto_unmount", PASS, 0, 0, 0},
+	{"auto_unmount", TURN_ON_AND_PASS, OF(auto_unmount), 0, 0},
 	{"default_permissions", PASS, 0, 0, 0},
 	{"fsname=", PASS, 0, 0, 0},
 	{"subtype=", PASS, 0, 0, 0},

@@ -20,6 +20,7 @@ struct request {
 	bool nosuid;           /* stronger than setid */
 	bool nodev;            /* stronger than devices */
 	bool noexec;
+	bool auto_unmount; /* fusermount3 mounts, and unmounts when the daemon has died */
 	bool nonempty;     /* the mountpoint need not be empty */
 	const char *shown; /* an option that only a remount may have, or NULL */
 	bool help;
