@@ -12,21 +12,10 @@
 
 struct segment *log_segment(dwal_log *log, uint32_t id)
 {
-	struct segment *found = NULL;
-	size_t low = 0, high;
+	struct segment *found;
 
 	pthread_mutex_lock(&log->state_lock);
-	high = log->count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (log->segments[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < log->count && log->segments[low]->id == id)
-		found = segment_ref(log->segments[low]);
+	found = segment_find(log->segments, log->count, id);
 	pthread_mutex_unlock(&log->state_lock);
 	return found;
 }

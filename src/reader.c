@@ -235,19 +235,7 @@ const struct dwal_report *reader_report(const dwal_reader *reader)
 
 struct segment *reader_segment(dwal_reader *reader, uint32_t id)
 {
-	size_t low = 0, high = reader->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (reader->segments[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < reader->count && reader->segments[low]->id == id
-		       ? segment_ref(reader->segments[low])
-		       : NULL;
+	return segment_find(reader->segments, reader->count, id);
 }
 
 /* With ends as scanned, or as opened. */

@@ -191,6 +191,21 @@ struct segment *segment_ref(struct segment *segment)
 	return segment;
 }
 
+struct segment *segment_find(struct segment *const *segments, size_t n, uint32_t id)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (segments[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n && segments[low]->id == id ? segment_ref(segments[low]) : NULL;
+}
+
 int segment_unref(struct segment *segment)
 {
 	int rc;

@@ -117,6 +117,9 @@ int segment_create(const struct io *io, int dirfd, uint32_t id, const struct fil
 
 struct segment *segment_ref(struct segment *segment);
 
+/* The one of that id among n, which ascend, with a reference; NULL: none. */
+struct segment *segment_find(struct segment *const *segments, size_t n, uint32_t id);
+
 /* Gives a reference back; the last one closes the file. Takes NULL. The
  * -errno of that close, or 0. */
 int segment_unref(struct segment *segment);
