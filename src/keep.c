@@ -14,7 +14,7 @@
 
 uint64_t dwal_kv_last_txid(dwal_kv *kv)
 {
-	return kv->log ? log_next_txid(kv->log) - 1 : dwal_kv_report(kv)->last_txid_seen;
+	return kv->log ? log_last_txid(kv->log) : dwal_kv_report(kv)->last_txid_seen;
 }
 
 /* What is read, for whom. */
@@ -216,19 +216,6 @@ static int remember(struct size *size, enum kind kind, const struct dwal_record 
 	return rc;
 }
 
-/* Nothing has superseded the value of its key. */
-static bool is_live(dwal_kv *kv, const struct dwal_record *put)
-{
-	const struct keydir_value *live;
-	bool same;
-
-	pthread_rwlock_rdlock(&kv->index);
-	live = keydir_find(&kv->keydir, put->key);
-	same = live && live->segment == put->segment && live->offset == put->offset;
-	pthread_rwlock_unlock(&kv->index);
-	return same;
-}
-
 static int take_raw(struct size *size, const struct dwal_record *record, uint64_t bytes)
 {
 	const struct dwal_rewrite_options *options = size->options;
@@ -279,7 +266,7 @@ static int take_size(void *ctx, const struct dwal_record *record)
 		return take_raw(size, record, bytes);
 	supersede(size, VALUE, record);
 	if (record->type == DWAL_PUT)
-		return is_live(size->kv, record) ? 0 : remember(size, VALUE, record, bytes);
+		return kv_is_live(size->kv, record) ? 0 : remember(size, VALUE, record, bytes);
 	supersede(size, ATTRIBUTES, record);
 	add_step(size, record->txid, bytes); /* as the end of an entry */
 	return 0;

@@ -8,12 +8,12 @@
 
 #include "batch.h"
 #include "horizon.h"
+#include "keyed_hash.h"
 #include "log.h"
 #include "reader.h"
 #include "util.h"
 
 #include <errno.h>
-#include <sys/random.h>
 
 #define FEW 8 /* records of a batch that needs no memory but the stack's */
 
@@ -123,7 +123,6 @@ static int new_kv(const char *dir, const struct dwal_options *options, dwal_kv *
 {
 	dwal_kv *kv = calloc(1, sizeof(*kv));
 	int err = kv ? make_locks(kv) : -ENOMEM;
-	uint64_t seed = 0;
 
 	if (err) {
 		free(kv);
@@ -131,9 +130,7 @@ static int new_kv(const char *dir, const struct dwal_options *options, dwal_kv *
 	}
 	kv->progress = options->progress;
 	kv->progress_ctx = options->progress_ctx;
-	/* without a random seed everything works, chosen keys more slowly */
-	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
-	keydir_init(&kv->keydir, seed);
+	keydir_init(&kv->keydir, keyed_hash_key());
 	*out = kv;
 	return 0;
 }
@@ -358,6 +355,14 @@ bool kv_live(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *out)
 		*out = as_it_stands(kv, found);
 	pthread_rwlock_unlock(&kv->index);
 	return found;
+}
+
+bool kv_is_live(dwal_kv *kv, const struct dwal_record *record)
+{
+	struct keydir_value live;
+
+	return record->type == DWAL_PUT && kv_live(kv, record->key, &live) &&
+	       live.segment == record->segment && live.offset == record->offset;
 }
 
 int kv_find(dwal_kv *kv, struct dwal_bytes key, struct dwal_place *place, struct segment **segment)

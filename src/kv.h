@@ -57,6 +57,9 @@ int kv_find(dwal_kv *kv, struct dwal_bytes key, struct dwal_place *place, struct
 /* Where the live Put of a key stands now; false: it has none. */
 bool kv_live(dwal_kv *kv, struct dwal_bytes key, struct keydir_value *out);
 
+/* Whether this record is that Put. */
+bool kv_is_live(dwal_kv *kv, const struct dwal_record *record);
+
 struct dwal_place kv_place(const struct keydir_value *value, size_t key_len, uint32_t generation);
 
 /* Reads the Put of key at place, checking frame and stored key. *buffer is

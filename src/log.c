@@ -378,12 +378,12 @@ uint32_t dwal_log_active_segment(dwal_log *log)
 	return id;
 }
 
-uint64_t log_next_txid(dwal_log *log)
+uint64_t log_last_txid(dwal_log *log)
 {
 	uint64_t txid;
 
 	pthread_mutex_lock(&log->append_lock);
-	txid = log->last_txid + 1;
+	txid = log->last_txid;
 	pthread_mutex_unlock(&log->append_lock);
 	return txid;
 }

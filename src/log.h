@@ -58,8 +58,8 @@ int log_open(const struct io *io, const char *dir, const struct dwal_options *op
 int log_open_at(const struct io *io, int dirfd, const char *dir, dwal_log **out,
 		struct dwal_error *error);
 
-/* The txid of what is appended next. */
-uint64_t log_next_txid(dwal_log *log);
+/* The txid of what was appended last, or found; 0 for none. */
+uint64_t log_last_txid(dwal_log *log);
 
 /* The table of system calls the log was opened with. */
 const struct io *log_io(const dwal_log *log);

@@ -66,36 +66,34 @@ static int note_damaged(struct reclaim *reclaim, uint32_t segment)
 	return 0;
 }
 
-static int survey_record(struct reclaim *reclaim, const struct dwal_record *record)
-{
-	const enum dwal_raw_kind kind = reclaim_kind(reclaim, record);
-	struct keydir_value live;
-	bool is_live = record->type == DWAL_PUT && kv_live(reclaim->kv, record->key, &live) &&
-		       live.segment == record->segment && live.offset == record->offset;
-	int err = facts_add(&reclaim->facts, record, kind, is_live);
-
-	reclaim->tells_time |= kind == DWAL_RAW_TIME;
-	if (record->txid > reclaim->facts.highest)
-		reclaim->facts.highest = record->txid;
-	return err ? err : reclaim_tick(reclaim, record->length);
-}
-
-/* 0; 1 where it is damaged, or cannot be read; -errno. */
-static int survey_segment(struct reclaim *reclaim, const struct segment_view *view)
+int reclaim_each(const struct reclaim *reclaim, struct segment *segment, uint64_t end,
+		 reclaim_record_fn fn, void *ctx)
 {
 	enum dwal_frame_status status;
 	struct dwal_record record;
 	struct segment_scan scan;
 	int err;
 
-	segment_scan_init(&scan, view->segment, 0, view->end);
+	segment_scan_init(&scan, segment, 0, end);
 	while ((err = segment_scan_next(&scan, &record, &status)) == 0 &&
-	       (err = survey_record(reclaim, &record)) == 0)
+	       (err = fn(ctx, &record)) == 0)
 		;
 	segment_scan_release(&scan);
 	if (err == DWAL_END)
-		return status != DWAL_FRAME_OK || scan.offset < view->end;
+		return status != DWAL_FRAME_OK || scan.offset < end;
 	return err == -ENOMEM || reclaim->stopped ? err : 1;
+}
+
+static int survey_record(void *ctx, const struct dwal_record *record)
+{
+	struct reclaim *reclaim = ctx;
+	const enum dwal_raw_kind kind = reclaim_kind(reclaim, record);
+	int err = facts_add(&reclaim->facts, record, kind, kv_is_live(reclaim->kv, record));
+
+	reclaim->tells_time |= kind == DWAL_RAW_TIME;
+	if (record->txid > reclaim->facts.highest)
+		reclaim->facts.highest = record->txid;
+	return err ? err : reclaim_tick(reclaim, record->length);
 }
 
 /* Reads all segments but those known to be damaged; when one turns out to be,
@@ -105,16 +103,18 @@ static int survey(struct reclaim *reclaim, const struct segment_view *views, siz
 	int err = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (reclaim_is_damaged(reclaim, views[i].segment->id))
+		const uint32_t id = views[i].segment->id;
+
+		if (reclaim_is_damaged(reclaim, id))
 			continue;
-		err = survey_segment(reclaim, &views[i]);
+		err = reclaim_each(reclaim, views[i].segment, views[i].end, survey_record, reclaim);
 		if (err > 0) {
-			err = note_damaged(reclaim, views[i].segment->id);
+			err = note_damaged(reclaim, id);
 			facts_clear(&reclaim->facts);
 			i = (size_t)-1; /* from the start */
 		}
 		if (err)
-			return reclaim_fail(reclaim, views[i].segment->id, "cannot be read", err);
+			return reclaim_fail(reclaim, id, "cannot be read", err);
 	}
 	return 0;
 }

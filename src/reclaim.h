@@ -24,6 +24,12 @@ struct reclaim {
 	struct dwal_error *error;
 };
 
+/* Hands each record of a segment up to end to fn. 0; 1 where it is damaged, or
+ * cannot be read; -ENOMEM, or what stopped it. */
+typedef int (*reclaim_record_fn)(void *ctx, const struct dwal_record *record);
+int reclaim_each(const struct reclaim *reclaim, struct segment *segment, uint64_t end,
+		 reclaim_record_fn fn, void *ctx);
+
 /* So many bytes more are read. The caller's negative value, or 0. */
 int reclaim_tick(struct reclaim *reclaim, uint64_t bytes);
 

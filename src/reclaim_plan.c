@@ -8,7 +8,6 @@
 #include "horizon.h"
 #include "kv.h"
 #include "reclaim.h"
-#include "scan.h"
 #include "util.h"
 
 #include <errno.h>
@@ -173,8 +172,9 @@ static void plan_other(struct planner *planner, const struct dwal_record *record
 	planner->untold |= !planner->teller.is;
 }
 
-static int plan_record(struct planner *planner, const struct dwal_record *record)
+static int plan_record(void *ctx, const struct dwal_record *record)
 {
+	struct planner *planner = ctx;
 	const enum dwal_raw_kind kind = reclaim_kind(planner->reclaim, record);
 	struct dwal_horizon horizon;
 	struct dwal_header header;
@@ -223,24 +223,14 @@ static void place_horizon(struct planner *planner)
 int reclaim_plan(struct reclaim *reclaim, struct segment *segment, uint64_t end, struct plan *plan)
 {
 	struct planner planner = {.reclaim = reclaim, .plan = plan};
-	enum dwal_frame_status status;
-	struct dwal_record record;
-	struct segment_scan scan;
 	int err;
 
 	*plan = (struct plan){.end = end};
-	segment_scan_init(&scan, segment, 0, end);
-	while ((err = segment_scan_next(&scan, &record, &status)) == 0 &&
-	       (err = plan_record(&planner, &record)) == 0)
-		;
-	plan->damaged = err == DWAL_END && (status != DWAL_FRAME_OK || scan.offset < end);
-	segment_scan_release(&scan);
-	if (err < 0 && err != -ENOMEM && !reclaim->stopped) {
-		plan->damaged = true; /* or cannot be read */
-		return 0;
+	err = reclaim_each(reclaim, segment, end, plan_record, &planner);
+	if (err) {
+		plan->damaged = err > 0;
+		return err > 0 ? 0 : err;
 	}
-	if (err < 0)
-		return err;
 	if (reclaim->tells_time) /* of the records in the next segments */
 		keep_tied(plan, &planner.teller);
 	place_horizon(&planner);

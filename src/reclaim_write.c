@@ -93,13 +93,11 @@ static int put_horizon(struct writer *writer)
 static int put_record(struct writer *writer, const struct dwal_record *record, const void *frame)
 {
 	struct dwal_kv *kv = writer->reclaim->kv;
-	struct keydir_value live;
 	int err = moves_add_run(&writer->moves, record->offset, writer->end);
 
 	if (!err)
 		err = put(writer, frame, record->length);
-	if (err || record->type != DWAL_PUT || !kv_live(kv, record->key, &live) ||
-	    live.segment != record->segment || live.offset != record->offset)
+	if (err || !kv_is_live(kv, record))
 		return err;
 	return moves_add_hash(&writer->moves, keydir_hash(&kv->keydir, record->key));
 }

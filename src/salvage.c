@@ -250,11 +250,6 @@ static int add_horizon(struct salvage *s, uint64_t last_txid)
 	return dwal_log_append(s->out.log, &op, 1, NULL);
 }
 
-static uint64_t last_txid_of(dwal_log *log)
-{
-	return log_next_txid(log) - 1;
-}
-
 static int set_times(struct salvage *s)
 {
 	const struct io *io = s->target.io;
@@ -279,7 +274,7 @@ static int write_log(struct salvage *s)
 	int rc = keep_all(s), closed;
 
 	if (!rc) {
-		rc = add_horizon(s, last_txid_of(s->out.log));
+		rc = add_horizon(s, log_last_txid(s->out.log));
 		if (!rc)
 			rc = dwal_log_sync(s->out.log);
 		if (rc)
