@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,19 @@ def host_dir(tmp_path) -> Path:
     path = tmp_path / "host"
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def open_dir():
+    """A directory that every user can reach, which pytest's are not, with a log and a place."""
+    with tempfile.TemporaryDirectory(prefix="datawal-", dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        for child in ("log", "place"):
+            os.mkdir(f"{name}/{child}")
+        yield Path(name)
+        privileged.as_root("sh", "-c", f"while umount -l '{name}/place' 2>/dev/null; do :; done")
+        mounting.wait_for(lambda: not mounting.daemons_of(Path(name, "place")), "the daemon's end")
+        privileged.as_root("rm", "-rf", f"{name}/log", f"{name}/place")
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 import paths
 from namespace import run_as
-from test_mount_options import open_dir  # noqa: F401
 from test_readme import blocks
 
 LIBRARY = r"lib/[^ ]*libdatawal\."

@@ -7,7 +7,6 @@ import subprocess
 import pytest
 
 from namespace import in_namespace
-from test_mount_options import open_dir  # noqa: F401, pylint: disable=unused-import
 
 
 @pytest.mark.clause("S9e")

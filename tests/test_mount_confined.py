@@ -1,35 +1,18 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """What the daemon may do, what it shows of itself, and that it still ends as it should."""
-import os
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
-import mounting
 import paths
 import privileged
 from namespace import NOBODY, in_namespace
-from test_mounting import daemons_of
 
 # Bits of linux/capability.h: CHOWN, DAC_OVERRIDE, FOWNER, SYS_ADMIN.
 KEPT = f"{1 << 0 | 1 << 1 | 1 << 3 | 1 << 21:016x}"
 NONE = f"{0:016x}"
 WHO = {"root": "", "nobody": " ".join(NOBODY)}
 UNMOUNTS = {"fusermount3": "as fusermount3 -u $P", "umount": "as umount $P", "signal": "kill $pid"}
-
-
-@pytest.fixture
-def open_dir():
-    """A directory that every user can reach, with a log and a place."""
-    with tempfile.TemporaryDirectory(prefix="datawal-", dir="/tmp") as name:
-        os.chmod(name, 0o755)
-        for child in ("log", "place"):
-            os.mkdir(f"{name}/{child}")
-        yield Path(name)
-        mounting.wait_for(lambda: not daemons_of(Path(name, "place")), "the daemon's end")
-        privileged.as_root("rm", "-rf", f"{name}/log", f"{name}/place")
 
 
 def as_user(open_dir, who, script):

@@ -6,7 +6,7 @@ import mounting
 import paths
 import privileged
 from namespace import in_namespace, run_as
-from test_mount_options import flags_of, mounted_by_root, open_dir  # noqa: F401
+from test_mount_options import flags_of, mounted_by_root
 from test_mounting import datawalfs, place  # noqa: F401
 
 

@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +12,6 @@ import mounting
 import paths
 import privileged
 from namespace import NOBODY, in_namespace, run_as
-from test_mounting import daemons_of
 
 
 def flags_of(path):
@@ -27,19 +24,6 @@ def flags_of(path):
                 flags = fields[5].split(",") + fields[at + 3].split(",")
                 return fields[at + 1], fields[at + 2], set(flags)
     raise AssertionError(f"{path} is not mounted")
-
-
-@pytest.fixture
-def open_dir():
-    """A directory that every user can reach, which pytest's are not."""
-    with tempfile.TemporaryDirectory(prefix="datawal-", dir="/tmp") as name:
-        os.chmod(name, 0o755)
-        for child in ("log", "place"):
-            os.mkdir(f"{name}/{child}")
-        yield Path(name)
-        privileged.as_root("sh", "-c", f"while umount -l '{name}/place' 2>/dev/null; do :; done")
-        mounting.wait_for(lambda: not daemons_of(Path(name, "place")), "the daemon's end")
-        privileged.as_root("rm", "-rf", f"{name}/log", f"{name}/place")
 
 
 def mounted_by_root(open_dir, *options):
@@ -310,7 +294,7 @@ def test_owner_group_and_umask_hold_for_what_says_nothing_else(datawal, logdir, 
 def test_auto_unmount_takes_the_mount_away_when_the_daemon_dies(open_dir):
     """By root: fusermount3 3.14 may not look at what another user has mounted."""
     place = mounted_by_root(open_dir, "auto_unmount")
-    pid, = daemons_of(place)
+    pid, = mounting.daemons_of(place)
     privileged.as_root("sh", "-c", f"kill -9 {pid}")
     mounting.wait_for(lambda: mounting.mounted(place) is None, "the mount's end")
 

@@ -19,20 +19,6 @@ import suspicion
 pytestmark = pytest.mark.sanitize
 
 
-def daemons_of(mountpoint):
-    """Process ids of the datawalfs with this mountpoint among its arguments."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{name}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"datawalfs") and os.fsencode(mountpoint) in words:
-            found.append(int(name))
-    return found
-
-
 @pytest.fixture
 def datawalfs(tmp_path, mount):
     """Runs datawalfs as a user does, in the background; everything is unmounted at the end."""
@@ -57,7 +43,7 @@ def datawalfs(tmp_path, mount):
         while mounting.mounted(path):
             subprocess.run(["fusermount3", "-u", "-z", path], check=True, timeout=20)
     for path in tried:
-        mounting.wait_for(lambda p=path: not daemons_of(p), f"the end of the daemon on {path}")
+        mounting.wait_for(lambda p=path: not mounting.daemons_of(p), f"the end of the daemon on {path}")
 
 
 def one_line(text):
@@ -82,7 +68,7 @@ def test_it_returns_when_the_mount_works_and_not_before(datawalfs, logdir, place
     assert (place / "f").read_bytes() == b"value"
     assert (logdir / "00000001.dwal").exists()
     subprocess.run(["fusermount3", "-u", place], check=True, timeout=20)
-    mounting.wait_for(lambda: not daemons_of(place), "the daemon's end")
+    mounting.wait_for(lambda: not mounting.daemons_of(place), "the daemon's end")
     assert datawalfs(logdir, place) == ""
     assert (place / "f").read_bytes() == b"value"
 
@@ -218,12 +204,12 @@ def test_the_daemon_keeps_nothing_of_its_caller(logdir, place):
     done = subprocess.run([paths.program("fuse/datawalfs"), logdir, place], capture_output=True,
                           timeout=20, check=True)
     assert done.stdout == done.stderr == b""
-    pid, = daemons_of(place)
+    pid, = mounting.daemons_of(place)
     shown = [*privileged.prefix(), "sh", "-c", f"cd /proc/{pid}; readlink cwd fd/0 fd/1 fd/2"]
     assert subprocess.check_output(shown, timeout=20).split() == [b"/"] + [b"/dev/null"] * 3
     assert os.getsid(pid) != os.getsid(0)
     subprocess.run(["fusermount3", "-u", place], check=True, timeout=20)
-    mounting.wait_for(lambda: not daemons_of(place), "the daemon's end")
+    mounting.wait_for(lambda: not mounting.daemons_of(place), "the daemon's end")
 
 
 @pytest.mark.clause("S20a", "S18d")
@@ -281,7 +267,7 @@ def test_mount_t_fuse_datawalfs_mounts(logdir, place, datawalfs):
         privileged.as_root("sh", "-c", f"echo value > '{place}/f'; test \"$(cat '{place}/f')\" = value")
     finally:
         privileged.as_root("umount", place)
-        mounting.wait_for(lambda: not daemons_of(place), "the daemon's end")
+        mounting.wait_for(lambda: not mounting.daemons_of(place), "the daemon's end")
 
 
 @pytest.mark.clause("S21a")
@@ -349,7 +335,7 @@ def test_a_log_that_becomes_free_in_time_is_mounted(logdir, mount, place):
         assert (place / "f").read_bytes() == b"value"
     finally:
         subprocess.run(["fusermount3", "-u", place], check=True, timeout=20)
-        mounting.wait_for(lambda: not daemons_of(place), "the daemon's end")
+        mounting.wait_for(lambda: not mounting.daemons_of(place), "the daemon's end")
 
 
 @pytest.mark.clause("S21d", "S2b")

@@ -5,26 +5,12 @@
  * are such as a directory can hold, no two nodes have one number, and what is
  * shown is the same however often it is replayed.
  */
+#include "../unit/replaying.h"
 #include "model.h"
 #include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/number.h"
-#include "tree/replay.h"
 #include "tree/treename.h"
-
-struct replay {
-	struct tree tree;
-	struct logtime times;
-};
-
-static int observe(void *ctx, const struct dwal_record *record)
-{
-	struct replay *replay = ctx;
-	struct record_time when;
-	int rc = logtime_next(&replay->times, record, &when);
-
-	return rc ? rc : tree_replay(&replay->tree, record, &when);
-}
 
 static struct timespec segment_time(void *ctx, uint32_t segment)
 {

@@ -35,6 +35,20 @@ def mounted(path):
     return found
 
 
+def daemons_of(mountpoint):
+    """Process ids of the datawalfs with this mountpoint among its arguments."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"datawalfs") and os.fsencode(mountpoint) in words:
+            found.append(int(name))
+    return found
+
+
 def wait_for(condition, what, seconds=END_SECONDS, pause=0.01):
     """Until condition() is true, for things that send no event."""
     end = time.monotonic() + seconds

@@ -7,28 +7,14 @@
  * names, types, owners, modes, times, inode numbers, attributes and values. The
  * cut log is opened for reading, or for writing: as the next mount would.
  */
+#include "replaying.h"
 #include "tree/nodeattr.h"
-#include "tree/replay.h"
 #include "tree/treename.h"
 #include "xattr.h"
 #include "unit.h"
 
 #include <fcntl.h>
 #include <unistd.h>
-
-struct replay {
-	struct tree tree;
-	struct logtime times;
-};
-
-static int observe(void *ctx, const struct dwal_record *record)
-{
-	struct replay *replay = ctx;
-	struct record_time when;
-	int r = logtime_next(&replay->times, record, &when);
-
-	return r ? r : tree_replay(&replay->tree, record, &when);
-}
 
 static struct timespec no_segment_time(void *ctx, uint32_t segment)
 {

@@ -8,39 +8,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* Where a path leads: the directory, and the last component. 0 or -ENOENT. */
-static int resolve(struct disk *disk, int dirfd, const char *path, unsigned *dir, char name[48])
-{
-	size_t root = strlen(disk->root);
-
-	*dir = DISK_ROOT;
-	if (path[0] == '/') {
-		if (strncmp(path, disk->root, root) != 0)
-			return -ENOENT;
-		path += root;
-	} else {
-		if (dirfd == AT_FDCWD)
-			return -ENOENT;
-		*dir = open_of(disk, dirfd)->ino;
-	}
-	for (;;) {
-		size_t len;
-
-		while (*path == '/')
-			path++;
-		len = strcspn(path, "/");
-		CHECK(len < 48);
-		memcpy(name, path, len);
-		name[len] = '\0';
-		path += len;
-		if (!path[strspn(path, "/")])
-			return 0;
-		*dir = disk_lookup(&disk->now, *dir, name);
-		if (!*dir || !disk->files[*dir].is_dir)
-			return -ENOENT;
-	}
-}
-
 static unsigned look_up(const struct disk *disk, unsigned dir, const char *name)
 {
 	if (!*name || strcmp(name, ".") == 0)
@@ -48,6 +15,55 @@ static unsigned look_up(const struct disk *disk, unsigned dir, const char *name)
 	if (strcmp(name, "..") == 0)
 		return disk->files[dir].parent;
 	return disk_lookup(&disk->now, dir, name);
+}
+
+/* Where a path leads: the directory, the last component, and what bears that
+ * name, 0 for nothing. */
+struct found {
+	unsigned dir, ino;
+	char name[48];
+};
+
+static int walk(const struct disk *disk, const char *path, struct found *found)
+{
+	for (;;) {
+		size_t len;
+
+		while (*path == '/')
+			path++;
+		len = strcspn(path, "/");
+		CHECK(len < sizeof(found->name));
+		memcpy(found->name, path, len);
+		found->name[len] = '\0';
+		path += len;
+		if (!path[strspn(path, "/")])
+			return 0;
+		found->dir = disk_lookup(&disk->now, found->dir, found->name);
+		if (!found->dir || !disk->files[found->dir].is_dir)
+			return -ENOENT;
+	}
+}
+
+/* 0 or -ENOENT. */
+static int resolve(struct disk *disk, int dirfd, const char *path, struct found *found)
+{
+	size_t root = strlen(disk->root);
+	int rc;
+
+	found->dir = DISK_ROOT;
+	if (path[0] == '/') {
+		if (strncmp(path, disk->root, root) != 0)
+			return -ENOENT;
+		path += root;
+	} else {
+		if (dirfd == AT_FDCWD)
+			return -ENOENT;
+		found->dir = open_of(disk, dirfd)->ino;
+	}
+	rc = walk(disk, path, found);
+	if (!rc)
+		found->ino = look_up(disk, found->dir, found->name);
+	return rc;
 }
 
 static unsigned new_inode(struct disk *disk)
@@ -98,14 +114,14 @@ int sim_open(const struct io *io, int dirfd, const char *path, int flags, mode_t
 {
 	struct disk *disk = disk_of(io);
 	int rc = enter(disk, flags & O_CREAT ? "create" : "open");
-	char name[48];
-	unsigned dir, ino;
+	struct found at;
+	unsigned ino;
 
 	if (!rc)
-		rc = resolve(disk, dirfd, path, &dir, name);
+		rc = resolve(disk, dirfd, path, &at);
 	if (rc)
 		return rc;
-	ino = look_up(disk, dir, name);
+	ino = at.ino;
 	if (!ino && !(flags & O_CREAT))
 		return -ENOENT;
 	if (ino && flags & O_CREAT && flags & O_EXCL)
@@ -115,9 +131,9 @@ int sim_open(const struct io *io, int dirfd, const char *path, int flags, mode_t
 	if (ino && disk->files[ino].is_dir && (flags & O_ACCMODE) != O_RDONLY)
 		return -EISDIR;
 	if (!ino)
-		ino = create(disk, dir, name, false, mode);
+		ino = create(disk, at.dir, at.name, false, mode);
 	if (flags & O_TRUNC && disk->files[ino].cache.len) {
-		tell(disk, "truncate", name);
+		tell(disk, "truncate", at.name);
 		disk_truncate(disk, &disk->files[ino], 0);
 	}
 	return take_fd(disk, ino, ++disk->descriptions);
@@ -173,32 +189,29 @@ int sim_fstatat(const struct io *io, int dirfd, const char *path, struct stat *s
 {
 	struct disk *disk = disk_of(io);
 	int rc = enter(disk, "stat");
-	char name[48];
-	unsigned dir, ino;
+	struct found at;
 
 	if (!rc)
-		rc = resolve(disk, dirfd, path, &dir, name);
+		rc = resolve(disk, dirfd, path, &at);
 	if (rc)
 		return rc;
-	ino = look_up(disk, dir, name);
-	if (ino)
-		status_of(disk, ino, st);
-	return ino ? 0 : -ENOENT;
+	if (at.ino)
+		status_of(disk, at.ino, st);
+	return at.ino ? 0 : -ENOENT;
 }
 
 int sim_mkdirat(const struct io *io, int dirfd, const char *path, mode_t mode)
 {
 	struct disk *disk = disk_of(io);
 	int rc = enter(disk, "mkdir");
-	char name[48];
-	unsigned dir;
+	struct found at;
 
 	if (!rc)
-		rc = resolve(disk, dirfd, path, &dir, name);
-	if (!rc && look_up(disk, dir, name))
+		rc = resolve(disk, dirfd, path, &at);
+	if (!rc && at.ino)
 		rc = -EEXIST;
 	if (!rc)
-		(void)create(disk, dir, name, true, mode);
+		(void)create(disk, at.dir, at.name, true, mode);
 	return rc;
 }
 
@@ -214,22 +227,20 @@ int sim_unlinkat(const struct io *io, int dirfd, const char *path, int flags)
 {
 	struct disk *disk = disk_of(io);
 	int rc = enter(disk, "unlink");
-	char name[48];
-	unsigned dir, ino;
+	struct found at;
 
 	if (!rc)
-		rc = resolve(disk, dirfd, path, &dir, name);
+		rc = resolve(disk, dirfd, path, &at);
 	if (rc)
 		return rc;
-	ino = look_up(disk, dir, name);
-	if (!ino)
+	if (!at.ino)
 		return -ENOENT;
-	if (disk->files[ino].is_dir != !!(flags & AT_REMOVEDIR))
-		return disk->files[ino].is_dir ? -EISDIR : -ENOTDIR;
-	if (disk->files[ino].is_dir && !is_empty(disk, ino))
+	if (disk->files[at.ino].is_dir != !!(flags & AT_REMOVEDIR))
+		return disk->files[at.ino].is_dir ? -EISDIR : -ENOTDIR;
+	if (disk->files[at.ino].is_dir && !is_empty(disk, at.ino))
 		return -ENOTEMPTY;
-	tell(disk, "unlink", name);
-	disk_set_name(disk, dir, name, 0);
+	tell(disk, "unlink", at.name);
+	disk_set_name(disk, at.dir, at.name, 0);
 	return 0;
 }
 
@@ -251,22 +262,19 @@ int sim_renameat2(const struct io *io, int from_dirfd, const char *from, int to_
 {
 	struct disk *disk = disk_of(io);
 	int rc = enter(disk, "rename");
-	char from_name[48], to_name[48];
-	unsigned from_dir, to_dir, ino;
+	struct found old, new;
 
 	if (!rc)
-		rc = resolve(disk, from_dirfd, from, &from_dir, from_name);
+		rc = resolve(disk, from_dirfd, from, &old);
 	if (!rc)
-		rc = resolve(disk, to_dirfd, to, &to_dir, to_name);
+		rc = resolve(disk, to_dirfd, to, &new);
+	if (!rc)
+		rc = may_replace(disk, old.ino, new.ino, flags);
 	if (rc)
 		return rc;
-	ino = look_up(disk, from_dir, from_name);
-	rc = may_replace(disk, ino, look_up(disk, to_dir, to_name), flags);
-	if (rc)
-		return rc;
-	tell(disk, "rename", to_name);
-	disk_set_name(disk, to_dir, to_name, ino);
-	disk_set_name(disk, from_dir, from_name, 0);
+	tell(disk, "rename", new.name);
+	disk_set_name(disk, new.dir, new.name, old.ino);
+	disk_set_name(disk, old.dir, old.name, 0);
 	return 0;
 }
 

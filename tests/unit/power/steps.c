@@ -181,26 +181,26 @@ int world_append(struct world *world, const struct dwal_op *ops, size_t n)
 	return told(world, rc);
 }
 
-int world_sync(struct world *world)
+/* What makes durable all that has returned before it. */
+static int acknowledge(struct world *world, int (*make_durable)(dwal_kv *kv), const char *what)
 {
 	unsigned returned = world->oracle.returned;
-	int rc = world->kv ? dwal_kv_sync(world->kv) : -EBADF;
+	int rc = world->kv ? make_durable(world->kv) : -EBADF;
 
-	expect(world, rc, "sync", "");
+	expect(world, rc, what, "");
 	if (!rc)
 		world->oracle.acked = returned;
 	return told(world, rc);
 }
 
+int world_sync(struct world *world)
+{
+	return acknowledge(world, dwal_kv_sync, "sync");
+}
+
 int world_rotate(struct world *world)
 {
-	unsigned returned = world->oracle.returned;
-	int rc = world->kv ? dwal_kv_rotate(world->kv) : -EBADF;
-
-	expect(world, rc, "rotation", "");
-	if (!rc)
-		world->oracle.acked = returned;
-	return told(world, rc);
+	return acknowledge(world, dwal_kv_rotate, "rotation");
 }
 
 int world_compact(struct world *world, const struct dwal_rewrite_options *given)
