@@ -37,11 +37,16 @@ static int tell(struct reclaim *reclaim)
 	return reclaim->stopped;
 }
 
+int reclaim_work(struct reclaim *reclaim, uint64_t bytes)
+{
+	reclaim->untold += bytes;
+	return reclaim->untold >= TELL_AFTER ? tell(reclaim) : 0;
+}
+
 int reclaim_tick(struct reclaim *reclaim, uint64_t bytes)
 {
 	reclaim->stats.bytes_done += bytes;
-	reclaim->untold += bytes;
-	return reclaim->untold >= TELL_AFTER ? tell(reclaim) : 0;
+	return reclaim_work(reclaim, bytes);
 }
 
 bool reclaim_is_damaged(const struct reclaim *reclaim, uint32_t segment)

@@ -19,7 +19,7 @@ struct reclaim {
 	bool tells_time;   /* there are records of DWAL_RAW_TIME */
 	uint32_t *damaged; /* segments: nothing goes because of what lies in one */
 	size_t damaged_count;
-	uint64_t untold; /* bytes since the last call of progress */
+	uint64_t untold; /* bytes read or written since the last call of progress */
 	int stopped;     /* what that returned, if negative */
 	struct dwal_error *error;
 };
@@ -32,6 +32,9 @@ int reclaim_each(const struct reclaim *reclaim, struct segment *segment, uint64_
 
 /* So many bytes more are read. The caller's negative value, or 0. */
 int reclaim_tick(struct reclaim *reclaim, uint64_t bytes);
+
+/* The same for bytes that were counted when they were planned. */
+int reclaim_work(struct reclaim *reclaim, uint64_t bytes);
 
 bool reclaim_is_damaged(const struct reclaim *reclaim, uint32_t segment);
 

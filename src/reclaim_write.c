@@ -134,7 +134,7 @@ static int write_all(struct writer *writer)
 							       segment_scan_frame(&scan, &record))
 						: -EIO;
 		if (!err)
-			err = reclaim_tick(writer->reclaim, 0);
+			err = reclaim_work(writer->reclaim, record.length);
 		if (err)
 			break;
 	}
