@@ -255,10 +255,13 @@ void ops_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void ops_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
+	struct node *dir;
 	int r = 0;
 
 	if (!logdir_owns(ino) && !fs->opt.read_only) {
-		r = pending_commit_names(fs, tree_node(&fs->tree, ino));
+		r = ops_find(fs, ino, &dir);
+		if (!r)
+			r = pending_commit_names(fs, dir);
 		if (!r)
 			r = txn_sync(fs);
 	}

@@ -69,6 +69,7 @@ struct node *node_child(const struct tree *tree, const struct node *dir, const c
 {
 	struct node *node = dir->children ? *chain_of(tree, dir, name) : NULL;
 
+	tree_wants_lock(tree);
 	while (node && (node->parent != dir || strcmp(node->name, name) != 0))
 		node = node->chain;
 	return node;
@@ -94,6 +95,7 @@ void node_hide(struct tree *tree, struct node *node)
 
 void node_enter(struct tree *tree, struct node *node, struct node *dir, struct node *replaced)
 {
+	tree_wants_lock(tree);
 	node->parent = dir;
 	node->seat = replaced ? replaced->seat : tree->next_seat++;
 	dir->subdirs += node_is_dir(node);
@@ -124,6 +126,7 @@ void node_leave(struct tree *tree, struct node *node)
 {
 	struct node *dir = node->parent;
 
+	tree_wants_lock(tree);
 	node_hide(tree, node);
 	if (dir->is_read)
 		pass_over(tree, node);
@@ -141,6 +144,7 @@ void node_rename(struct tree *tree, struct node *node, struct place place)
 
 void cursor_start(struct tree *tree, struct cursor *cursor, struct node *dir)
 {
+	tree_wants_lock(tree);
 	if (!cursor->dir)
 		DL_APPEND(tree->cursors, cursor);
 	cursor->dir = dir;
@@ -151,6 +155,7 @@ void cursor_start(struct tree *tree, struct cursor *cursor, struct node *dir)
 
 void cursor_stop(struct tree *tree, struct cursor *cursor)
 {
+	tree_wants_lock(tree);
 	if (cursor->dir)
 		DL_DELETE(tree->cursors, cursor);
 	cursor->dir = NULL;

@@ -4,20 +4,30 @@
  */
 #include "tree/node.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "xattr.h"
 
+static _Thread_local char me; /* has an address that no other thread's has */
+
 void tree_lock(struct tree *tree)
 {
 	pthread_mutex_lock(&tree->lock);
+	atomic_store_explicit(&tree->holder, &me, memory_order_relaxed);
 }
 
 void tree_unlock(struct tree *tree)
 {
+	atomic_store_explicit(&tree->holder, NULL, memory_order_relaxed);
 	pthread_mutex_unlock(&tree->lock);
+}
+
+void tree_wants_lock(const struct tree *tree)
+{
+	assert(!tree->replayed || atomic_load_explicit(&tree->holder, memory_order_relaxed) == &me);
 }
 
 void place_release(struct place *place)
@@ -59,6 +69,7 @@ struct node *node_new(mode_t type, struct place place)
 
 void node_end_id(struct tree *tree, struct node *node)
 {
+	tree_wants_lock(tree);
 	if (node->slot != NODEID_NONE)
 		nodeid_give_back(&tree->ids, node->slot);
 	node->slot = NODEID_NONE;

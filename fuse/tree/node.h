@@ -99,6 +99,7 @@ struct tree {
 	bool replayed;           /* the log was read: the names are seen; then constant */
 
 	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
+	_Atomic(const void *) holder; /* who has it; for tree_wants_lock() alone */
 	struct nametable names;
 	uint64_t next_seat;     /* children.h */
 	struct cursor *cursors; /* children.h: those that were started (DL list) */
@@ -122,6 +123,10 @@ static inline struct timespec tree_now(void)
 
 void tree_lock(struct tree *tree);
 void tree_unlock(struct tree *tree);
+
+/* Stops the program when this thread does not have the lock: in the tests, and not
+ * once in a million in the field. While the log is read there are no others. */
+void tree_wants_lock(const struct tree *tree);
 
 static inline bool node_is_dir(const struct node *node)
 {

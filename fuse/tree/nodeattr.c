@@ -41,6 +41,7 @@ static struct timespec time_of_ns(int64_t ns)
 
 void nodeattr_stat(const struct tree *tree, const struct node *node, struct stat *out)
 {
+	tree_wants_lock(tree);
 	static const struct attr none;
 	const struct attr *a = node->extra ? &node->extra->attr : &none;
 
@@ -170,6 +171,7 @@ bool nodeattr_read_is_due(const struct tree *tree, const struct node *node)
 	const time_t day = 24 * 60 * 60;
 	struct stat st;
 
+	tree_wants_lock(tree);
 	if (!tree->opt.counts_reads)
 		return false;
 	nodeattr_stat(tree, node, &st);
@@ -179,6 +181,7 @@ bool nodeattr_read_is_due(const struct tree *tree, const struct node *node)
 
 void nodeattr_read(const struct tree *tree, struct node *node)
 {
+	tree_wants_lock(tree);
 	if (nodeattr_read_is_due(tree, node))
 		nodeattr_set_read(node, tree_now());
 }
@@ -189,6 +192,7 @@ int nodeattr_set_owner(const struct tree *tree, const struct node *dir, struct n
 	struct attr attr = {.mode = mode & 07777, .uid = uid, .gid = gid};
 	struct stat parent;
 
+	tree_wants_lock(tree);
 	nodeattr_stat(tree, dir, &parent);
 	if (parent.st_mode & S_ISGID) {
 		attr.gid = parent.st_gid;

@@ -64,6 +64,7 @@ void tree_release(struct tree *tree)
 	uint32_t slot = NODEID_NONE;
 	struct node *lost;
 
+	tree->replayed = false; /* there are no others any more */
 	while ((lost = tree_take_owed(tree)))
 		tree_drop(tree, lost);
 	inos_release(&tree->inos); /* not one by one */
@@ -79,6 +80,7 @@ void tree_release(struct tree *tree)
 
 int tree_give_id(struct tree *tree, struct node *node)
 {
+	tree_wants_lock(tree);
 	if (node == tree->root || node->slot != NODEID_NONE)
 		return 0;
 	return nodeid_take(&tree->ids, node, &node->slot);
@@ -86,6 +88,7 @@ int tree_give_id(struct tree *tree, struct node *node)
 
 uint64_t tree_id(const struct tree *tree, const struct node *node)
 {
+	tree_wants_lock(tree);
 	if (node == tree->root)
 		return TREE_ROOT_ID;
 	return node->slot != NODEID_NONE ? nodeid_of(&tree->ids, node->slot) : 0;
@@ -93,6 +96,7 @@ uint64_t tree_id(const struct tree *tree, const struct node *node)
 
 struct node *tree_node(const struct tree *tree, uint64_t id)
 {
+	tree_wants_lock(tree);
 	return id == TREE_ROOT_ID ? tree->root : nodeid_find(&tree->ids, id);
 }
 
@@ -185,12 +189,14 @@ void tree_hold(struct node *node)
 
 void tree_drop(struct tree *tree, struct node *node)
 {
+	tree_wants_lock(tree);
 	node->holds--;
 	free_if_unused(tree, node);
 }
 
 void tree_forget(struct tree *tree, struct node *node, uint64_t lookups)
 {
+	tree_wants_lock(tree);
 	if (node == tree->root)
 		return;
 	node->lookups -= lookups < node->lookups ? lookups : node->lookups;
@@ -203,6 +209,7 @@ void tree_forget(struct tree *tree, struct node *node, uint64_t lookups)
 
 void tree_owe_times(struct tree *tree, struct node *dir)
 {
+	tree_wants_lock(tree);
 	if (!node_extra(dir) || dir->extra->owed)
 		return;
 	if (tree->owed_count == tree->owed_capacity) {
@@ -220,5 +227,6 @@ void tree_owe_times(struct tree *tree, struct node *dir)
 
 struct node *tree_take_owed(struct tree *tree)
 {
+	tree_wants_lock(tree);
 	return tree->owed_count ? tree->owed[--tree->owed_count] : NULL;
 }

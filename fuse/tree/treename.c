@@ -291,6 +291,7 @@ int tree_name_key(const struct tree *tree, const struct node *dir, const char *n
 
 int tree_key(const struct tree *tree, const struct node *node, char *key, size_t *key_len)
 {
+	tree_wants_lock(tree);
 	if (node == tree->root) {
 		*key_len = 0;
 		return 0;

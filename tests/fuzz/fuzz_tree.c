@@ -117,6 +117,7 @@ static uint32_t look_into(const char *dir, bool writer)
 	int rc;
 
 	CHECK_INT(tree_init(&replay.tree, &shown, (struct timespec){0}), 0);
+	tree_lock(&replay.tree);
 	rc = dwal_kv_open(dir, &options, &kv, NULL);
 	CHECK_INT(tree_replay_end(&replay.tree, &replay.times, segment_time, NULL), 0);
 	if (rc == 0) {

@@ -118,6 +118,7 @@ static void each_name_that_stays_is_listed_once(void)
 		dice = round + 1;
 		memset(readers, 0, sizeof(readers));
 		CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+		tree_lock(&tree);
 		tree.replayed = true;
 		for (unsigned i = 0; i < NAMES; i++)
 			change();
@@ -143,6 +144,7 @@ static void a_listing_goes_on_from_any_seat(void)
 	uint64_t seats[NAMES];
 
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	for (unsigned name = 0; name < NAMES; name++) {
 		struct node *node;
 

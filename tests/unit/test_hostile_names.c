@@ -107,6 +107,7 @@ static void names_chosen_to_collide_do_not(void)
 
 	choose_names(names);
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	for (size_t i = 0; i < CHOSEN; i++)
 		replay(&tree, DWAL_PUT, names[i], LENGTH, "");
 	end(&tree);
@@ -123,6 +124,7 @@ static void one_name_in_many_directories_does_not_collide(void)
 	struct tree tree;
 
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	for (unsigned i = 0; i < CHOSEN; i++)
 		replay(&tree, DWAL_PUT, key, (size_t)sprintf(key, "%u/name", i), "");
 	end(&tree);
@@ -138,6 +140,7 @@ static void keys_that_wait_do_not_collide(void)
 
 	choose_names(names);
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	for (size_t i = 0; i < CHOSEN; i++)
 		replay(&tree, DWAL_RAW, names[i], LENGTH,
 		       "datawalfs.attr 1\ntype=file\nmode=0600\n");
@@ -170,6 +173,7 @@ static void attributes_that_wait_cost_what_is_said(void)
 	snprintf(payload, sizeof(payload),
 		 "datawalfs.attr 1\ntype=file\nmode=0600\nxattr.user.a=%s\n", value);
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	for (unsigned i = 0; i < 10 * KEYS; i++)
 		replay(&tree, DWAL_RAW, key, (size_t)sprintf(key, "%u", i % KEYS), payload);
 	CHECK_INT(HASH_COUNT(tree.waiting), KEYS);
@@ -206,6 +210,7 @@ static void numbers_that_the_log_tells_do_not_collide(void)
 
 	CHECK_INT(inverse * 0x9e3779b97f4a7c15, 1);
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	for (uint64_t i = 1; told < CHOSEN; i++) {
 		uint64_t ino = inverse * i;
 
@@ -224,7 +229,9 @@ static void each_tree_has_a_hash_of_its_own(void)
 	struct tree one, other;
 
 	CHECK_INT(tree_init(&one, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&one);
 	CHECK_INT(tree_init(&other, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&other);
 	CHECK(one.hash_key && one.hash_key != other.hash_key);
 	CHECK(keyed_hash(one.hash_key, "a", 1) != keyed_hash(other.hash_key, "a", 1));
 	tree_release(&one);
@@ -240,6 +247,7 @@ static void a_component_costs_what_is_said(void)
 	struct tree tree;
 
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	for (int i = 0; i < KEYS; i++) {
 		for (int at = 0; at < DEPTH; at++)
 			memcpy(key + 2 * at, "a/", 2);

@@ -19,6 +19,7 @@ static void begin(void)
 	static const struct tree_options plain = {.uid = 1000, .gid = 1000, .umask = 022};
 
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	offset = 0;
 }
 

@@ -96,7 +96,9 @@ static void check(void)
 	CHECK_INT(tree_init(&tree, &fs->tree.opt, fs->started), 0);
 	dwal_kv *kv = open_log(&replay, true);
 
+	tree_lock(&tree);
 	compare(&tree, fs->tree.root, tree.root);
+	tree_unlock(&tree);
 	CHECK_INT(dwal_kv_close(kv), 0);
 	tree_release(&tree);
 }
@@ -134,12 +136,14 @@ static struct node *make(struct node *parent, const char *name, mode_t mode)
 	struct tree *tree = &fs->tree;
 	struct node *node;
 
+	tree_lock(tree);
 	CHECK_INT(tree_add(tree, parent, tree_name_place(tree, parent, name, S_ISDIR(mode)), mode,
 			   &node),
 		  0);
 	CHECK_INT(nodeattr_set_owner(tree, parent, node, mode, 1000, 1000), 0);
 	node->lookups = 1; /* as if the kernel knew it */
 	nodeattr_touch(parent, node->mtime);
+	tree_unlock(tree);
 	return node;
 }
 
@@ -190,12 +194,15 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
 	struct timespec when = tree_now();
 	struct publish_name to = {.replaced = replaced, .when = when};
-	struct place place = tree_name_place(tree, parent, name, node_is_dir(node));
+	struct place place;
 	int r;
 
+	tree_lock(tree);
+	place = tree_name_place(tree, parent, name, node_is_dir(node));
 	CHECK_INT(tree_key(tree, node, old_key, &to.old_key.len), 0);
 	CHECK_INT(tree_name_key(tree, parent, name, node_is_dir(node), new_key, &to.new_key.len),
 		  0);
+	tree_unlock(tree);
 	to.old_key.data = old_key;
 	to.new_key.data = new_key;
 	txn_lock(fs);
@@ -203,6 +210,7 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 			      : publish_as(fs, node, &to);
 	CHECK(!txn_unlock(fs, r));
 	CHECK_INT(r, 0);
+	tree_lock(tree);
 	tree_move(tree, node, parent, place, replaced);
 	if (replaced) {
 		tree_detach(tree, replaced);
@@ -210,6 +218,7 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 	}
 	nodeattr_renamed(node, when);
 	nodeattr_touch(parent, when);
+	tree_unlock(tree);
 }
 
 static void test_files(void)
@@ -285,11 +294,13 @@ static void remove_file(struct node *node)
 		r = publish_gone(fs, node, when);
 	CHECK(!txn_unlock(fs, r));
 	CHECK_INT(r, 0);
+	tree_lock(&fs->tree);
 	nodeattr_touch(parent, when);
 	if (!node->published)
 		tree_owe_times(&fs->tree, parent);
 	node->lookups = 0;
 	tree_detach(&fs->tree, node);
+	tree_unlock(&fs->tree);
 }
 
 /* A name that goes changes the time of its directory, whether the log knew it or

@@ -48,7 +48,9 @@ static void test_two_trees_do_not_know_each_other(void)
 	struct node *node;
 
 	CHECK_INT(tree_init(&one, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&one);
 	CHECK_INT(tree_init(&other, &plain, (struct timespec){2, 0}), 0);
+	tree_lock(&other);
 	replay(&one, DWAL_PUT, "dir/a", "1", 0);
 	replay(&other, DWAL_PUT, "dir/b", "22", 0);
 	replay(&other, DWAL_DELETE, "dir/a", "", 40);
@@ -87,6 +89,7 @@ static void test_a_node_knows_the_record_in_force(void)
 	struct tree tree;
 
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
 	replay(&tree, DWAL_RAW, "early", FILE_RECORD, 100); /* waits for its value */
 	replay(&tree, DWAL_PUT, "early", "1", 200);
 	check_record(find(&tree, NULL, "early"), 100);

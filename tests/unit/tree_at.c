@@ -77,6 +77,7 @@ static uint32_t look(const char *dir, bool writer)
 	dwal_kv *kv;
 
 	CHECK_INT(tree_init(&replay.tree, &shown, (struct timespec){0}), 0);
+	tree_lock(&replay.tree);
 	CHECK_INT(dwal_kv_open(dir, &options, &kv, NULL), 0);
 	CHECK_INT(tree_replay_end(&replay.tree, &replay.times, no_segment_time, NULL), 0);
 	(void)digest_of(kv, &replay.tree, replay.tree.root, &sum);
