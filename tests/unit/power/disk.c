@@ -252,7 +252,7 @@ static uint64_t hash_file(const struct disk_file *file)
 	for (size_t i = 0; i < file->pending_count; i++) {
 		const struct disk_write *write = file->pending[i];
 
-		hash = mix(hash ^ write->size ^ write->first << 32, write->bytes,
+		hash = mix(hash ^ write->size ^ (uint64_t)write->first << 32, write->bytes,
 			   write->count * DISK_SECTOR);
 	}
 	return hash;
