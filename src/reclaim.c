@@ -155,29 +155,47 @@ static int plan_segment(struct reclaim *reclaim, const struct segment_view *view
 	return err ? reclaim_fail(reclaim, view->segment->id, "cannot be read", err) : 0;
 }
 
-static int go_through(struct reclaim *reclaim, const struct segment_view *view)
+/* What nobody else reads of the old one is given back now, not at the end. */
+static int rewrite(struct reclaim *reclaim, struct segment_view *view, const struct plan *plan)
 {
+	int err = reclaim_write(reclaim, view->segment, plan);
+
+	if (!err) {
+		(void)segment_unref(view->segment); /* only read from */
+		view->segment = NULL;
+	}
+	return err;
+}
+
+static int go_through(struct reclaim *reclaim, struct segment_view *view)
+{
+	const uint32_t id = view->segment->id;
+	const uint64_t done = reclaim->stats.bytes_done;
 	struct plan plan = {0};
 	int err = 0;
 
-	if (!reclaim_is_damaged(reclaim, view->segment->id))
+	if (!reclaim_is_damaged(reclaim, id))
 		err = plan_segment(reclaim, view, &plan);
 	else
 		plan.damaged = true;
 	if (!err && is_worth_it(reclaim, &plan)) {
 		if (!reclaim->options.dry_run)
-			err = reclaim_write(reclaim, view->segment, &plan);
+			err = rewrite(reclaim, view, &plan);
 		if (!err) {
 			facts_accept(&reclaim->facts);
 			count(reclaim, &plan);
 		}
 	}
+	plan_release(&plan);
+	if (io_is_full(err)) { /* to be tried again */
+		reclaim->stats.bytes_done = done;
+		return err;
+	}
 	reclaim->stats.segments_damaged += plan.damaged;
 	reclaim->stats.segments_done++;
-	plan_release(&plan);
 	if (err || !tell(reclaim))
 		return err;
-	return reclaim_fail(reclaim, view->segment->id, "", reclaim->stopped);
+	return reclaim_fail(reclaim, id, "", reclaim->stopped);
 }
 
 /* True if something in the active segment can go. */
@@ -202,8 +220,9 @@ static uint64_t live_share(const struct dwal_segment_stats *stats)
 }
 
 struct candidate {
-	struct segment_view view;
+	struct segment_view *view;
 	uint64_t live_share;
+	bool is_active; /* not sealed yet */
 };
 
 static int compare_share(const void *a, const void *b)
@@ -212,45 +231,46 @@ static int compare_share(const void *a, const void *b)
 
 	if (x->live_share != y->live_share)
 		return x->live_share < y->live_share ? -1 : 1;
-	return (x->view.segment->id > y->view.segment->id) -
-	       (x->view.segment->id < y->view.segment->id);
+	return (x->view > y->view) - (x->view < y->view);
 }
 
-/* Those that are sealed and may be worth it, in the order asked for. */
+/* Those that may be worth it: the sealed ones in the order asked for, then the active
+ * one, since its tombstones may go only when what they hide has gone. */
 struct worklist {
 	struct candidate *of;
 	size_t n;
 };
 
-static void add(struct reclaim *reclaim, struct worklist *list, const struct segment_view *view,
+static void add(struct reclaim *reclaim, struct worklist *list, struct segment_view *view,
 		const struct dwal_segment_stats *stats)
 {
 	const unsigned percent = reclaim->options.least_percent;
 
 	if (!view->end || (percent && live_share(stats) > 10 * (100 - (uint64_t)percent)))
 		return;
-	list->of[list->n++] = (struct candidate){*view, live_share(stats)};
+	list->of[list->n++] = (struct candidate){.view = view, .live_share = live_share(stats)};
 	reclaim->stats.segments++;
 	reclaim->stats.bytes += view->end;
 }
 
-static int list_sealed(struct reclaim *reclaim, const struct segment_view *views, size_t n,
-		       struct worklist *list)
+static int list_all(struct reclaim *reclaim, struct segment_view *views, size_t n,
+		    struct worklist *list)
 {
 	cleanup_free struct dwal_segment_stats *stats = NULL;
 	size_t count;
 	int err = dwal_kv_stats(reclaim->kv, &stats, &count);
 
 	if (!err)
-		list->of = calloc(n + 1, sizeof(*list->of));
+		list->of = calloc(n, sizeof(*list->of));
 	if (!err && !list->of)
 		err = -ENOMEM;
 	if (err)
 		return reclaim_fail(reclaim, views[0].segment->id, "cannot be judged", err);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n - 1; i++)
 		add(reclaim, list, &views[i], &stats[i]);
 	if (reclaim->options.most_dead_first)
 		qsort(list->of, list->n, sizeof(*list->of), compare_share);
+	list->of[list->n++] = (struct candidate){.view = &views[n - 1], .is_active = true};
 	return 0;
 }
 
@@ -261,35 +281,63 @@ static bool has_enough(const struct reclaim *reclaim)
 	return enough && reclaim->stats.bytes_freed >= enough;
 }
 
-/* The active one comes last, since its tombstones may go only when what they
- * hide has gone; what was appended to it since the survey stays. */
-static int go_through_active(struct reclaim *reclaim, struct segment_view *active)
+/* What was appended to it since the survey stays. */
+static int go_through_active(struct reclaim *reclaim, struct candidate *candidate)
 {
+	struct segment_view *active = candidate->view;
 	bool seal;
 	int err = active_is_worth_it(reclaim, active, &seal);
 
 	if (err || !seal)
 		return err;
 	if (!reclaim->options.dry_run) {
-		err = dwal_kv_rotate(reclaim->kv);
+		err = reclaim_seal(reclaim, active->segment->id);
 		active->end = active->segment->end; /* nothing is appended to it any more */
 	}
 	if (err)
-		return reclaim_fail(reclaim, active->segment->id, "cannot be sealed", err);
+		return err;
+	candidate->is_active = false;
 	reclaim->stats.segments++;
 	reclaim->stats.bytes += active->end;
 	return go_through(reclaim, active);
 }
 
+/* Those that find no room on a full disk stay in the list. */
+static int go_through_list(struct reclaim *reclaim, struct worklist *list)
+{
+	const size_t n = list->n;
+	int err = 0, full = 0;
+
+	list->n = 0;
+	for (size_t i = 0; i < n && !err && !has_enough(reclaim); i++) {
+		struct candidate one = list->of[i];
+
+		err = one.is_active ? go_through_active(reclaim, &one)
+				    : go_through(reclaim, one.view);
+		if (io_is_full(err)) {
+			list->of[list->n++] = one;
+			full = err;
+			err = 0;
+		}
+	}
+	return err || has_enough(reclaim) ? err : full;
+}
+
+/* On a full disk one segment may need what another one gives back. */
 static int rewrite_all(struct reclaim *reclaim, struct segment_view *views, size_t n)
 {
 	struct worklist list = {0};
-	int err = list_sealed(reclaim, views, n - 1, &list);
+	int err = list_all(reclaim, views, n, &list);
+	uint64_t freed;
 
-	for (size_t i = 0; i < list.n && !err && !has_enough(reclaim); i++)
-		err = go_through(reclaim, &list.of[i].view);
+	if (err)
+		return err;
+	do {
+		freed = reclaim->stats.bytes_freed;
+		err = go_through_list(reclaim, &list);
+	} while (io_is_full(err) && reclaim->stats.bytes_freed > freed);
 	free(list.of);
-	return err || has_enough(reclaim) ? err : go_through_active(reclaim, &views[n - 1]);
+	return err;
 }
 
 static int compact(struct reclaim *reclaim)

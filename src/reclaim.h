@@ -78,6 +78,9 @@ int reclaim_plan(struct reclaim *reclaim, struct segment *segment, uint64_t end,
 int reclaim_header(const struct dwal_record *record, const struct dwal_header *header, void **out,
 		   size_t *len);
 
+/* Seals the active segment. 0 or an error, said. */
+int reclaim_seal(struct reclaim *reclaim, uint32_t active);
+
 /* Rewrites a sealed segment as planned. 0 or an error, said; then it is as it
  * was. */
 int reclaim_write(struct reclaim *reclaim, struct segment *segment, const struct plan *plan);

@@ -246,8 +246,20 @@ static int write_once(struct reclaim *reclaim, struct segment *segment, const st
 	return err;
 }
 
-/* On a full disk with the room that is kept for this: the segment will be
- * shorter. */
+/* On a full disk these two take the room that is kept for this: what is rewritten will be shorter.
+ */
+int reclaim_seal(struct reclaim *reclaim, uint32_t active)
+{
+	dwal_log *log = reclaim->kv->log;
+	int err = dwal_kv_rotate(reclaim->kv);
+
+	if (io_is_full(err) && log_lend_reserve(log) == 0) {
+		err = dwal_kv_rotate(reclaim->kv);
+		log_end_lending(log);
+	}
+	return err ? reclaim_fail(reclaim, active, "cannot be sealed", err) : 0;
+}
+
 int reclaim_write(struct reclaim *reclaim, struct segment *segment, const struct plan *plan)
 {
 	dwal_log *log = reclaim->kv->log;

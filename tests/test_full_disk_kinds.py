@@ -142,6 +142,77 @@ def test_removals_go_on_over_the_end_of_a_segment(full):
     assert sorted(os.listdir(full)) == ["cut", "empty", "f", "gone", "mode", "stuffing", "tree"]
 
 
+def write_values(m, names, size):
+    for name in names:
+        (m / name).write_bytes(full_disk.BYTES[:size])
+
+
+@pytest.fixture
+def garbage(disk, mount):
+    """A mount on a full disk: some of its segments hold more that lives than any room that is kept,
+    others nothing but what was written over."""
+    m = mount(disk / "log", "history=all", "segment_size=2M")
+    write_values(m, ["small"], 100)
+    write_values(m, ["large0", "large1", "dead"], 900_000)  # the first two fill a segment
+    for _ in range(3):
+        write_values(m, ["dead"], 900_000)
+    write_values(m, ["small", "dead"], 10_000)
+    m.filler = disk / "filler"
+    m.reserve = m.log / ".reserve"
+    full_disk.fill(m.filler)
+    yield m
+    trouble = m.clean_up()
+    m.filler.unlink(missing_ok=True)
+    subprocess.run(["rm", "-rf", m.log], check=True, timeout=60)
+    assert trouble == []
+
+
+def check_room_again(m):
+    assert (m / "large0").read_bytes() == (m / "large1").read_bytes() == full_disk.BYTES[:900_000]
+    assert (m / "small").read_bytes() == (m / "dead").read_bytes() == full_disk.BYTES[:10_000]
+    write_values(m, ["new"], MIB)
+
+
+@pytest.mark.clause("S4f", "S24a")
+def test_a_full_disk_is_given_space_by_a_compaction_of_the_mount(datawal, garbage):
+    full_disk.stuff(garbage.path)
+    with pytest.raises(OSError, match="No space left"):
+        write_values(garbage, ["new"], MIB)
+    datawal("compact", garbage.path)
+    check_room_again(garbage)
+    assert is_whole(garbage.reserve)
+    garbage.remount()
+    check_room_again(garbage)
+
+
+@pytest.mark.clause("S4f", "C38")
+def test_a_full_disk_is_given_space_by_a_compaction_of_the_directory(datawal, garbage):
+    garbage.unmount()
+    full_disk.fill(garbage.filler)  # what it had beside the file
+    datawal("compact", garbage.log)
+    garbage.start()
+    check_room_again(garbage)
+
+
+@pytest.mark.clause("S4f")
+def test_what_lies_in_one_segment_alone_is_given_back_as_well(datawal, full):
+    for _ in range(3):
+        write_values(full, ["f"], 900_000)
+    full_disk.fill(full.filler)
+    assert run(full, "rm f").stderr == ""
+    datawal("compact", full.path)
+    write_values(full, ["new"], MIB)
+
+
+@pytest.mark.clause("S4f")
+def test_a_daemon_killed_on_a_full_disk_is_mounted_again_and_compacts(datawal, garbage):
+    full_disk.stuff(garbage.path)
+    garbage.kill9()
+    garbage.start()
+    datawal("compact", garbage.path)
+    check_room_again(garbage)
+
+
 GREEDY = """
 import errno, os, sys
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
