@@ -16,11 +16,9 @@ import gen_corpus as corpus  # noqa: E402
 
 FEW = 256
 pytestmark = pytest.mark.clause("C25a")
-NUMBERS = [pytest.param(1500, id="1500"),
-           pytest.param(100_000, id="100000", marks=[pytest.mark.slow, pytest.mark.deadline(300)])]
 
 
-@pytest.fixture(params=NUMBERS)
+@pytest.fixture(params=[1500])
 def many(request, logdir, monkeypatch):
     """A log of so many segments, the first of which is empty, each other with a key of its own."""
     monkeypatch.setattr(mounting, "READY_SECONDS", 200)
@@ -58,7 +56,7 @@ def refused(many, line):
     return True
 
 
-def test_writers_need_few_descriptors_and_readers_say_how_many(datawal, many, logdir):
+def writers_need_few_descriptors_and_readers_say_how_many(datawal, many, logdir):
     assert datawal("put", logdir, "--key", "new", "--value", "1", **few()).stderr == b""
     datawal("rotate", logdir, **few())
     done = datawal("get", logdir, "--key", "k7", status=1, **few())
@@ -68,7 +66,7 @@ def test_writers_need_few_descriptors_and_readers_say_how_many(datawal, many, lo
         assert len(datawal.json("stats", logdir, **few(hard=False))) >= 1
 
 
-def test_a_mount_needs_few_descriptors(mount, many, logdir, tmp_path):
+def a_mount_needs_few_descriptors(mount, many, logdir, tmp_path):
     m = mount_with_few(mount, logdir, tmp_path)
     for number in (2, many // 2, many - 1, many, 3):
         assert (m / f"k{number}").read_bytes() == b"v%d" % number
@@ -88,6 +86,23 @@ def test_a_mount_needs_few_descriptors(mount, many, logdir, tmp_path):
     m.unmount()
     m = mount_with_few(mount, logdir, tmp_path)
     assert (m / "k5").read_bytes() == b"anew" and not (m / "k6").exists()
+    m.unmount()
+
+
+def test_writers_need_few_descriptors_and_readers_say_how_many(datawal, many, logdir):
+    writers_need_few_descriptors_and_readers_say_how_many(datawal, many, logdir)
+
+
+def test_a_mount_needs_few_descriptors(mount, many, logdir, tmp_path):
+    a_mount_needs_few_descriptors(mount, many, logdir, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.deadline(300)
+@pytest.mark.parametrize("many", [100_000], indirect=True)
+def test_a_hundred_thousand_need_no_more(datawal, mount, many, logdir, tmp_path):
+    a_mount_needs_few_descriptors(mount, many, logdir, tmp_path)
+    writers_need_few_descriptors_and_readers_say_how_many(datawal, many, logdir)
 
 
 @pytest.mark.clause("S22a")

@@ -23,7 +23,7 @@ from twin_round import Round
 
 pytestmark = pytest.mark.thread
 
-SECONDS = 60 * float(os.environ.get("DATAWAL_MINUTES", "0")) or 35
+SECONDS = 60 * float(os.environ.get("DATAWAL_MINUTES", "0")) or 20
 ROUNDS = int(os.environ.get("DATAWAL_ROUNDS", "0"))
 # only for somebody who is at work on one group of operations: names of others, with commas
 WITHOUT = set(os.environ.get("DATAWAL_TWIN_WITHOUT", "").split(","))
