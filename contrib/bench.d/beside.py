@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Latencies beside what takes long: puts beside a compaction, creates beside a rename; and what a
+mount of many keys takes."""
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+
+import mount
+from running import by_turns, figures, fresh, remove
+
+FIGURES = ("p50", "p99", "p99.9", "longest")
+OLD_KEYS, PUT_SIZE = 8000, 1000
+CREATORS = 4
+
+
+def why_not(run):
+    return None if "bench_beside" in run.programs else "bench_beside was not built"
+
+
+def latencies(run, kind, count, *more):
+    """Of puts into a store with much to compact, or a mount of it."""
+    log = run.work / "log"
+    log.mkdir()
+    subprocess.run([run.programs["bench_beside"], "fill", log, str(run.scale.old), str(OLD_KEYS)],
+                   check=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, log)
+        place = log
+        if kind == "mount":
+            stack.callback(mount.wait_for_daemon, log)
+            place = stack.enter_context(mount.mounted([run.programs["datawalfs"], log],
+                                                      run.work / "mnt"))
+        return figures(run.programs["bench_beside"], kind, place, count, PUT_SIZE, *more)
+
+
+def measure_puts(run, kind, count):
+    group = f"puts of {PUT_SIZE:,} bytes into a {kind}, beside a compaction and alone"
+    sides = [("datawal", ("compact",)), ("alone", ())]
+    for number in range(run.scale.rounds):
+        for side, more in by_turns(number, sides):
+            found = latencies(run, kind, count, *more)
+            for name, value in zip(FIGURES, found):
+                run.results.add(("beside", group, name), "us", side, value)
+            if more:
+                run.results.add(("beside", group, "compactions that ended"), "", side, found[-1])
+
+
+def measure_rename(run):
+    size = run.scale.renamed * run.scale.piece
+    group = f"creates by {CREATORS} threads while a directory of {size >> 20} MiB is renamed"
+    sides = mount.sides_of(run)
+    for number in range(run.scale.rounds):
+        for name in by_turns(number, list(sides)):
+            with sides[name](run) as place:
+                found = figures(run.programs["bench_beside"], "rename", place, run.scale.renamed,
+                                run.scale.piece, CREATORS)
+            for what, value in zip((*FIGURES, "the rename"), found):
+                run.results.add(("beside", group, what), "us", name, value)
+
+
+def measure(run):
+    measure_puts(run, "store", run.scale.puts * 10)
+    if mount.why_not(run):
+        print(f"beside: a mount is left out: {mount.why_not(run)}")
+        return
+    measure_puts(run, "mount", run.scale.puts)
+    measure_rename(run)
+
+
+# ---- the memory of a mount ----
+
+def resident_bytes(place):
+    """Of the daemon that has this mountpoint among its arguments."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+            with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+                lines = dict(line.split(":", 1) for line in file)
+        except (OSError, ValueError):
+            continue
+        if words[0].endswith(b"datawalfs") and os.fsencode(place) in words and "VmRSS" in lines:
+            return int(lines["VmRSS"].split()[0]) * 1024
+    raise RuntimeError("the daemon is gone")
+
+
+def mount_once(run, log):
+    """(seconds to mount, bytes, seconds to unmount)."""
+    begun = time.monotonic()
+    with mount.mounted([run.programs["datawalfs"], log], run.work / "mnt") as place:
+        there = time.monotonic()
+        size = resident_bytes(place)
+        ending = time.monotonic()
+    mount.wait_for_daemon(log)
+    return there - begun, size, time.monotonic() - ending
+
+
+def read_once(log):
+    begun = time.monotonic()
+    with subprocess.Popen(["cat", *sorted(log.glob("*.dwal"))], stdout=subprocess.DEVNULL) as cat:
+        if cat.wait() != 0:
+            raise subprocess.CalledProcessError(cat.returncode, "cat")
+    return time.monotonic() - begun
+
+
+def memory_why_not(run):
+    return why_not(run) or mount.why_not(run)
+
+
+def measure_memory(run):
+    keys, group = run.scale.names, f"a mount of {run.scale.names:,} keys of 14 bytes"
+    with fresh(run.work / "empty") as empty, fresh(run.work / "full") as full:
+        for log, n in (empty, 0), (full, keys):
+            subprocess.run([run.programs["bench_beside"], "names", log, str(n)], check=True)
+        for _ in range(run.scale.rounds):
+            nothing = mount_once(run, empty)[1]
+            mounting, size, ending = mount_once(run, full)
+            for what, unit, value in (("bytes a key", "B", (size - nothing) / keys),
+                                      ("mounting", "ms", mounting * 1e3),
+                                      ("unmounting", "ms", ending * 1e3)):
+                run.results.add(("memory", group, what), unit, "datawal", value)
+            run.results.add(("memory", group, "mounting"), "ms", "reading the log",
+                            read_once(full) * 1e3)
