@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import mounting
 import paths
 
 sys.path.insert(0, str(paths.ROOT / "corpus"))
@@ -179,6 +180,11 @@ def test_check_is_verify_the_live_values_and_a_verdict(datawal, tmp_path, name):
         len(live), sum(len(r.payload) for r in live.values()), 0)
     assert (said["mount"], said["verdict"]) == (MOUNTS[read.verdict], verdict)
     people = datawal("check", log, status=status).stdout.decode().splitlines()
+    if said["mount"] == "refuses":
+        assert said["refusal"] in done.stderr.decode().splitlines()[0]
+        assert people[-2] == f"a mount             refuses this log: {said['refusal']}"
+    else:
+        assert said["refusal"] is None
     assert people[-1].startswith(f"verdict             {verdict.replace('-', ' ').replace('torn', 'a torn')}")
     assert corpus.read_directory(log) == files
 
@@ -188,3 +194,15 @@ def test_check_says_in_its_verdict_what_lies_behind_a_torn_tail(datawal, tmp_pat
     text = datawal("check", log, status=2).stdout.decode()
     assert text.endswith("verdict             a torn tail, with 2 intact records behind it\n")
     assert "cuts the torn tail off" in text
+
+
+@pytest.mark.clause("S22c")
+def test_check_says_of_a_mount_what_that_says_itself(datawal, mount, tmp_path):
+    log = make(tmp_path / "log", FIXTURES["bad_magic"])
+    with pytest.raises(mounting.MountFailed) as refused:
+        mount(log)
+    [said] = [line for line in datawal("check", log, status=3).stdout.decode().splitlines()
+              if line.startswith("a mount ")]
+    line = refused.value.stderr.removeprefix("datawalfs: ").strip()
+    assert said == f"a mount             refuses this log: {line}"
+    assert "-o ro,degraded" in said and "bad magic" in said

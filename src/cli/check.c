@@ -10,6 +10,8 @@
 struct check {
 	struct verification v;
 	uint64_t keys, bytes, unreadable;
+	bool refused; /* by whoever opens the log, as a mount does */
+	struct dwal_error refusal;
 };
 
 /* Reading the first byte checks the whole frame and the key stored in it. */
@@ -49,19 +51,19 @@ static int check_values(struct check *check, dwal_kv *kv, const char *dir)
 	return 0;
 }
 
-/* A log with a hard error has no live values: nothing opens it. */
+/* A log with a hard error has no live values: nothing opens it, and what that says
+ * is what a mount says. */
 static enum status check_projection(struct check *check, const char *dir)
 {
 	const struct dwal_options options = {.read_only = true};
-	struct dwal_error error = {0};
 	dwal_kv *kv;
-	int ret;
+	int ret = dwal_kv_open(dir, &options, &kv, &check->refusal);
 
-	if (check->v.hard_errors)
+	check->refused = ret == DWAL_ECORRUPT;
+	if (check->refused)
 		return DONE;
-	ret = dwal_kv_open(dir, &options, &kv, &error);
 	if (ret)
-		return fail(dir, ret, &error);
+		return fail(dir, ret, &check->refusal);
 	ret = check_values(check, kv, dir);
 	(void)dwal_kv_close(kv); /* nothing was written */
 	return ret ? fail(dir, ret, NULL) : DONE;
@@ -69,16 +71,19 @@ static enum status check_projection(struct check *check, const char *dir)
 
 static enum status judge(const struct check *check)
 {
-	if (check->v.hard_errors || check->unreadable)
+	if (check->v.hard_errors || check->unreadable || check->refused)
 		return HARD_ERROR;
 	return check->v.torn ? RECOVERABLE : DONE;
 }
 
-static const char *mount_text(const struct check *check)
+static void print_mount(const struct check *check)
 {
-	return check->v.hard_errors ? "refuses this log"
-	       : check->v.torn      ? "cuts the torn tail off, into a side file, and comes up"
-				    : "comes up";
+	if (check->refused)
+		printf("a mount             refuses this log: %s\n", check->refusal.message);
+	else if (check->v.torn)
+		puts("a mount             cuts the torn tail off, into a side file, and comes up");
+	else
+		puts("a mount             comes up");
 }
 
 static void print_check(const struct check *check)
@@ -91,7 +96,7 @@ static void print_check(const struct check *check)
 	printf("live keys           %" PRIu64 "\n", check->keys);
 	printf("bytes in them       %" PRIu64 "\n", check->bytes);
 	printf("not readable        %" PRIu64 "\n", check->unreadable);
-	printf("a mount             %s\n", mount_text(check));
+	print_mount(check);
 	printf("verdict             %s", verdicts[judge(check)]);
 	if (v->intact_behind)
 		printf(", with %" PRIu64 " intact records behind it", v->intact_behind);
@@ -110,10 +115,8 @@ static void print_check_json(const struct check *check)
 	json_number(&json, "live_keys", check->keys);
 	json_number(&json, "live_bytes", check->bytes);
 	json_number(&json, "unreadable_values", check->unreadable);
-	json_text(&json, "mount",
-		  check->v.hard_errors ? "refuses"
-		  : check->v.torn      ? "repairs"
-				       : "ready");
+	json_text(&json, "mount", check->refused ? "refuses" : check->v.torn ? "repairs" : "ready");
+	json_text(&json, "refusal", check->refused ? check->refusal.message : NULL);
 	json_text(&json, "verdict", verdicts[judge(check)]);
 	json_close(&json, '}');
 }
