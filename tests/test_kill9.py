@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+import cli
 import kill9_log
+import kill9_past
 import kill9_shared
 import mounting
 import paths
@@ -28,10 +30,10 @@ def test_a_killed_daemon_loses_nothing_whose_calls_had_returned(tmp_path):
     campaign("kill9", "--cycles", "3", "--seed", "5", "--dir", tmp_path / "kills")
 
 
-@pytest.mark.clause("C21")
+@pytest.mark.clause("C21", "C37c")
 @pytest.mark.deadline(120)
 def test_a_killed_command_has_done_its_work_or_not(tmp_path):
-    campaign("kill9-cli", "--cycles", "15", "--seed", "1", "--dir", tmp_path / "kills")
+    campaign("kill9-cli", "--cycles", "20", "--compact", "--seed", "2", "--dir", tmp_path / "kills")
 
 
 @pytest.fixture
@@ -127,3 +129,54 @@ def test_a_replaced_content_that_comes_back_is_seen(tmp_path):
         path.write_bytes(content)
         with pytest.raises(AssertionError):
             check(happened)
+
+
+# --- a compaction in place ---------------------------------------------------------
+
+def change(kind, txid, key, payload=b""):
+    return cli.Record(1, 0, 0, kind, txid, key, payload)
+
+
+def horizon(lo, hi):
+    return change("Raw", lo, b"datawal.horizon", b"datawal horizon 1\nlo=%d\nhi=%d\n" % (lo, hi))
+
+
+ALL = [change("Put", 1, b"a", b"1"), change("Put", 2, b"b", b"2"), change("Delete", 3, b"a"),
+       change("Put", 4, b"b", b"4"), change("Raw", 5, b"datawal.tag", b"datawal tag 1\nname=x\ntxid=2\n")]
+
+
+@pytest.fixture
+def past():
+    known = kill9_past.Past()
+    known.learn(ALL)
+    assert kill9_past.named(ALL) == {"x": 2}
+    return known
+
+
+def test_a_state_that_a_horizon_covers_may_be_given_up(past):
+    past.check(ALL, 4)
+    past.spared.add(2)
+    past.check([horizon(1, 3), *ALL[1:]], 3)
+    past.check([horizon(1, 4), *ALL[3:]], 4)
+    assert past.to_be_had() == [4] and past.superseded(ALL) == [1, 2] and not past.superseded(ALL[3:])
+
+
+LOSSES = {
+    "no horizon": ALL[1:],
+    "a horizon too short": [horizon(1, 2), *ALL[2:]],
+    "the present": [horizon(1, 4), ALL[4]],
+    "resurrected": [horizon(1, 4), ALL[0], *ALL[3:]],
+    "never was": [*ALL, change("Put", 6, b"c")],
+    "another value": [*ALL[:3], change("Put", 4, b"b", b"2"), ALL[4]],
+    "order": [*ALL[:2], ALL[3], ALL[2], ALL[4]],
+    "given up what was to stay": [horizon(1, 5), *ALL[3:]],
+    "given up what has a name": [horizon(1, 3), *ALL[2:]],
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_a_compaction_must_not_do_is_seen(past, loss):
+    if loss != "given up what has a name":
+        past.spared.add(2)
+    with pytest.raises(AssertionError):
+        past.check(LOSSES[loss], 4)
