@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """datawal tag: names for moments, in a log and in a live mount; what log, history and tag show of
 horizons and tags."""
+import errno
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+import mountctl
 from cli import only_line
 from operations import FIXTURES, SHOWN, WHEN, corpus, lines_of, make, one_segment, rename
 
@@ -188,6 +190,7 @@ def test_tags_of_a_fixture(datawal, tmp_path):
 
 # --- a live mount -----------------------------------------------------------------
 
+@pytest.mark.clause("S24i")
 def test_a_moment_of_a_live_mount_gets_a_name(datawal, mount):
     m = mount()
     for value in (b"1", b"22"):
@@ -207,6 +210,27 @@ def test_a_moment_of_a_live_mount_gets_a_name(datawal, mount):
     assert [s["name"] for s in datawal.json("tag", m.log)] == ["first", "now"]
 
 
+@pytest.mark.clause("S24i")
+def test_a_mount_is_asked_for_names_of_moments_only(mount):
+    """What the command would not ask for, other programs may."""
+    m = mount()
+    with pytest.raises(OSError) as nothing_yet:
+        mountctl.tag(m, b"x")
+    (m / "d").mkdir()
+    txid = mountctl.tag(m, b"now")
+    before = corpus.read_directory(m.log)
+    wrong = [(m, b"x" * 260, 0), (m, b"x" * 256, 0), (m, b"7", 0), (m, b"", 0), (m, b"a\nb", 0),
+             (m, b"x", txid + 2), (m, b"x", 1 << 63), (m / "d", b"x", 0)]
+    found = [nothing_yet.value.errno]
+    for one in wrong:
+        with pytest.raises(OSError) as caught:
+            mountctl.tag(*one)
+        found.append(caught.value.errno)
+    assert found == [errno.ERANGE, *[errno.EILSEQ] * 5, errno.ERANGE, errno.ERANGE, errno.ENOTTY]
+    assert corpus.read_directory(m.log) == before and tags(m.log) == {"now": txid}
+
+
+@pytest.mark.clause("S24i")
 def test_a_read_only_mount_gives_no_names(datawal, mount, log):
     m = mount(log, "ro")
     before = corpus.read_directory(log)

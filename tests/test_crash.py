@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -110,6 +111,32 @@ def crash_rounds(mount, logdir, tmp_path, seed, rounds):
         for name in os.listdir(directory):
             check_whole((directory / name).read_bytes())
     return acknowledged
+
+
+def write(path, data):
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
+    os.write(fd, data)
+    return fd
+
+
+@pytest.mark.clause("S21e", "S3")
+@pytest.mark.sanitize
+def test_what_a_call_had_returned_for_is_there_when_the_daemon_is_killed(mount):
+    """Each file is open for writing once more, so that nothing but the call publishes it."""
+    m = mount()
+    (m / "old").write_bytes(b"old")
+    held = [write(m / "closed", b"") for _ in range(2)]
+    os.write(held[0], b"closed")
+    os.close(held.pop(0))
+    held += [write(m / "synced", b"synced"), write(m / "old", b"new")]
+    os.fsync(held[1])
+    m.kill9()
+    for fd in held:
+        with suppress(OSError):
+            os.close(fd)
+    m.remount()
+    assert {name: (m / name).read_bytes() for name in os.listdir(m)} == {
+        "closed": b"closed", "synced": b"synced", "old": b"old"}
 
 
 @pytest.mark.clause("S21e", "S3")

@@ -39,13 +39,14 @@ def test_a_compaction_is_begun_at_the_root_alone_and_with_words_that_mean_someth
 
 
 @pytest.mark.root
-@pytest.mark.clause("S24a")
+@pytest.mark.clause("S24a", "S24i")
 def test_no_other_user_begins_one(mount):
     with tempfile.TemporaryDirectory(prefix="datawal-", dir="/tmp") as name:
         os.chmod(name, 0o755)
         os.mkdir(f"{name}/place")
         m = mount(f"{name}/log", "allow_other", at=f"{name}/place")
-        for number in mountctl.COMPACT, mountctl.COMPACT_STATE, mountctl.COMPACT_STOP:
+        for number in (mountctl.COMPACT, mountctl.COMPACT_STATE, mountctl.COMPACT_STOP, mountctl.TAG,
+                       mountctl.ROTATE):
             said = run_as("nobody", sys.executable, "-c", f"""if True:
                 import fcntl, os
                 try:

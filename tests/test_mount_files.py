@@ -202,6 +202,7 @@ def test_mapped_and_written_bytes_are_the_same_bytes(mount):
     shared.close()
     private.close()
     os.close(fd)
+    m.remount()
     value = (m / "f").read_bytes()
     assert value[5000:5003] == b"map" and value[100:102] == b"fd" and value[:3] == b"aaa"
 

@@ -46,8 +46,8 @@ def holds(clause, *cases):
 
 
 @pytest.mark.parametrize("case", [
-    *holds(pytest.mark.clause("S24d"), "each_rule_holds_at_its_boundary",
-           "after_one_it_rests_ten_minutes",
+    *holds(pytest.mark.clause("S24d", "S24f"), "each_rule_holds_at_its_boundary"),
+    *holds(pytest.mark.clause("S24d"), "after_one_it_rests_ten_minutes",
            "with_less_than_2_percent_what_is_recent_goes_after_the_rest",
            "one_that_failed_is_tried_again_after_the_rest"),
     *holds(pytest.mark.clause("S24e"), "what_never_shows_is_not_freed_again_and_again",

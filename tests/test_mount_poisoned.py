@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+import mountctl
 import mounting
 
 pytestmark = pytest.mark.thread
@@ -193,6 +194,16 @@ def unrelated(m):
     os.chmod(m / "j", 0o600)
     os.setxattr(m / "j", "user.x", b"1")
     os.truncate(m / "j", 1)
+
+
+@pytest.mark.clause("S24i")
+def test_a_name_of_a_moment_is_synced_where_that_was_asked_for(gated):
+    m, gates = gated("commit=1000")
+    (m / "f").write_bytes(b"value")
+    (gates.directory / "broken").touch()
+    assert failure(mountctl.tag, m, b"written") is None
+    assert failure(mountctl.tag, m, b"durable", 0, mountctl.TAG_SYNC) == errno.EIO
+    end_with_trouble(m)
 
 
 @pytest.mark.clause("S2j")

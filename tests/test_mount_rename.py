@@ -82,6 +82,21 @@ def test_renaming_onto_itself_writes_nothing(datawal, logdir, mount):
     assert datawal.scan(logdir) == before
 
 
+@pytest.mark.clause("S7b")
+@pytest.mark.parametrize("name", ["f", "d"])
+def test_a_rename_onto_itself_that_the_daemon_is_asked_for_writes_nothing(datawal, gated, name):
+    m, gate = gated()
+    (m / "f").write_bytes(b"content")
+    (m / "d").mkdir()
+    (m / "d/g").write_bytes(b"below")
+    before = datawal.scan(m.log)
+    gate.watch("itself")
+    os.rename(m / name, m / "another")
+    m.remount()
+    assert datawal.scan(m.log) == before
+    assert (m / "f").read_bytes() == b"content" and (m / "d/g").read_bytes() == b"below"
+
+
 @pytest.mark.clause("S7c")
 def test_noreplace_is_honoured_and_exchange_is_refused(datawal, logdir, mount):
     datawal.put(logdir, "a", b"A")

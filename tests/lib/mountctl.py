@@ -28,8 +28,10 @@ def layout(name):
 
 STATE, STATE_FORM = layout("mountctl_compact_state")
 ORDER, ORDER_FORM = layout("mountctl_compact")
+TAG_FORM = layout("mountctl_tag")[1]
 KEEP_TXID, KEEP_AGE, KEEP_BYTES = range(3)
 DROP_TAGS, DRY_RUN = 1, 2
+TAG_REMOVE, TAG_SYNC = 1, 2
 
 
 def command(direction, number, form):
@@ -40,6 +42,7 @@ ROTATE = command(2, 1, "=I")
 COMPACT = command(1, 2, ORDER_FORM)
 COMPACT_STATE = command(2, 3, STATE_FORM)
 COMPACT_STOP = command(0, 4, "=")
+TAG = command(3, 5, TAG_FORM)
 
 
 def ask(path, number, argument=b""):
@@ -53,6 +56,11 @@ def ask(path, number, argument=b""):
 def order(path, keep=0, how=KEEP_TXID, flags=0):
     """Begins a compaction of what is mounted at path."""
     ask(path, COMPACT, struct.pack(ORDER_FORM, keep, how, flags))
+
+
+def tag(path, name, txid=0, flags=0):
+    """Gives that moment a name; its txid."""
+    return struct.unpack(TAG_FORM, ask(path, TAG, struct.pack(TAG_FORM, txid, flags, name)))[0]
 
 
 def state(path):

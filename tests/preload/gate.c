@@ -10,7 +10,8 @@
  * gets its name; `forget`, before the kernel is told to forget attributes.
  * Whoever comes to a place whose file is there writes its name to the fifo
  * `events` and waits while the test holds a lock on the file. With a file `full`
- * there is no room for records; with `broken` no segment can be synced.
+ * there is no room for records; with `broken` no segment can be synced; with `itself`
+ * what is renamed is renamed onto itself, which the kernel asks nobody for.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -141,6 +142,14 @@ static void gated_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size
 	real.write(req, ino, buffer, size, offset, fi);
 }
 
+static void gated_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+			 const char *newname, unsigned int flags)
+{
+	int itself = is_there("itself");
+
+	real.rename(req, parent, name, itself ? parent : newparent, itself ? name : newname, flags);
+}
+
 int fuse_lowlevel_notify_inval_inode(struct fuse_session *session, fuse_ino_t ino, off_t offset,
 				     off_t length)
 {
@@ -163,5 +172,6 @@ struct fuse_session *fuse_session_new(struct fuse_args *args, const struct fuse_
 	gated.readlink = gated_readlink;
 	gated.read = gated_read;
 	gated.write = gated_write;
+	gated.rename = gated_rename;
 	return session_new(args, &gated, size, userdata);
 }
