@@ -139,6 +139,11 @@ static void count(struct reclaim *reclaim, const struct plan *plan)
 {
 	struct dwal_rewrite_stats *stats = &reclaim->stats;
 
+	if (!reclaim->options.dry_run) {
+		pthread_rwlock_wrlock(&reclaim->kv->index);
+		tags_give_up(&reclaim->kv->tags, plan->given_up);
+		pthread_rwlock_unlock(&reclaim->kv->index);
+	}
 	stats->segments_rewritten++;
 	stats->records_dropped += plan->dropped;
 	stats->given_up = horizon_merge(stats->given_up, plan->given_up);

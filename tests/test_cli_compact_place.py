@@ -166,6 +166,24 @@ def test_a_moment_with_a_name_stays_until_told_otherwise(datawal, log):
     assert lines_of(datawal("tag", log)) == ["txid=11 name=later given up by a compaction"]
 
 
+@pytest.mark.clause("C37b")
+def test_a_name_of_what_was_given_up_holds_nothing_back(datawal, log, mount):
+    datawal("tag", log, "gone", "9")
+    datawal("compact", log, "--drop-tags")
+    for value in ("1", "2"):
+        datawal("put", log, "--key", "new", "--value", value)
+    datawal("tag", log, "kept")
+    datawal("put", log, "--key", "new", "--value", "3")
+    [kept] = [tag["txid"] for tag in datawal.json("tag", log) if tag["name"] == "kept"]
+    done = datawal("compact", log)
+    assert lines_of(done)[-1].startswith(f"held back   by kept (txid {kept})")
+    assert as_of(log, kept) and as_of(log, kept - 1) is None
+    m = mount(log)  # in which nothing is opened between the two
+    datawal("compact", m.path, "--drop-tags")
+    [done] = datawal.json("compact", m.path)
+    assert not done["held_back"]
+
+
 @pytest.mark.clause("C37")
 @pytest.mark.parametrize("words", [[], ["--keep", "5"], ["--keep", "11K"], ["--drop-tags"]])
 def test_a_dry_run_says_the_same_and_changes_nothing(datawal, log, words):

@@ -36,7 +36,7 @@ atomic: file io
 frame: crc32c
 header: text
 horizon: text
-tags:
+tags: horizon
 moves:
 facts:
 keydir: usage moves frame

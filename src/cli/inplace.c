@@ -48,7 +48,8 @@ static void print_holders(const struct inplace *it, const struct dwal_rewrite_st
 	for (size_t i = 0; i < moments->count; i++) {
 		const struct named_moment *tag = &moments->named[i];
 
-		if (it->keep_txid && tag->txid >= it->keep_txid)
+		if ((it->keep_txid && tag->txid >= it->keep_txid) ||
+		    dwal_history_has(moments->history, tag->txid) != 0)
 			continue;
 		printf("%s", separator);
 		print_field(stdout, (struct dwal_bytes){tag->name, strlen(tag->name)}, BYTES_AUTO,
