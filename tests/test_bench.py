@@ -70,17 +70,19 @@ def test_the_store_is_measured_beside_the_system_call_and_each_peer_that_is_ther
 
 
 @pytest.mark.deadline(60)
-def test_mounts_are_measured_beside_the_floor(smoke):
+def test_mounts_are_measured_beside_the_floor_and_another_build(smoke, build):
     mounting.connect_or_skip(pytest)
-    _, cases = smoke("mount", "beside", "memory")
+    _, cases = smoke("mount", "beside", "memory", "--against", f"before={build}")
     mounts = [case for case in cases if case["part"] == "mount"]
     groups = {case["group"] for case in mounts}
-    assert len(groups) == 4  # on one CPU, free, four clients, streaming
+    assert len(groups) == 5  # on one CPU, free, four clients, busy CPUs, streaming
     for group in groups - {"streaming"}:
         assert {case["operation"] for case in mounts if case["group"] == group} == OPERATIONS
-    assert all({"datawal", "floor", "plain"} == set(case["sides"]) for case in mounts)
+    assert all({"datawal", "floor", "plain", "before"} == set(case["sides"]) for case in mounts)
     assert {"p50", "p99", "the rename"} <= set(cases_of(cases, "beside"))
-    assert {"bytes a key", "mounting", "unmounting"} == set(cases_of(cases, "memory"))
+    found = cases_of(cases, "memory")
+    assert {"bytes a key", "mounting", "unmounting"} == set(found)
+    assert {"datawal", "before"} == set(found["mounting"]["sides"])
 
 
 def test_the_three_files_of_a_run_say_the_same(smoke, tmp_path):
@@ -102,22 +104,28 @@ def test_the_three_files_of_a_run_say_the_same(smoke, tmp_path):
     assert len(marks) == sum(len(case["ratios"]) for case in cases)
 
 
-def a_result(directory, name, ours, unit="ns"):
-    """A file as bench writes it, of one case in which the floor takes 100."""
+def a_result(directory, name, ours, unit="ns", **others):
+    """A file as bench writes it, of one case."""
     path = directory / name
     sides = {side: {"median": value, "samples": [value]}
-             for side, value in (("datawal", ours), ("floor", 100))}
+             for side, value in (("datawal", ours), *others.items())}
     path.write_text(json.dumps({"about": {}, "cases": [
         {"part": "store", "group": "few", "operation": "put", "unit": unit, "sides": sides}]}))
     return path
 
 
-@pytest.mark.parametrize("unit, change", [("ns", "1.00, then 2.00: x2.00"),
-                                          ("MB/s", "1.00, then 0.50: x0.50")])
+@pytest.mark.parametrize("unit, change", [("ns", "1, then 2: x2.00"),
+                                          ("MB/s", "1, then 0.5: x0.50")])
 def test_compare_says_by_how_much_a_ratio_has_changed(bench, tmp_path, unit, change):
-    first, second = (a_result(tmp_path, name, ours, unit)
+    first, second = (a_result(tmp_path, name, ours, unit, floor=100)
                      for name, ours in (("a.json", 100), ("b.json", 50)))
     assert bench("compare", first, second) == f"store: few: put, beside floor: {change}\n"
+
+
+def test_compare_says_how_a_figure_has_changed_that_has_no_other_beside_it(bench, tmp_path):
+    first, second = (a_result(tmp_path, name, ours, "B")
+                     for name, ours in (("a.json", 400), ("b.json", 200)))
+    assert bench("compare", first, second) == "store: few: put, B: 400, then 200: x0.50\n"
 
 
 def test_a_peer_that_is_not_installed_is_named_with_its_package_and_left_out(smoke, tmp_path):

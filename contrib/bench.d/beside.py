@@ -86,10 +86,10 @@ def resident_bytes(place):
     raise RuntimeError("the daemon is gone")
 
 
-def mount_once(run, log):
+def mount_once(run, program, log):
     """(seconds to mount, bytes, seconds to unmount)."""
     begun = time.monotonic()
-    with mount.mounted([run.programs["datawalfs"], log], run.work / "mnt") as place:
+    with mount.mounted([program, log], run.work / "mnt") as place:
         there = time.monotonic()
         size = resident_bytes(place)
         ending = time.monotonic()
@@ -97,29 +97,25 @@ def mount_once(run, log):
     return there - begun, size, time.monotonic() - ending
 
 
-def read_once(log):
-    begun = time.monotonic()
-    with subprocess.Popen(["cat", *sorted(log.glob("*.dwal"))], stdout=subprocess.DEVNULL) as cat:
-        if cat.wait() != 0:
-            raise subprocess.CalledProcessError(cat.returncode, "cat")
-    return time.monotonic() - begun
-
-
 def memory_why_not(run):
     return why_not(run) or mount.why_not(run)
 
 
-def measure_memory(run):
+def measure_mount_of(run, side, program, empty, full):
     keys, group = run.scale.names, f"a mount of {run.scale.names:,} keys of 14 bytes"
+    nothing = mount_once(run, program, empty)[1]
+    mounting, size, ending = mount_once(run, program, full)
+    for what, unit, value in (("bytes a key", "B", (size - nothing) / keys),
+                              ("mounting", "ms", mounting * 1e3),
+                              ("unmounting", "ms", ending * 1e3)):
+        run.results.add(("memory", group, what), unit, side, value)
+
+
+def measure_memory(run):
+    programs = {"datawal": run.programs, **run.against}
     with fresh(run.work / "empty") as empty, fresh(run.work / "full") as full:
-        for log, n in (empty, 0), (full, keys):
+        for log, n in (empty, 0), (full, run.scale.names):
             subprocess.run([run.programs["bench_beside"], "names", log, str(n)], check=True)
-        for _ in range(run.scale.rounds):
-            nothing = mount_once(run, empty)[1]
-            mounting, size, ending = mount_once(run, full)
-            for what, unit, value in (("bytes a key", "B", (size - nothing) / keys),
-                                      ("mounting", "ms", mounting * 1e3),
-                                      ("unmounting", "ms", ending * 1e3)):
-                run.results.add(("memory", group, what), unit, "datawal", value)
-            run.results.add(("memory", group, "mounting"), "ms", "reading the log",
-                            read_once(full) * 1e3)
+        for number in range(run.scale.rounds):
+            for side in by_turns(number, list(programs)):
+                measure_mount_of(run, side, programs[side]["datawalfs"], empty, full)

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 import results
 
 LABELS, WIDTH, ROW, MARGIN = 200, 760, 17, 14
+PARTS = ("store", "mount")  # others are no comparisons of speed
 LOWEST, HIGHEST = 1 / 16, 64  # what lies beyond is shown at the edge
 COLOURS = ("#222222", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 
@@ -53,10 +54,11 @@ def legend(top, colours):
     for side, colour in colours.items():
         yield f'<circle cx="{x}" cy="{top + 8}" r="4.5" fill="{colour}"/>'
         yield text(x + 8, top + 12, side)
-        x += 24 + 7 * len(side)
+        x += 20 + 6 * len(side)
 
 
 def svg(cases):
+    cases = {names: case for names, case in cases.items() if names[0] in PARTS}
     sides = dict.fromkeys(side for case in cases.values() for side in results.ratios_of(case))
     colours = {side: COLOURS[i % len(COLOURS)] for i, side in enumerate(sides)}
     top = MARGIN + 34

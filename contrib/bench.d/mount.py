@@ -56,13 +56,16 @@ def mounted(command, place, cpu=None):
         place.rmdir()
 
 
-@contextlib.contextmanager
-def datawal(run, cpu=None):
-    with fresh(run.work / "log") as log:
-        with mounted([run.programs["datawalfs"], "-o", "create", log], run.work / "mnt-datawal",
-                     cpu) as place:
-            yield place
-        wait_for_daemon(log)
+def datawal_of(name, programs):
+    """The side of that name, by the datawalfs of one build."""
+    @contextlib.contextmanager
+    def side(run, cpu=None):
+        with fresh(run.work / f"log-{name}") as log:
+            with mounted([programs["datawalfs"], "-o", "create", log], run.work / f"mnt-{name}",
+                         cpu) as place:
+                yield place
+            wait_for_daemon(log)
+    return side
 
 
 @contextlib.contextmanager
@@ -106,17 +109,30 @@ def given(directory):
 
 def sides_of(run):
     """name -> what gives a directory of that side for a while."""
-    found = {"datawal": datawal, "floor": floor}
+    found = {"datawal": datawal_of("datawal", run.programs), "floor": floor}
     if passthrough_program(run):
         found["passthrough"] = passthrough
     found["plain"] = plain
     found = {name: found[name] for name in run.wanted(list(found))}
+    for name, programs in run.against.items():
+        found[name] = datawal_of(name, programs)
     for name, directory in run.options.beside:
         found[name] = lambda run, cpu=None, directory=directory: given(directory)
     return found
 
 
 # ---- what is measured ----
+
+@contextlib.contextmanager
+def busy_cpus():
+    """Something that wants each of them all the while."""
+    with contextlib.ExitStack() as stack:
+        for _ in os.sched_getaffinity(0):
+            loop = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+            stack.callback(loop.wait)
+            stack.callback(loop.kill)
+        yield
+
 
 def measure_files(run, group, clients, cpu):
     """The operations, each by turns on all sides, in a fresh directory a round."""
@@ -158,4 +174,6 @@ def measure(run):
     measure_files(run, f"{of}, all on one CPU", 1, one_cpu)
     measure_files(run, f"{of}, free", 1, None)
     measure_files(run, f"{of}, {CLIENTS} clients", CLIENTS, None)
+    with busy_cpus():
+        measure_files(run, f"{of}, free, each CPU busy", 1, None)
     measure_stream(run)

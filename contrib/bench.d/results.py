@@ -103,14 +103,21 @@ def read_json(path):
         raise BadFile(f"{path}: {reason}") from None
 
 
+def comparable(case):
+    """What tells something in another run too: the ratios, or, without any, our own figure."""
+    ratios = {f", beside {side}": ratio for side, ratio in ratios_of(case).items()}
+    ours = case["sides"].get(OURS)
+    return ratios or ({f", {case['unit']}": statistics.median(ours)} if ours else {})
+
+
 def compare(first, second):
     """Prints each ratio of both, and by how much datawal is faster in the second."""
     common = [names for names in first if names in second]
     for names in common:
-        one, other = ratios_of(first[names]), ratios_of(second[names])
-        for side in filter(other.get, filter(one.get, one)):
-            print(f"{': '.join(names)}, beside {side}: {one[side]:.2f}, then {other[side]:.2f}: "
-                  f"x{other[side] / one[side]:.2f}")
+        one, other = comparable(first[names]), comparable(second[names])
+        for what in filter(other.get, filter(one.get, one)):
+            print(f"{': '.join(names)}{what}: {number(one[what])}, then {number(other[what])}: "
+                  f"x{other[what] / one[what]:.2f}")
     alone = len(first.keys() ^ second.keys())
     if alone:
         print(f"{alone} cases are in one of them only")

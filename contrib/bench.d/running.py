@@ -43,11 +43,12 @@ SMOKE = {"rounds": 1, "keys": (100,), "values": (64,), "synced": 2, "files": 4, 
 @dataclass
 class Run:
     """One call of contrib/bench."""
-    programs: dict  # name -> path, of those that were built
-    work: Path      # an empty directory to write to
+    programs: dict   # name -> path, of those that were built
+    work: Path       # an empty directory to write to
     scale: Scale
-    results: object
+    results: object  # results.Results
     options: object  # of the command line
+    against: dict    # name -> the programs of another build
 
     def wanted(self, names):
         """Of these sides those that are to be measured: ours, and the ones asked for."""

@@ -47,32 +47,37 @@ def shapes(scale):
                          for size in scale.values for keys in scale.keys)
 
 
-def measure_sequence(run, sequence, shape, number, engines):
+def sides_of(run):
+    """name -> (the words that begin its command, the operations that it has)."""
+    offers = offers_of(run)
+    found = {engine: ([run.programs["bench_store"], engine], offers[engine])
+             for engine in run.wanted(list(offers))}
+    for name, programs in run.against.items():
+        if "bench_store" in programs:
+            found[name] = ([programs["bench_store"], "datawal"], offers["datawal"])
+    return found
+
+
+def measure_sequence(run, sequence, shape, number, sides):
     keys, size = shape
-    places = {engine: run.work / engine for engine in engines}
+    places = {side: run.work / side for side in sides}
     for operation, threads, name in sequence:
-        for engine in by_turns(number, engines):
-            if operation not in engines_offer(run)[engine]:
+        for side in by_turns(number, list(sides)):
+            command, offers = sides[side]
+            if operation not in offers:
                 continue
             n = min(keys, run.scale.synced) if operation == "sync" else keys
-            ns, = figures(run.programs["bench_store"], engine, operation, places[engine], n, size,
-                          threads)
+            ns, = figures(*command, operation, places[side], n, size, threads)
             if name:
                 case = ("store", f"{keys:,} keys, values of {size:,} bytes", name)
-                run.results.add(case, "ns", engine, ns)
+                run.results.add(case, "ns", side, ns)
     for place in places.values():
         remove(place, place.with_suffix(".copy"), place.with_suffix(".export"))
 
 
-def engines_offer(run):
-    if not hasattr(run, "offers"):
-        run.offers = offers_of(run)
-    return run.offers
-
-
 def measure(run):
-    engines = run.wanted(list(engines_offer(run)))
+    sides = sides_of(run)
     for shape in shapes(run.scale):
         for number in range(run.scale.rounds):
             for sequence in SEQUENCES:
-                measure_sequence(run, sequence, shape, number, engines)
+                measure_sequence(run, sequence, shape, number, sides)
