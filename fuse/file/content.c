@@ -101,7 +101,7 @@ int content_read(struct fs *fs, struct stage *stage, void *buffer, size_t n, uin
 		n = stage->size - offset;
 	if (!stage->loaded)
 		return damage_read(fs, stage->node, stage->base, offset, buffer, n, got);
-	memcpy(buffer, stage->data + offset, n);
+	memcpy(buffer, stage->bytes.data + offset, n);
 	*got = n;
 	return 0;
 }
@@ -110,7 +110,7 @@ int content_read(struct fs *fs, struct stage *stage, void *buffer, size_t n, uin
 static void fill_up(struct stage *stage, size_t end)
 {
 	if (end > stage->size)
-		memset(stage->data + stage->size, 0, end - stage->size);
+		memset(stage->bytes.data + stage->size, 0, end - stage->size);
 }
 
 static int resize(struct fs *fs, struct stage *stage, uint64_t size)
@@ -149,7 +149,7 @@ static int write_bytes(struct fs *fs, struct stage *stage, const void *buffer, s
 	if (r)
 		return r;
 	fill_up(stage, offset);
-	memcpy(stage->data + offset, buffer, n);
+	memcpy(stage->bytes.data + offset, buffer, n);
 	if (end > stage->size)
 		stage->size = end;
 	return 0;
@@ -193,7 +193,7 @@ static void clear_range(struct stage *stage, uint64_t offset, uint64_t end)
 	if (end > stage->size)
 		end = stage->size;
 	if (offset < end)
-		memset(stage->data + offset, 0, end - offset);
+		memset(stage->bytes.data + offset, 0, end - offset);
 }
 
 /* As on ext4 each success is a change, also one of nothing. */

@@ -82,7 +82,7 @@ static int gather(struct txn *txn, const struct stage *stage, char *buffer, char
 	txn->op = node->published ? "write" : "create";
 	if (beside)
 		txn_attr(txn, *key, beside);
-	txn_put(txn, *key, (struct dwal_bytes){stage->data, stage->size});
+	txn_put(txn, *key, (struct dwal_bytes){stage->bytes.data, stage->size});
 	if (node->published && !stage->size)
 		txn_on_full_disk(txn);
 	txn_put_times(txn, node->mtime, nodeattr_ctime(node));
@@ -281,7 +281,8 @@ static int rename_content(struct fs *fs, struct stage *stage, const struct publi
 	int r;
 
 	if (stage->loaded)
-		return write_rename(fs, stage, name, (struct dwal_bytes){stage->data, stage->size});
+		return write_rename(fs, stage, name,
+				    (struct dwal_bytes){stage->bytes.data, stage->size});
 	buffer = malloc(stage->size + 1); /* never of no size */
 	r = buffer ? stage_read_base(fs, stage, buffer, stage->size) : ENOMEM;
 	if (!r)

@@ -153,13 +153,6 @@ void stage_free_all(struct fs *fs)
 
 /* ---------------------------------------------------------------- memory */
 
-/* What memory is counted in: pages. That more is reserved costs nothing, as
- * long as it is not touched. */
-static size_t pages(size_t bytes)
-{
-	return (bytes + 4095) & ~(size_t)4095;
-}
-
 /* A stage whose bytes are all in the log, with its lock and a use. One that is
  * busy right now is passed over. NULL: no other. */
 static struct stage *take_clean(struct fs *fs, const struct stage *except)
@@ -206,29 +199,12 @@ static int count(struct fs *fs, struct stage *stage, size_t bytes)
 
 	do {
 		others = all - stage->counted;
-		if (pages(bytes) > stage->counted && others + pages(bytes) > fs->opt.stage_limit)
+		if (bytes_taken(bytes) > stage->counted &&
+		    others + bytes_taken(bytes) > fs->opt.stage_limit)
 			return ENOSPC;
-	} while (!atomic_compare_exchange_weak(&fs->staged_bytes, &all, others + pages(bytes)));
-	stage->counted = pages(bytes);
-	return 0;
-}
-
-/* Room for so many bytes: powers of two, so that a growing file is copied a
- * bounded number of times (and large blocks are remapped, not copied). */
-static int grow(struct stage *stage, size_t need)
-{
-	size_t capacity = stage->capacity ? stage->capacity : 4096;
-	void *larger;
-
-	if (need <= stage->capacity)
-		return 0;
-	while (capacity < need)
-		capacity *= 2;
-	larger = realloc(stage->data, capacity);
-	if (!larger)
-		return ENOSPC;
-	stage->data = larger;
-	stage->capacity = capacity;
+	} while (!atomic_compare_exchange_weak(&fs->staged_bytes, &all,
+					       others + bytes_taken(bytes)));
+	stage->counted = bytes_taken(bytes);
 	return 0;
 }
 
@@ -251,10 +227,10 @@ int stage_prepare(struct fs *fs, struct stage *stage, size_t keep, size_t need)
 	if (!r) {
 		set_clean(fs, stage, 0);
 		make_room(fs, stage);
-		r = grow(stage, most);
+		r = bytes_grow(&stage->bytes, most, stage->touched);
 	}
 	if (!r && !stage->loaded)
-		r = stage_read_base(fs, stage, stage->data, keep);
+		r = stage_read_base(fs, stage, stage->bytes.data, keep);
 	if (r) {
 		stage_settle(fs, stage);
 		return r;
@@ -272,16 +248,14 @@ void stage_settle(struct fs *fs, struct stage *stage)
 	}
 	(void)count(fs, stage, stage->dirty ? stage->touched : 0); /* less never fails */
 	/* Without a handle on what the log has, these bytes are all there is. */
-	set_clean(fs, stage, stage->dirty || !stage->base ? 0 : pages(stage->touched));
+	set_clean(fs, stage, stage->dirty || !stage->base ? 0 : bytes_taken(stage->touched));
 }
 
 void stage_release_memory(struct fs *fs, struct stage *stage)
 {
 	(void)count(fs, stage, 0);
 	set_clean(fs, stage, 0);
-	free(stage->data);
-	stage->data = NULL;
-	stage->capacity = 0;
+	bytes_release(&stage->bytes);
 	stage->touched = 0;
 	stage->loaded = false;
 }

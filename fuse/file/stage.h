@@ -25,6 +25,7 @@
 #ifndef FILE_STAGE_H
 #define FILE_STAGE_H
 
+#include "file/bytes.h"
 #include "fs.h"
 
 struct stage {
@@ -41,12 +42,12 @@ struct stage {
 
 	pthread_mutex_t lock; /* protects the rest */
 	dwal_value *base;     /* the published content, or NULL */
-	unsigned char *data;  /* the content, once loaded */
-	size_t size, capacity;
+	struct bytes bytes;   /* the content, once loaded */
+	size_t size;
 	size_t touched;          /* of the capacity: bytes that ever held something */
 	size_t counted;          /* in fs->staged_bytes */
 	atomic_size_t clean;     /* in fs->clean_bytes: may be dropped */
-	bool loaded;             /* data holds the content, else base does */
+	bool loaded;             /* bytes hold the content, else base does */
 	bool fresh;              /* the staging began with nothing of the old content */
 	bool any_close;          /* changed by path: any writer's close publishes */
 	uint64_t generation;     /* number of the staging */

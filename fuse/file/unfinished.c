@@ -69,7 +69,7 @@ static int append_parts(struct fs *fs, const struct stage *stage, struct dwal_by
 		if (part > room - head)
 			part = room - head;
 		if (part)
-			memcpy(payload + head, stage->data + begin, part);
+			memcpy(payload + head, stage->bytes.data + begin, part);
 		r = append_part(fs, (struct dwal_bytes){payload, head + part});
 		begin += part;
 	} while (!r && begin < stage->size);
