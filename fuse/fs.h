@@ -60,6 +60,7 @@ struct fs_options {
 	bool degraded;           /* read_only: what is intact of a damaged log */
 	bool sync;               /* every close, unlink, rename durable before it returns */
 	bool noclock;            /* write no times of operations */
+	bool noxattr;            /* extended attributes are neither shown nor taken */
 	bool showlog;            /* .log is listed at the root */
 	uint32_t commit_seconds; /* sync by itself this often */
 	uint32_t lock_wait_ms;   /* for another writer's lock */

@@ -54,6 +54,7 @@ static const struct known known[] = {
 	{"sync", TURN_ON, AT(sync), 0, 0},
 	{"async", TURN_OFF, AT(sync), 0, 0},
 	{"noclock", TURN_ON, AT(noclock), 0, 0},
+	{"noxattr", TURN_ON, AT(noxattr), 0, 0},
 	{"showlog", TURN_ON, AT(showlog), 0, 0},
 	{"hidelog", TURN_OFF, AT(showlog), 0, 0},
 	{"commit=", NUMBER, AT(commit_seconds), 1, 86400},
@@ -435,6 +436,8 @@ void print_help(void)
 	      "  nonempty            mount over a directory that is not empty\n"
 	      "  noclock             write no times of operations: times of files are then those\n"
 	      "                      of their segments after a remount\n"
+	      "  noxattr             no extended attributes: the kernel does not ask for\n"
+	      "                      security.capability before each write\n"
 	      "  showlog             list .log at the root; it can be entered always (hidelog)\n"
 	      "  uid=N gid=N         owner of the files (who mounts)\n"
 	      "  umask=OCTAL         bits taken from their modes (that of who mounts)\n"

@@ -48,10 +48,11 @@ static int add_arguments(const struct fs *fs, const struct request *request, str
 
 static int make_session(struct session *session, struct fs *fs, const struct request *request)
 {
+	const struct fuse_lowlevel_ops ops = ops_of(&fs->opt);
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 
 	if (add_arguments(fs, request, &args) == 0)
-		session->fuse = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), fs);
+		session->fuse = fuse_session_new(&args, &ops, sizeof(ops), fs);
 	fuse_opt_free_args(&args);
 	return session->fuse ? fuse_session_mount(session->fuse, session->mountpoint) : -1;
 }

@@ -146,7 +146,7 @@ static void destroy(void *userdata)
 	ops_free_dirs(userdata);
 }
 
-const struct fuse_lowlevel_ops fs_ops = {
+static const struct fuse_lowlevel_ops all_ops = {
 	.init = init,
 	.destroy = destroy,
 	.lookup = ops_lookup,
@@ -182,3 +182,16 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.fsyncdir = ops_fsyncdir,
 	.ioctl = ops_ioctl,
 };
+
+struct fuse_lowlevel_ops ops_of(const struct fs_options *options)
+{
+	struct fuse_lowlevel_ops ops = all_ops;
+
+	if (options->noxattr) { /* libfuse says ENOSYS, and the kernel asks no more */
+		ops.setxattr = NULL;
+		ops.getxattr = NULL;
+		ops.listxattr = NULL;
+		ops.removexattr = NULL;
+	}
+	return ops;
+}

@@ -7,7 +7,9 @@
 
 #include <fuse_lowlevel.h>
 
-/* The session's userdata is the struct fs. */
-extern const struct fuse_lowlevel_ops fs_ops;
+struct fs_options;
+
+/* For a mount with these options. The session's userdata is the struct fs. */
+struct fuse_lowlevel_ops ops_of(const struct fs_options *options);
 
 #endif
