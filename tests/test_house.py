@@ -112,7 +112,7 @@ mount/resources:
 mount/options: mount/messages fs
 mount/mounting: mount/options mount/messages log/logname
 mount/remount: mount/options mount/messages
-mount/session: mount/options mount/refusal mount/messages ops/table fs
+mount/session: mount/confine mount/options mount/refusal mount/messages ops/table fs
 mount/background: mount/session mount/messages
 mount/watcher: mount/session mount/messages file/pending
 mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replay

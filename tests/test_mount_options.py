@@ -159,7 +159,8 @@ def test_a_user_mounts_and_unmounts_for_himself_alone(open_dir):
         user sh -c 'echo value >$P/f'; user stat -c '%u %g' $P/f; cat $P/f || echo "status $?"
         user umount $P; user datawalfs {open_dir}/log $P; user cat $P/f; user fusermount3 -u $P
         ls -A $P""").splitlines()
-    assert {"nosuid", "nodev", "user_id=65534"} <= set(said[0].split(","))
+    asked = {"nosuid", "nodev", "user_id=65534", "default_permissions"}
+    assert asked <= set(said[0].split(","))
     assert said[1] == "65534 65534" and "Permission denied" in said[2]
     assert said[3:] == ["status 1", "value"]
 

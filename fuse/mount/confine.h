@@ -21,4 +21,7 @@ void confine_environment(int argc, char **argv);
  * -errno. */
 int confine_process(bool needs_helper);
 
+/* Is this root, with the right to do what modes forbid? */
+bool confine_is_above_modes(void);
+
 #endif

@@ -76,10 +76,10 @@ static const struct known known[] = {
 	{"exec", TURN_OFF, OF(noexec), 0, 0},
 	{"remount", TURN_ON, OF(remount), 0, 0},
 
-	{"allow_other", PASS, 0, 0, 0},
-	{"allow_root", PASS, 0, 0, 0},
+	{"allow_other", TURN_ON_AND_PASS, OF(others), 0, 0},
+	{"allow_root", TURN_ON_AND_PASS, OF(others), 0, 0},
 	{"auto_unmount", TURN_ON_AND_PASS, OF(auto_unmount), 0, 0},
-	{"default_permissions", PASS, 0, 0, 0},
+	{"default_permissions", TURN_ON, OF(permissions), 0, 0},
 	{"fsname=", PASS, 0, 0, 0},
 	{"subtype=", PASS, 0, 0, 0},
 	{"noatime", TURN_ON_AND_PASS, AT(noatime), 0, 0},
@@ -443,8 +443,10 @@ void print_help(void)
 	      "  umask=OCTAL         bits taken from their modes (that of who mounts)\n"
 	      "  remount             by root, of what is mounted: ro, rw, noexec, nosuid, nodev,\n"
 	      "                      setid, devices; the others stay as they are\n"
-	      "  allow_other, allow_root, default_permissions, auto_unmount, fsname=, subtype=,\n"
-	      "  max_read=, noexec, nosuid, nodev, noatime, dirsync: as in mount.fuse3(8)\n"
+	      "  default_permissions check permissions also where root alone can enter, who is\n"
+	      "                      let do all otherwise\n"
+	      "  allow_other, allow_root, auto_unmount, fsname=, subtype=, max_read=,\n"
+	      "  noexec, nosuid, nodev, noatime, dirsync: as in mount.fuse3(8)\n"
 	      "  _netdev, nofail, noauto, user, suid, dev, nodiratime, lazytime, iversion,\n"
 	      "  silent, mand, x-*, ...: accepted, for /etc/fstab\n",
 	      stdout);

@@ -20,6 +20,8 @@ struct request {
 	bool nosuid;           /* stronger than setid */
 	bool nodev;            /* stronger than devices */
 	bool noexec;
+	bool others;       /* not only who mounts may come in */
+	bool permissions;  /* the kernel checks them, whoever may come in */
 	bool auto_unmount; /* fusermount3 mounts, and unmounts when the daemon has died */
 	bool nonempty;     /* the mountpoint need not be empty */
 	const char *shown; /* an option that only a remount may have, or NULL */

@@ -17,18 +17,28 @@
 
 #include "cleanup.h"
 #include "complain.h"
+#include "mount/confine.h"
 #include "mount/messages.h"
 #include "mount/refusal.h"
 #include "ops/table.h"
 
 #define IDLE_THREADS_MOST 4
 
+/* Does the kernel check permissions? Then it asks for the attributes of a directory
+ * before each operation in it, since it drops them after each change: without,
+ * unlink is 1 request, not 2. Who mounts is the only one who gets in, unless others
+ * are let in; and no mode is anything to him if he is root. */
+static bool needs_permissions(const struct request *request)
+{
+	return request->permissions || request->others || !confine_is_above_modes();
+}
+
 /* Our own come first: what the user says of the same wins. */
 static int add_arguments(const struct fs *fs, const struct request *request, struct fuse_args *args)
 {
 	cleanup_free char *options = NULL, *fsname = NULL;
+	bool checks = needs_permissions(request), failed;
 	char max_read[32];
-	bool failed;
 
 	(void)snprintf(max_read, sizeof(max_read), "max_read=%" PRIu32, fs->opt.max_read);
 	if (asprintf(&fsname, "fsname=%s", fs->opt.log_dir) < 0) {
@@ -37,7 +47,7 @@ static int add_arguments(const struct fs *fs, const struct request *request, str
 	}
 	failed = fuse_opt_add_opt_escaped(&options, fsname) ||
 		 fuse_opt_add_opt(&options, "subtype=datawalfs") ||
-		 fuse_opt_add_opt(&options, "default_permissions") ||
+		 (checks && fuse_opt_add_opt(&options, "default_permissions")) ||
 		 (fs->opt.max_read && fuse_opt_add_opt(&options, max_read)) ||
 		 (request->passed && fuse_opt_add_opt(&options, request->passed)) ||
 		 (request->debug && fuse_opt_add_opt(&options, "debug")) ||

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "file/handle.h"
@@ -136,6 +137,24 @@ void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, r);
 	else
 		fuse_reply_attr(req, &st, seconds);
+}
+
+/* Of access(2) and chdir(2), where the kernel checks no permissions: of root alone
+ * (session.c), who may do all but run what nobody can. */
+static int access_do(struct fs *fs, fuse_ino_t ino, int mask)
+{
+	struct stat st;
+	double seconds;
+	int r = getattr_do(fs, ino, NULL, &st, &seconds);
+
+	if (!r && mask & X_OK && !S_ISDIR(st.st_mode) && !(st.st_mode & 0111))
+		r = EACCES;
+	return r;
+}
+
+void ops_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	fuse_reply_err(req, access_do(req_fs(req), ino, mask));
 }
 
 /* A time that is "now" is not worth more than that of a read or a write. */

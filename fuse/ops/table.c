@@ -153,6 +153,7 @@ static const struct fuse_lowlevel_ops all_ops = {
 	.forget = ops_forget,
 	.forget_multi = ops_forget_multi,
 	.getattr = ops_getattr,
+	.access = ops_access,
 	.setattr = ops_setattr,
 	.readlink = ops_readlink,
 	.statfs = ops_statfs,
