@@ -269,22 +269,25 @@ int handle_fsync(struct fs *fs, struct handle *handle)
 	return r ? r : txn_sync(fs);
 }
 
-/* A file whose creation failed before it ever reached the log is gone. The
- * kernel may still know the name: a program that comes to the node by it is
- * sent to look again. */
-static void remove_unpublished(struct fs *fs, struct stage *stage)
+/* A file whose creation failed before it ever reached the log is gone, and has
+ * failed for whoever still has it open for reading. The kernel may still know the
+ * name: a program that comes to the node by it is sent to look again. True if so. */
+static bool remove_unpublished(struct fs *fs, struct stage *stage)
 {
 	struct node *node = stage->node, *dir;
+	bool is_gone;
 
 	tree_lock(&fs->tree);
 	dir = node->parent;
-	if (dir && !node->published && !stage->dirty && !stage->writers) {
+	is_gone = dir && !node->published && !stage->dirty && !stage->writers;
+	if (is_gone) {
 		node->vanished = true;
 		tree_detach(&fs->tree, node);
 		nodeattr_touch(dir, node->mtime);
 		tree_owe_times(&fs->tree, dir);
 	}
 	tree_unlock(&fs->tree);
+	return is_gone;
 }
 
 /* A close(2) that failed has said so itself, before it returned. What comes
@@ -308,10 +311,8 @@ static int close_last_writer(struct fs *fs, struct stage *stage)
 	if (has_writers(fs, stage))
 		return 0;
 	r = stage->failed ? give_up_late(fs, stage) : publish_commit(fs, stage);
-	if (r != FS_PUT_OFF) {
+	if (r != FS_PUT_OFF && !remove_unpublished(fs, stage))
 		stage->failed = 0;
-		remove_unpublished(fs, stage);
-	}
 	return r;
 }
 

@@ -37,7 +37,8 @@ struct stage {
 
 	/* May be read without the lock that protects the rest: */
 	atomic_bool dirty; /* not what the log has; implies loaded */
-	atomic_int failed; /* errno of the write that spoilt a fresh staging */
+	atomic_int failed; /* errno of the write that spoilt a fresh staging, or by which the file
+			      went */
 	atomic_int retry;  /* errno of the commit that is to be tried again */
 
 	pthread_mutex_t lock; /* protects the rest */

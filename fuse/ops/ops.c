@@ -13,19 +13,42 @@
 #include "tree/tree.h"
 #include "txn.h"
 
-/* Names that can change without the kernel's doing: those that a conflict gives
- * and takes, and that of a new file, which a failure of its first commit ends. */
+static bool has_failed(const struct node *node)
+{
+	return node->stage && node->stage->failed;
+}
+
+/* Names that can change without the kernel's doing are those that a conflict gives
+ * and takes, and that of a new file, which a failure of its first commit ends. The
+ * kernel is not told of that end: to take a name from it can wait for a request in
+ * flight (errands.h). It has been told to forget the attributes, asks for them
+ * when it meets the name, hears ESTALE, and looks the name up anew. The time is
+ * for what asks for nothing, such as O_PATH. */
 static double entry_seconds(const struct node *node)
 {
-	bool settled = node_is_dir(node) || node->published;
-	bool changes = node->aliased || node->implied || strchr(node->name, '\\');
-	return settled && !changes ? CACHE_FOREVER_SECONDS : 0;
+	if (node->aliased || node->implied || strchr(node->name, '\\'))
+		return 0;
+	if (node_is_dir(node) || node->published)
+		return CACHE_FOREVER_SECONDS;
+	return has_failed(node) ? 0 : CACHE_NEW_SECONDS;
+}
+
+static bool is_gone(const struct node *node)
+{
+	return node->vanished && (!node->stage || (has_failed(node) && !node->stage->writers));
+}
+
+struct node *ops_node(const struct fs *fs, fuse_ino_t ino)
+{
+	struct node *node = tree_node(&fs->tree, ino);
+
+	return node && !is_gone(node) ? node : NULL;
 }
 
 int ops_find(struct fs *fs, fuse_ino_t ino, struct node **out)
 {
 	tree_lock(&fs->tree);
-	*out = tree_node(&fs->tree, ino);
+	*out = ops_node(fs, ino);
 	tree_unlock(&fs->tree);
 	return *out ? 0 : ESTALE;
 }
@@ -47,8 +70,10 @@ int ops_fill_entry(struct fs *fs, struct node *node, struct fuse_entry_param *ou
 }
 
 /* What the kernel was told of a directory before a name in it came or went can
- * reach it afterwards, and it would believe that. So nothing is cached of one
- * that is being changed, and little of one that may be. */
+ * reach it afterwards, and it believes that. So little is cached of one that may be
+ * changed, and less of one that is being changed. Not nothing: with
+ * default_permissions the kernel asks for the attributes at each name in it that
+ * it meets, and `ls -l` of 200 new files was 203 such requests. */
 static double dir_attr_seconds(const struct fs *fs, const struct node *dir)
 {
 	struct timespec now;
@@ -56,15 +81,16 @@ static double dir_attr_seconds(const struct fs *fs, const struct node *dir)
 
 	nodeattr_stat(&fs->tree, dir, &st);
 	now = tree_now();
-	return now.tv_sec - st.st_ctim.tv_sec < 2 ? 0 : 1;
+	return now.tv_sec - st.st_ctim.tv_sec < 2 ? CACHE_CHANGING_SECONDS : CACHE_DIR_SECONDS;
 }
 
 double ops_attr_seconds(const struct fs *fs, const struct node *node)
 {
 	if (node_is_dir(node) && !fs->opt.read_only)
 		return dir_attr_seconds(fs, node);
-	/* What is staged can be dropped, and then the old value shows again. */
-	return node->stage ? 0 : CACHE_FOREVER_SECONDS;
+	/* What is staged can be dropped, and then the old value shows again: of that
+	 * the kernel is told, but not when a new file goes with it. */
+	return has_failed(node) ? 0 : CACHE_FOREVER_SECONDS;
 }
 
 void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups)

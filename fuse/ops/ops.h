@@ -15,17 +15,27 @@
 
 /* This mount is the only one that changes what it shows, and it changes it
  * only at the kernel's request: what the kernel has cached stays right. The
- * exceptions get 0 or are told by the keeper. */
-#define CACHE_FOREVER_SECONDS 86400.0
-#define CACHE_ABSENT_SECONDS  1 /* that there is no such name */
+ * exceptions get less, 0, or are told by the keeper. */
+#define CACHE_FOREVER_SECONDS  86400.0
+#define CACHE_NEW_SECONDS      60.0 /* the name of a file that is not in the log yet */
+#define CACHE_ABSENT_SECONDS   1    /* that there is no such name */
+#define CACHE_DIR_SECONDS      1.0  /* attributes of a directory */
+#define CACHE_CHANGING_SECONDS 0.05 /* of one that has just been changed; see there */
 
 static inline struct fs *req_fs(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
 }
 
-/* The node of an id. 0, or ESTALE: it is no more. Wants no lock; the node
- * stays until the kernel gives its lookups back. */
+/* The node of an id, or NULL: it is no more, or has gone without the kernel's
+ * doing. Then whoever comes to it has done so by a name that the kernel remembers,
+ * and is to look that up again. Of what was removed while open the descriptors go
+ * on; those of a file that was given up do not, as they cannot be told from the
+ * name. Wants the tree's lock. */
+struct node *ops_node(const struct fs *fs, fuse_ino_t ino);
+
+/* The same: 0 or ESTALE. Wants no lock; the node stays until the kernel gives its
+ * lookups back. */
 int ops_find(struct fs *fs, fuse_ino_t ino, struct node **out);
 
 /* Fills in an entry reply for a child and counts the lookup. 0 or ENOMEM.

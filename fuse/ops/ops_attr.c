@@ -116,12 +116,12 @@ static int getattr_do(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi, 
 	if (logdir_owns(ino))
 		return logdir_getattr(fs, ino, out);
 	tree_lock(&fs->tree);
-	node = tree_node(&fs->tree, ino);
-	if (!node || (node->vanished && !node->stage)) {
-		r = ESTALE;
-	} else {
+	node = ops_node(fs, ino);
+	if (node) {
 		nodeattr_stat(&fs->tree, node, out);
 		*seconds = ops_attr_seconds(fs, node);
+	} else {
+		r = ESTALE;
 	}
 	tree_unlock(&fs->tree);
 	return r;

@@ -158,7 +158,7 @@ void ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 	if (!logdir_owns(ino)) {
 		tree_lock(&fs->tree);
-		node = tree_node(&fs->tree, ino);
+		node = ops_node(fs, ino);
 		if (node)
 			len = list_names(nodeattr_xattrs(node), names);
 		else

@@ -34,12 +34,16 @@ class Gates:
 
     @contextmanager
     def held(self, place):
-        """Whoever comes to the place waits until the end of the block."""
+        """Whoever comes to the place waits until the end of the block; let_others() ends that for
+        those who come later."""
         # closed here, or by the end of this process: then all may pass
         with open(self.directory / place, "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-            os.unlink(self.directory / place)
+            (self.directory / place).unlink(missing_ok=True)
+
+    def let_others(self, place):
+        (self.directory / place).unlink()
 
     def wait(self, place):
         """Until somebody has come there, since the last one who did."""

@@ -7,11 +7,12 @@
  * anything is done for them; `append`, before records are written; `appended`,
  * when the records are written and the key leads to them, and nobody else
  * knows; `sync`, before a segment is synced; `rename`, before a file of the log
- * gets its name; `forget`, before the kernel is told to forget attributes.
- * Whoever comes to a place whose file is there writes its name to the fifo
- * `events` and waits while the test holds a lock on the file. With a file `full`
- * there is no room for records; with `broken` no segment can be synced; with `itself`
- * what is renamed is renamed onto itself, which the kernel asks nobody for.
+ * gets its name; `attr`, before attributes are told; `forget`, before the kernel
+ * is told to forget them. Whoever comes to a place whose file is there writes its
+ * name to the fifo `events` and waits while the test holds a lock on the file. With
+ * a file `full` there is no room for records; with `broken` no segment can be
+ * synced; with `itself` what is renamed is renamed onto itself, which the kernel
+ * asks nobody for.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -148,6 +149,14 @@ static void gated_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fu
 	int itself = is_there("itself");
 
 	real.rename(req, parent, name, itself ? parent : newparent, itself ? name : newname, flags);
+}
+
+int fuse_reply_attr(fuse_req_t req, const struct stat *attr, double seconds)
+{
+	int (*reply)(fuse_req_t, const struct stat *, double) = next("fuse_reply_attr");
+
+	pass("attr");
+	return reply(req, attr, seconds);
 }
 
 int fuse_lowlevel_notify_inval_inode(struct fuse_session *session, fuse_ino_t ino, off_t offset,
