@@ -15,6 +15,7 @@ import pytest
 
 import mounting
 import paths
+import request_log
 
 PROGRAM = paths.ROOT / "contrib/bench"
 OPERATIONS = {"create", "readdir and stat", "read", "overwrite", "rename", "unlink", "mkdir"}
@@ -83,6 +84,16 @@ def test_mounts_are_measured_beside_the_floor_and_another_build(smoke, build):
     found = cases_of(cases, "memory")
     assert {"bytes a key", "mounting", "unmounting"} == set(found)
     assert {"datawal", "before"} == set(found["mounting"]["sides"])
+
+
+def test_requests_are_counted_beside_the_goal_and_the_floor(smoke):
+    mounting.connect_or_skip(pytest)
+    _, cases = smoke("requests")
+    assert len(cases) % len(request_log.OPERATIONS) == 0
+    for case in cases:
+        sides = {side: figures["median"] for side, figures in case["sides"].items()}
+        assert sides["datawal"] <= sides["goal"] and "goal" in sides
+        assert ("floor" in sides) == (case["operation"] != "symlink")
 
 
 def test_the_three_files_of_a_run_say_the_same(smoke, tmp_path):

@@ -71,7 +71,8 @@ def number(value):
 
 def show_group(part, group, operations):
     sides = list(dict.fromkeys(side for case in operations.values() for side in case["sides"]))
-    print(f"\n{part}: {group}. Behind each figure: how many times as fast datawal is.")
+    what = "times as fast datawal is" if part != "requests" else "times as many it is"
+    print(f"\n{part}: {group}. Behind each figure: how many {what}.")
     print(f"{'':<26}{'':<6}" + "".join(f"{side:>12}{'':<7}" for side in sides))
     for operation, case in operations.items():
         ratios = ratios_of(case)
