@@ -42,20 +42,19 @@ static int compare(const void *a, const void *b)
 /* Under the index lock. */
 static int copy_keys(const struct keydir *keydir, dwal_cursor *cursor)
 {
-	struct keydir_entry *entry = NULL;
 	struct keydir_value value;
 	struct dwal_bytes key;
 	size_t size = 0;
 	unsigned char *end;
 
-	while ((entry = keydir_next(keydir, entry, &key, &value)))
+	for (uint32_t at = 0; keydir_next(keydir, &at, &key, &value);)
 		size += key.len;
 	/* never of no bytes: NULL must mean out of memory */
 	cursor->items = malloc(sizeof(*cursor->items) * keydir_len(keydir) + 1);
 	end = cursor->keys = malloc(size + 1);
 	if (!cursor->items || !cursor->keys)
 		return -ENOMEM;
-	while ((entry = keydir_next(keydir, entry, &key, &value))) {
+	for (uint32_t at = 0; keydir_next(keydir, &at, &key, &value);) {
 		cursor->items[cursor->n++] = (struct snapshot){end, key.len, value};
 		end = put_bytes(end, key);
 	}

@@ -197,8 +197,7 @@ static void supersede(struct size *size, enum kind kind, const struct dwal_recor
 	if (!last)
 		return;
 	add_step(size, by->txid, last->value_len);
-	keydir_clear(&size->last[kind], by->key);
-	keydir_prune(&size->last[kind], by->key);
+	keydir_remove(&size->last[kind], by->key);
 }
 
 static int remember(struct size *size, enum kind kind, const struct dwal_record *record,

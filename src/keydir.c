@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The key directory on uthash. One allocation a key: the entry with the key's
- * bytes at its end. Knows no file, no lock and no log.
+ * The key directory: a table of slots, which lead to entries in slabs. Knows no file,
+ * no lock and no log.
  */
 #include "keydir.h"
 
@@ -9,23 +9,22 @@
 #include "keyed_hash.h"
 #include "util.h"
 
+#include <assert.h>
 #include <errno.h>
-
-/* Without memory uthash takes the new entry out again and clears its tbl. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
-/* Shorter chains than the default 10: each step is a wait for memory. */
-#undef HASH_BKT_CAPACITY_THRESH
-#define HASH_BKT_CAPACITY_THRESH 8U
 
 struct keydir_entry {
 	struct keydir_value value;
-	UT_hash_handle hh;
+	uint32_t key_len;
 	unsigned char key[];
 };
 
-/* The value of an entry that has none. Segment 0 is one like any other. */
+#define ENTRY_SIZE (offsetof(struct keydir_entry, key))
+
+static_assert(ENTRY_SIZE + DWAL_MAX_KEY <= SLABS_MAX, "an entry is a chunk");
+static_assert(ENTRY_SIZE > SLABS_UNIT, "SLOT_GONE is no entry: none begins in the last unit");
+
+/* The value of an entry that has none, and of one that is free. Segment 0 is one like
+ * any other. */
 static const struct keydir_value no_value = {.segment = UINT32_MAX};
 
 static bool has_value(const struct keydir_entry *entry)
@@ -33,25 +32,78 @@ static bool has_value(const struct keydir_entry *entry)
 	return entry->value.segment != no_value.segment;
 }
 
-/* uthash's own functions take a byte at a time or cannot be seeded. */
 unsigned keydir_hash(const struct keydir *dir, struct dwal_bytes key)
 {
 	return (unsigned)keyed_hash(dir->seed, key.data, key.len);
 }
 
-static struct keydir_entry *find(const struct keydir *dir, struct dwal_bytes key, unsigned hashed)
+static struct keydir_entry *entry_at(const struct keydir *dir, uint32_t number)
 {
-	const void *bytes = key.len > 0 ? key.data : ""; /* memcmp must not see NULL */
-	struct keydir_entry *entry;
-
-	HASH_FIND_BYHASHVALUE(hh, dir->head, bytes, key.len, hashed, entry);
-	return entry;
+	return slabs_at(&dir->slabs, number);
 }
 
-static void drop(struct keydir *dir, struct keydir_entry *entry)
+static struct dwal_bytes key_of(const struct keydir_entry *entry)
 {
-	HASH_DEL(dir->head, entry);
-	free(entry);
+	return (struct dwal_bytes){entry->key, entry->key_len};
+}
+
+struct search {
+	const struct keydir *dir;
+	struct dwal_bytes key;
+};
+
+static bool has_key(void *ctx, uint32_t number)
+{
+	const struct search *search = ctx;
+	const struct keydir_entry *entry = entry_at(search->dir, number);
+
+	return entry->key_len == search->key.len &&
+	       (!entry->key_len || memcmp(entry->key, search->key.data, entry->key_len) == 0);
+}
+
+static struct slot *find(const struct keydir *dir, struct dwal_bytes key, unsigned hashed)
+{
+	struct search search = {dir, key};
+
+	return slots_find(&dir->slots, hashed, has_key, &search);
+}
+
+static struct keydir_entry *find_entry(const struct keydir *dir, struct dwal_bytes key)
+{
+	struct slot *slot = find(dir, key, keydir_hash(dir, key));
+
+	return slot ? entry_at(dir, slot->number) : NULL;
+}
+
+/* Its number, or 0. It is in no slot yet. */
+static uint32_t new_entry(struct keydir *dir, struct dwal_bytes key)
+{
+	uint32_t number = slabs_alloc(&dir->slabs, ENTRY_SIZE + key.len);
+
+	if (number) {
+		struct keydir_entry *entry = entry_at(dir, number);
+
+		entry->value = no_value;
+		entry->key_len = (uint32_t)key.len;
+		put_bytes(entry->key, key);
+	}
+	return number;
+}
+
+static void free_entry(struct keydir *dir, uint32_t number)
+{
+	struct keydir_entry *entry = entry_at(dir, number);
+
+	entry->value = no_value; /* a walk passes it */
+	slabs_free(&dir->slabs, number, ENTRY_SIZE + entry->key_len);
+}
+
+static void drop(struct keydir *dir, struct slot *slot)
+{
+	uint32_t number = slot->number;
+
+	slots_remove(&dir->slots, slot);
+	free_entry(dir, number);
 }
 
 void keydir_init(struct keydir *dir, uint64_t seed)
@@ -61,66 +113,45 @@ void keydir_init(struct keydir *dir, uint64_t seed)
 
 void keydir_release(struct keydir *dir)
 {
-	struct keydir_entry *entry = dir->head;
-
-	HASH_CLEAR(hh, dir->head);
-	while (entry) {
-		struct keydir_entry *next = entry->hh.next;
-
-		free(entry);
-		entry = next;
-	}
+	slots_release(&dir->slots);
+	slabs_release(&dir->slabs);
 	dir->live = 0;
 	usage_release(&dir->usage);
 }
 
 const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_bytes key)
 {
-	struct keydir_entry *entry = find(dir, key, keydir_hash(dir, key));
+	struct keydir_entry *entry = find_entry(dir, key);
 
 	return entry && has_value(entry) ? &entry->value : NULL;
 }
 
-static struct keydir_entry *new_entry(struct dwal_bytes key)
+static int make_room(struct keydir *dir)
 {
-	struct keydir_entry *entry = malloc(sizeof(*entry) + key.len);
-
-	if (!entry)
-		return NULL;
-	entry->value = no_value;
-	put_bytes(entry->key, key);
-	return entry;
-}
-
-/* Frees the entry when it fails. */
-static int add(struct keydir *dir, struct keydir_entry *entry, size_t key_len, unsigned hashed)
-{
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, dir->head, entry->key, key_len, hashed, entry);
-	if (entry->hh.tbl)
-		return 0;
-	free(entry);
-	return -ENOMEM;
+	return usage_reserve(&dir->usage) || slots_reserve(&dir->slots) ? -ENOMEM : 0;
 }
 
 int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entry **out)
 {
 	unsigned hashed = keydir_hash(dir, key);
-	struct keydir_entry *entry = find(dir, key, hashed);
+	struct slot *slot;
+	uint32_t number;
 
-	if (usage_reserve(&dir->usage))
+	if (make_room(dir))
 		return -ENOMEM;
-	if (!entry) {
-		entry = new_entry(key);
-		if (!entry || add(dir, entry, key.len, hashed))
-			return -ENOMEM;
-	}
-	*out = entry;
+	slot = find(dir, key, hashed);
+	number = slot ? slot->number : new_entry(dir, key);
+	if (!number)
+		return -ENOMEM;
+	if (!slot)
+		slots_add(&dir->slots, hashed, number);
+	*out = entry_at(dir, number);
 	return 0;
 }
 
 static uint32_t frame_size(const struct keydir_entry *entry)
 {
-	return FRAME_OVERHEAD + entry->hh.keylen + entry->value.value_len;
+	return FRAME_OVERHEAD + entry->key_len + entry->value.value_len;
 }
 
 void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct keydir_value *value)
@@ -133,124 +164,158 @@ void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct key
 	usage_add(&dir->usage, entry->value.segment, frame_size(entry));
 }
 
-void keydir_clear(struct keydir *dir, struct dwal_bytes key)
+static void clear(struct keydir *dir, struct keydir_entry *entry)
 {
-	struct keydir_entry *entry = find(dir, key, keydir_hash(dir, key));
-
-	if (!entry || !has_value(entry))
+	if (!has_value(entry))
 		return;
 	usage_take(&dir->usage, entry->value.segment, frame_size(entry));
 	entry->value = no_value;
 	dir->live--;
 }
 
+void keydir_clear(struct keydir *dir, struct dwal_bytes key)
+{
+	struct keydir_entry *entry = find_entry(dir, key);
+
+	if (entry)
+		clear(dir, entry);
+}
+
 void keydir_prune(struct keydir *dir, struct dwal_bytes key)
 {
-	struct keydir_entry *entry = find(dir, key, keydir_hash(dir, key));
+	struct slot *slot = find(dir, key, keydir_hash(dir, key));
 
-	if (entry && !has_value(entry))
-		drop(dir, entry);
+	if (slot && !has_value(entry_at(dir, slot->number)))
+		drop(dir, slot);
 }
 
-static UT_hash_bucket *bucket(const struct keydir *dir, unsigned hashed)
+static void remove_found(struct keydir *dir, struct slot *slot)
 {
-	UT_hash_table *table = dir->head->hh.tbl;
-
-	return &table->buckets[hashed & (table->num_buckets - 1)];
+	clear(dir, entry_at(dir, slot->number));
+	drop(dir, slot);
 }
 
-static void move(struct keydir *dir, const struct moves *moves, unsigned hashed)
+void keydir_remove(struct keydir *dir, struct dwal_bytes key)
 {
-	UT_hash_handle *hh = bucket(dir, hashed)->hh_head;
+	struct slot *slot = find(dir, key, keydir_hash(dir, key));
 
-	for (; hh; hh = hh->hh_next) {
-		struct keydir_entry *entry = ELMT_FROM_HH(dir->head->hh.tbl, hh);
-		struct keydir_value *value = &entry->value;
+	if (slot)
+		remove_found(dir, slot);
+}
 
-		if (hh->hashv != hashed || value->segment != moves->segment ||
-		    value->odd == moves->odd)
-			continue;
+struct mover {
+	struct keydir *dir;
+	const struct moves *moves;
+};
+
+/* No entry is the last one: several keys can have the same hash. */
+static bool move_value(void *ctx, uint32_t number)
+{
+	const struct mover *mover = ctx;
+	const struct moves *moves = mover->moves;
+	struct keydir_value *value = &entry_at(mover->dir, number)->value;
+
+	if (value->segment == moves->segment && value->odd != moves->odd) {
 		value->offset = moves_offset(moves, value->offset);
 		value->odd = moves->odd;
 	}
+	return false;
 }
 
 void keydir_move(struct keydir *dir, const struct moves *moves, size_t i, size_t n)
 {
-	for (; n && dir->head; i++, n--)
-		move(dir, moves, moves->hashes[i]);
+	struct mover mover = {dir, moves};
+
+	for (size_t k = i; k < i + n; k++)
+		slots_prefetch(&dir->slots, moves->hashes[k]);
+	for (; n; i++, n--)
+		(void)slots_find(&dir->slots, moves->hashes[i], move_value, &mover);
 }
 
-int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
-		const struct keydir_value *value)
+/* Has the memory of an entry fetched that may be the one; none is. */
+static bool fetch(void *ctx, uint32_t number)
 {
-	struct keydir_entry *entry = new_entry(key);
-
-	if (!entry)
-		return -ENOMEM;
-	entry->value = *value;
-	entry->hh.keylen = (unsigned)key.len;
-	entry->hh.hashv = keydir_hash(loader->dir, key);
-	if (loader->dir->head)
-		__builtin_prefetch(bucket(loader->dir, entry->hh.hashv));
-	loader->waiting[loader->n++] = entry;
-	return loader->n == KEYDIR_LOADER_SIZE ? keydir_load_flush(loader) : 0;
+	__builtin_prefetch(entry_at(ctx, number));
+	return false;
 }
 
-static int take_in(struct keydir *dir, struct keydir_entry *entry)
+/* A new key keeps the entry that it waited in. Needs the room. */
+static void take_in(struct keydir *dir, const struct slot *waiting)
 {
-	struct dwal_bytes key = {entry->key, entry->hh.keylen};
-	struct keydir_entry *old = find(dir, key, entry->hh.hashv);
+	struct keydir_entry *entry = entry_at(dir, waiting->number);
+	struct slot *slot = find(dir, key_of(entry), waiting->hash);
 
-	if (usage_reserve(&dir->usage)) {
-		free(entry);
-		return -ENOMEM;
-	}
-	if (!old) {
-		if (add(dir, entry, key.len, entry->hh.hashv))
-			return -ENOMEM;
+	if (!slot && has_value(entry)) {
+		slots_add(&dir->slots, waiting->hash, waiting->number);
 		usage_add(&dir->usage, entry->value.segment, frame_size(entry));
 		dir->live++;
-		return 0;
+		return;
 	}
-	keydir_set(dir, old, &entry->value);
-	free(entry);
-	return 0;
+	if (slot && has_value(entry))
+		keydir_set(dir, entry_at(dir, slot->number), &entry->value);
+	else if (slot)
+		remove_found(dir, slot);
+	free_entry(dir, waiting->number);
 }
 
-int keydir_load_flush(struct keydir_loader *loader)
+/* The slots have arrived by now. */
+static int take_in_all(struct keydir_loader *loader)
 {
+	struct keydir *dir = loader->dir;
 	int err = 0;
 
-	/* the buckets have arrived by now: fetch the first of each chain */
-	for (unsigned i = 0; i < loader->n && loader->dir->head; i++) {
-		UT_hash_handle *first = bucket(loader->dir, loader->waiting[i]->hh.hashv)->hh_head;
-
-		if (first) {
-			__builtin_prefetch(&first->hh_next);
-			__builtin_prefetch(&first->hashv);
-		}
-	}
+	for (unsigned i = 0; i < loader->n; i++)
+		(void)slots_find(&dir->slots, loader->waiting[i].hash, fetch, dir);
 	for (unsigned i = 0; i < loader->n; i++) {
-		if (err)
-			free(loader->waiting[i]);
+		if (!err)
+			err = make_room(dir);
+		if (!err)
+			take_in(dir, &loader->waiting[i]);
 		else
-			err = take_in(loader->dir, loader->waiting[i]);
+			free_entry(dir, loader->waiting[i].number);
 	}
 	loader->n = 0;
 	return err;
 }
 
-struct keydir_entry *keydir_next(const struct keydir *dir, const struct keydir_entry *entry,
-				 struct dwal_bytes *key, struct keydir_value *value)
+/* What is to be removed waits in an entry without a value. */
+int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
+		const struct keydir_value *value)
 {
-	struct keydir_entry *next = entry ? entry->hh.next : dir->head;
+	struct keydir *dir = loader->dir;
+	const struct slot waiting = {keydir_hash(dir, key), new_entry(dir, key)};
 
-	while (next && !has_value(next))
-		next = next->hh.next;
-	if (next) {
-		*key = (struct dwal_bytes){next->key, next->hh.keylen};
-		*value = next->value;
-	}
-	return next;
+	if (!waiting.number)
+		return -ENOMEM;
+	if (value)
+		entry_at(dir, waiting.number)->value = *value;
+	slots_prefetch(&dir->slots, waiting.hash);
+	loader->waiting[loader->n++] = waiting;
+	return loader->n == KEYDIR_LOADER_SIZE ? take_in_all(loader) : 0;
+}
+
+int keydir_load_flush(struct keydir_loader *loader)
+{
+	int err = take_in_all(loader);
+
+	slots_settle(&loader->dir->slots);
+	return err;
+}
+
+bool keydir_next(const struct keydir *dir, uint32_t *at, struct dwal_bytes *key,
+		 struct keydir_value *value)
+{
+	const struct keydir_entry *entry = NULL;
+
+	do {
+		size_t size = *at ? ENTRY_SIZE + entry_at(dir, *at)->key_len : 0;
+
+		*at = slabs_next(&dir->slabs, *at, size);
+		entry = *at ? entry_at(dir, *at) : NULL;
+	} while (entry && !has_value(entry));
+	if (!entry)
+		return false;
+	*key = key_of(entry);
+	*value = entry->value;
+	return true;
 }

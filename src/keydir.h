@@ -7,18 +7,23 @@
  * An entry can be reserved before its record is written, so that nothing can
  * fail any more once the record is in the log. A reserved entry without a
  * value is not a live key: it is not found, not counted and not walked.
+ *
+ * The memory of keys that are gone is kept for others of their length.
  */
 #ifndef DWAL_KEYDIR_H
 #define DWAL_KEYDIR_H
 
 #include "datawal.h"
 #include "moves.h"
+#include "slabs.h"
+#include "slots.h"
 #include "usage.h"
 
 struct keydir_entry;
 
 struct keydir {
-	struct keydir_entry *head; /* of uthash; NULL when empty */
+	struct slots slots; /* where the entries are */
+	struct slabs slabs; /* the entries */
 	size_t live;
 	uint64_t seed;
 	struct usage usage; /* of the live keys' Puts */
@@ -64,16 +69,20 @@ void keydir_clear(struct keydir *dir, struct dwal_bytes key);
 /* Frees the entry of a key unless it has a value. */
 void keydir_prune(struct keydir *dir, struct dwal_bytes key);
 
-/* Sets many keys in a row while nothing looks at the directory, several times
- * as fast as one by one: the memory that the next few need is fetched while
+/* Takes the value of a key away and frees its entry, if there is one. */
+void keydir_remove(struct keydir *dir, struct dwal_bytes key);
+
+/* Sets and removes many keys in a row while nothing looks at the directory, several
+ * times as fast as one by one: the memory that the next few need is fetched while
  * they wait here. A zeroed loader with dir set is ready. */
 #define KEYDIR_LOADER_SIZE 32
 struct keydir_loader {
 	struct keydir *dir;
 	unsigned n;
-	struct keydir_entry *waiting[KEYDIR_LOADER_SIZE];
+	struct slot waiting[KEYDIR_LOADER_SIZE]; /* their entries */
 };
 
+/* value NULL: removes it. 0 or -ENOMEM. */
 int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
 		const struct keydir_value *value);
 
@@ -81,9 +90,10 @@ int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
  * end, also after a failure. 0, or -ENOMEM and the rest of it is lost. */
 int keydir_load_flush(struct keydir_loader *loader);
 
-/* Walks the live keys in no particular order: the first one for NULL, NULL
- * behind the last. key and value are valid until the next change. */
-struct keydir_entry *keydir_next(const struct keydir *dir, const struct keydir_entry *entry,
-				 struct dwal_bytes *key, struct keydir_value *value);
+/* Walks the live keys in no particular order, but through memory from its beginning
+ * to its end: *at is 0 at first. False: there is none any more. key and value are valid
+ * until the next change. */
+bool keydir_next(const struct keydir *dir, uint32_t *at, struct dwal_bytes *key,
+		 struct keydir_value *value);
 
 #endif

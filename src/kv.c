@@ -37,15 +37,6 @@ static int fold_put(struct keydir_loader *loader, const struct dwal_record *reco
 	return keydir_load(loader, record->key, &value);
 }
 
-static int fold_delete(struct keydir_loader *loader, const struct dwal_record *record)
-{
-	int err = keydir_load_flush(loader);
-
-	keydir_clear(loader->dir, record->key);
-	keydir_prune(loader->dir, record->key);
-	return err;
-}
-
 static int fold_record(void *ctx, const struct dwal_record *record)
 {
 	struct fold *fold = ctx;
@@ -54,7 +45,7 @@ static int fold_record(void *ctx, const struct dwal_record *record)
 	if (record->type == DWAL_PUT)
 		err = fold_put(&fold->loader, record);
 	else if (record->type == DWAL_DELETE)
-		err = fold_delete(&fold->loader, record);
+		err = keydir_load(&fold->loader, record->key, NULL);
 	else
 		tags_note(fold->tags, record);
 	if (!err && fold->observe)

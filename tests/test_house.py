@@ -39,7 +39,9 @@ horizon: text
 tags: horizon
 moves:
 facts:
-keydir: usage moves frame
+slots:
+slabs:
+keydir: slots slabs usage moves frame
 batch: frame header
 segment: frame file io
 scan: segment frame

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * The key directory alone: sets, clears, empty keys, reserved entries, and
- * keys that were chosen to collide. Its source, for the hash and the chains,
- * which nobody else may see.
+ * keys that were chosen to collide. Its source, for the hash and the slots.
  */
 #include "keydir.c"
 #include "unit.h"
@@ -61,6 +60,7 @@ static void reserved_entry_is_no_live_key(void)
 	struct keydir_value value;
 	struct dwal_bytes key;
 	struct keydir dir;
+	uint32_t at = 0;
 
 	keydir_init(&dir, 2);
 	CHECK_INT(keydir_reserve(&dir, text("a"), &entry), 0);
@@ -68,7 +68,7 @@ static void reserved_entry_is_no_live_key(void)
 	CHECK(entry == again);
 	CHECK(!keydir_find(&dir, text("a")));
 	CHECK_INT(keydir_len(&dir), 0);
-	CHECK(!keydir_next(&dir, NULL, &key, &value));
+	CHECK(!keydir_next(&dir, &at, &key, &value));
 	keydir_prune(&dir, text("a"));
 	keydir_prune(&dir, text("a"));
 	keydir_release(&dir);
@@ -89,7 +89,6 @@ static void prune_leaves_live_keys_alone(void)
 static void walk_and_find_agree_with_a_plain_array(void)
 {
 	uint64_t seed = 20240607, model[KEYS] = {0};
-	struct keydir_entry *entry = NULL;
 	struct keydir_value value;
 	struct dwal_bytes bytes;
 	size_t live = 0, walked = 0;
@@ -116,7 +115,7 @@ static void walk_and_find_agree_with_a_plain_array(void)
 		live += model[i] != 0;
 	}
 	CHECK_INT(keydir_len(&dir), live);
-	while ((entry = keydir_next(&dir, entry, &bytes, &value))) {
+	for (uint32_t at = 0; keydir_next(&dir, &at, &bytes, &value);) {
 		memcpy(key, bytes.data, bytes.len);
 		key[bytes.len] = 0;
 		CHECK_INT(value.offset, model[strtoul(key, NULL, 10)]);
@@ -126,10 +125,9 @@ static void walk_and_find_agree_with_a_plain_array(void)
 	keydir_release(&dir);
 }
 
-/* Overwrites both of what waits and of what was there before. */
+/* Overwrites and removes both what waits and what was there before. */
 static void loading_equals_setting_one_by_one(void)
 {
-	struct keydir_entry *entry = NULL;
 	struct keydir loaded, plain;
 	struct keydir_loader loader = {.dir = &loaded};
 	struct keydir_value value;
@@ -142,15 +140,20 @@ static void loading_equals_setting_one_by_one(void)
 	for (uint64_t step = 1; step < 4 * KEYS; step++) {
 		value = (struct keydir_value){.segment = 1, .offset = step};
 		snprintf(key, sizeof(key), "%d", (int)(unit_random(&seed) % (step % 5 ? KEYS : 9)));
-		CHECK_INT(keydir_load(&loader, text(key), &value), 0);
-		set(&plain, text(key), step);
+		if (unit_random(&seed) % 4) {
+			CHECK_INT(keydir_load(&loader, text(key), &value), 0);
+			set(&plain, text(key), step);
+		} else {
+			CHECK_INT(keydir_load(&loader, text(key), NULL), 0);
+			keydir_remove(&plain, text(key));
+		}
 		if (unit_random(&seed) % 50 == 0)
 			CHECK_INT(keydir_load_flush(&loader), 0);
 	}
 	CHECK_INT(keydir_load_flush(&loader), 0);
 	CHECK_INT(keydir_load_flush(&loader), 0);
 	CHECK_INT(keydir_len(&loaded), keydir_len(&plain));
-	while ((entry = keydir_next(&plain, entry, &bytes, &value)))
+	for (uint32_t at = 0; keydir_next(&plain, &at, &bytes, &value);)
 		CHECK_INT(keydir_find(&loaded, bytes)->offset, value.offset);
 	keydir_release(&loaded);
 	keydir_release(&plain);
@@ -161,7 +164,6 @@ enum { FAR_APART = sizeof(far_apart) / sizeof(*far_apart) };
 
 static void check_usage(const struct keydir *dir)
 {
-	struct keydir_entry *entry = NULL;
 	struct keydir_value value;
 	struct dwal_bytes key;
 
@@ -169,7 +171,7 @@ static void check_usage(const struct keydir *dir)
 		struct segment_usage live = usage_of(&dir->usage, far_apart[i]);
 
 		CHECK_INT(live.segment, far_apart[i]);
-		while ((entry = keydir_next(dir, entry, &key, &value)))
+		for (uint32_t at = 0; keydir_next(dir, &at, &key, &value);)
 			if (value.segment == live.segment) {
 				live.records--;
 				live.bytes -= dwal_frame_size(key.len, value.value_len);
@@ -211,26 +213,26 @@ static void usage_is_counted_for_segments_in_any_order(void)
 
 enum { CHOSEN = 400, CHOSEN_MASK = 1023 };
 
-/* The longest chain of a directory that holds these keys. */
-static unsigned longest_chain(uint64_t seed, const uint64_t *keys)
+/* How many slots the look-ups of all these keys go over, one after the other. */
+static size_t slots_gone_over(uint64_t seed, const uint64_t *keys)
 {
-	unsigned longest = 0;
 	struct keydir dir;
-	UT_hash_table *table;
+	struct slots_table *table = &dir.slots.now;
+	size_t sum = 0;
 
 	keydir_init(&dir, seed);
 	for (size_t i = 0; i < CHOSEN; i++)
 		set(&dir, (struct dwal_bytes){&keys[i], sizeof(keys[i])}, i);
-	table = dir.head->hh.tbl;
-	for (unsigned i = 0; i < table->num_buckets; i++)
-		if (table->buckets[i].count > longest)
-			longest = table->buckets[i].count;
+	slots_settle(&dir.slots);
+	for (size_t i = 0; i < table->size; i++)
+		if (table->of[i].number)
+			sum += (i - table->of[i].hash) & (table->size - 1);
 	keydir_release(&dir);
-	return longest;
+	return sum;
 }
 
-/* Whoever knows the function and a seed finds keys that all fall into one
- * chain, and each look-up goes through all of them; under another seed they
+/* Whoever knows the function and a seed finds keys that all belong into one
+ * slot, and a look-up goes through half of them; under another seed they
  * must lie as keys do that nobody chose. */
 static void keys_chosen_to_collide_do_not_collide_under_another_seed(void)
 {
@@ -244,9 +246,9 @@ static void keys_chosen_to_collide_do_not_collide_under_another_seed(void)
 		n += (keydir_hash(&known, (struct dwal_bytes){&key, sizeof(key)}) & CHOSEN_MASK) ==
 		     7;
 	}
-	CHECK_INT(longest_chain(1, keys), CHOSEN);
+	CHECK_INT(slots_gone_over(1, keys), CHOSEN * (CHOSEN - 1) / 2);
 	for (uint64_t seed = 2; seed < 50; seed++)
-		CHECK(longest_chain(seed * 0x9e3779b97f4a7c15, keys) < CHOSEN / 10);
+		CHECK(slots_gone_over(seed * 0x9e3779b97f4a7c15, keys) < CHOSEN * 10);
 }
 
 UNIT_MAIN(UNIT(segment_zero_is_one_like_any_other), UNIT(empty_key_is_a_key),

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Linear probing; a removal closes the gap. Must not know what the numbers stand
+ * for.
+ */
+#include "slots.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FIRST_SIZE 16         /* slots */
+#define GIVE_BACK  (1u << 13) /* slots: 64 KiB, some microseconds */
+
+void slots_release(struct slots *slots)
+{
+	free(slots->now.of);
+	free(slots->old.of);
+	*slots = (struct slots){0};
+}
+
+static void put(struct slots_table *table, struct slot slot)
+{
+	size_t mask = table->size - 1, i = slot.hash & mask;
+
+	while (table->of[i].number)
+		i = (i + 1) & mask;
+	table->of[i] = slot;
+}
+
+/* The pages of n slots whose last one was just moved: to give back a large table at
+ * once takes milliseconds. */
+static void give_back(const struct slots *slots, size_t n)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t end = (uintptr_t)&slots->old.of[slots->moved];
+	uintptr_t from = (end - n * sizeof(struct slot) + page - 1) & -page;
+
+	end &= -page;
+	if (from < end)
+		(void)madvise((void *)from, end - from, MADV_DONTNEED); /* it is freed later */
+}
+
+static void move(struct slots *slots, size_t n)
+{
+	struct slots_table *old = &slots->old;
+
+	for (; n && slots->moved < old->size; n--) {
+		const struct slot *slot = &old->of[slots->moved++];
+
+		if (slot->number && slot->number != SLOT_GONE)
+			put(&slots->now, *slot);
+		if (slots->moved % GIVE_BACK == 0)
+			give_back(slots, GIVE_BACK);
+	}
+	if (slots->moved < old->size)
+		return;
+	free(old->of);
+	*old = (struct slots_table){0};
+	slots->moved = 0;
+}
+
+/* The old table has been moved by now: it had less slots than reservations since
+ * then have moved. calloc() gives such a table as fresh pages, which it need not clear. */
+static int grow(struct slots *slots)
+{
+	size_t size = slots->now.size ? 2 * slots->now.size : FIRST_SIZE;
+	struct slot *of = calloc(size, sizeof(*of));
+
+	if (!of)
+		return -ENOMEM;
+	slots->old = slots->now;
+	slots->now = (struct slots_table){of, size};
+	return 0;
+}
+
+int slots_reserve(struct slots *slots)
+{
+	if (slots->old.size)
+		move(slots, SLOTS_MOVED);
+	return slots->n < slots->now.size / 16 * SLOTS_FULL ? 0 : grow(slots);
+}
+
+void slots_add(struct slots *slots, uint32_t hash, uint32_t number)
+{
+	put(&slots->now, (struct slot){hash, number});
+	slots->n++;
+}
+
+/* Whoever lies behind the gap and would not be found over it goes there. */
+static void close_gap(struct slots_table *table, size_t gap)
+{
+	size_t mask = table->size - 1;
+
+	for (size_t i = (gap + 1) & mask; table->of[i].number; i = (i + 1) & mask) {
+		size_t home = table->of[i].hash & mask;
+
+		if (((i - home) & mask) < ((i - gap) & mask))
+			continue;
+		table->of[gap] = table->of[i];
+		gap = i;
+	}
+	table->of[gap] = (struct slot){0};
+}
+
+static bool is_in(const struct slots_table *table, const struct slot *slot)
+{
+	uintptr_t from = (uintptr_t)table->of, at = (uintptr_t)slot;
+
+	return at >= from && at - from < table->size * sizeof(*slot);
+}
+
+void slots_remove(struct slots *slots, struct slot *slot)
+{
+	slots->n--;
+	if (is_in(&slots->now, slot))
+		close_gap(&slots->now, (size_t)(slot - slots->now.of));
+	else
+		slot->number = SLOT_GONE;
+}
+
+void slots_settle(struct slots *slots)
+{
+	move(slots, SIZE_MAX);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * A hash table of numbers, with open addressing: the hash stands beside the number,
+ * so that a search looks at nothing else before they agree. Two slots
+ * may have the same hash. It grows without a stop: the old table stays until it was
+ * moved to the new one, some slots with each reservation. Pure. Not thread-safe; its
+ * user locks.
+ */
+#ifndef DWAL_SLOTS_H
+#define DWAL_SLOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Slots of the old table that a reservation moves, at most. Two would do to be done
+ * before the new one is full; until then a search may have to look into both. */
+#define SLOTS_MOVED 16
+
+/* A table is full when so many sixteenths of it are. While it grows there are three
+ * slots of 8 bytes for 13/16 numbers: 29.6 bytes a number, at most; afterwards
+ * between 9.9 and 19.7. */
+#define SLOTS_FULL 13
+
+struct slot {
+	uint32_t hash;
+	uint32_t number; /* 0: empty */
+};
+
+/* In the old table: one that was removed. A search goes on over it. */
+#define SLOT_GONE UINT32_MAX
+
+struct slots_table {
+	struct slot *of;
+	size_t size; /* a power of two, or 0 */
+};
+
+/* Zero is ready. */
+struct slots {
+	struct slots_table now, old;
+	size_t moved; /* this many of old's first slots */
+	size_t n;     /* numbers, in both */
+};
+
+void slots_release(struct slots *slots);
+
+/* Makes room for one more: 0 or -ENOMEM. Slots that were found move. */
+int slots_reserve(struct slots *slots);
+
+/* Needs the room. number is neither 0 nor SLOT_GONE. */
+void slots_add(struct slots *slots, uint32_t hash, uint32_t number);
+
+/* One that slots_find() gave. Others move. */
+void slots_remove(struct slots *slots, struct slot *slot);
+
+/* Moves all that is left, for who has the time: a search looks into one table then. */
+void slots_settle(struct slots *slots);
+
+/* Whether the number is the one. */
+typedef bool (*slots_match_fn)(void *ctx, uint32_t number);
+
+/* Of a table whose first slots, so many, were moved: what they were filled with is passed
+ * in one step. */
+static inline struct slot *slots_find_in(const struct slots_table *table, size_t moved,
+					 uint32_t hash, slots_match_fn match, void *ctx)
+{
+	size_t mask = table->size - 1, i = hash & mask;
+
+	for (size_t left = table->size - moved; left > 0; left--, i = (i + 1) & mask) {
+		struct slot *slot = &table->of[i = i < moved ? moved : i];
+
+		if (!slot->number)
+			break;
+		if (slot->hash == hash && slot->number != SLOT_GONE && match(ctx, slot->number))
+			return slot;
+	}
+	return NULL;
+}
+
+/* The first slot of that hash whose number matches, or NULL. Asks for each number of
+ * that hash, once, up to there. */
+static inline struct slot *slots_find(const struct slots *slots, uint32_t hash,
+				      slots_match_fn match, void *ctx)
+{
+	struct slot *found = slots_find_in(&slots->now, 0, hash, match, ctx);
+
+	return found ? found : slots_find_in(&slots->old, slots->moved, hash, match, ctx);
+}
+
+/* Has the memory fetched that a search begins with. */
+static inline void slots_prefetch(const struct slots *slots, uint32_t hash)
+{
+	if (slots->now.size)
+		__builtin_prefetch(&slots->now.of[hash & (slots->now.size - 1)]);
+}
+
+#endif
