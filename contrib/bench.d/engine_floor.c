@@ -11,20 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "bench.h"
 #include "engine.h"
 
 #define PIECE      ((size_t)1 << 20)
-#define BATCH_MOST 1000
+#define BATCH_MOST 1000 /* below IOV_MAX */
 
 struct store {
 	int dirfd, fd;
 	bool sync;
-	_Atomic uint64_t end;
-	void *frames; /* what is written where the caller has no frame */
-	size_t room;
+	atomic_size_t end;
 };
 
 static void check(bool done, const char *what)
@@ -61,7 +60,7 @@ static void *open_store(const char *dir, enum how how)
 	check(store->fd >= 0, dir);
 	store->sync = how == SYNCED;
 	read_all(store, -1, 0, 1); /* a log is read when it is opened */
-	store->end = (uint64_t)lseek(store->fd, 0, SEEK_END);
+	store->end = (size_t)lseek(store->fd, 0, SEEK_END);
 	return store;
 }
 
@@ -70,48 +69,52 @@ static void close_store(void *db)
 	struct store *store = db;
 
 	check(close(store->fd) == 0 && close(store->dirfd) == 0, "close");
-	free(store->frames);
 	free(store);
 }
 
-static void write_frame(struct store *store, const void *bytes, size_t size)
+static void write_frames(struct store *store, struct iovec frame, size_t n)
 {
-	off_t at = (off_t)atomic_fetch_add(&store->end, size);
+	off_t at = (off_t)atomic_fetch_add(&store->end, n * frame.iov_len);
+	struct iovec frames[BATCH_MOST];
 
-	check(pwrite(store->fd, bytes, size, at) == (ssize_t)size, "pwrite");
+	for (size_t i = 0; i < n; i++)
+		frames[i] = frame;
+	check(pwritev(store->fd, frames, (int)n, at) == (ssize_t)(n * frame.iov_len), "pwritev");
+}
+
+static void write_frame(struct store *store, struct iovec frame)
+{
+	off_t at = (off_t)atomic_fetch_add(&store->end, frame.iov_len);
+
+	check(pwrite(store->fd, frame.iov_base, frame.iov_len, at) == (ssize_t)frame.iov_len,
+	      "pwrite");
 	check(!store->sync || fdatasync(store->fd) == 0, "fdatasync");
 }
 
-/* The value's buffer goes on behind the value: see bench_store's value_of_size(). */
+/* Its buffer goes on behind the value, as far as a frame with a key does. */
+static struct iovec frame_of(size_t key_size, struct value value)
+{
+	return (struct iovec){(void *)(uintptr_t)value.data, dwal_frame_size(key_size, value.size)};
+}
+
 static void put(void *db, const struct key *key, struct value value)
 {
-	write_frame(db, value.data, dwal_frame_size(KEY_SIZE, value.size));
+	write_frame(db, frame_of(KEY_SIZE, value));
 }
 
 static void append(void *db, struct value value)
 {
-	write_frame(db, value.data, dwal_frame_size(0, value.size));
-}
-
-/* One thread at a time. */
-static void write_frames(struct store *store, size_t size)
-{
-	if (size > store->room) {
-		free(store->frames);
-		store->frames = bytes_of(size);
-		store->room = size;
-	}
-	write_frame(store, store->frames, size);
+	write_frame(db, frame_of(0, value));
 }
 
 static void appends(void *db, struct value value, size_t n)
 {
-	write_frames(db, n * dwal_frame_size(0, value.size));
+	write_frames(db, frame_of(0, value), n);
 }
 
 static void batch(void *db, const struct key *keys, size_t n, struct value value)
 {
-	write_frames(db, n * dwal_frame_size(KEY_SIZE, value.size));
+	write_frames(db, frame_of(KEY_SIZE, value), n);
 }
 
 static size_t get(void *db, const struct key *key, void *buffer, size_t size)
@@ -126,7 +129,9 @@ static size_t get(void *db, const struct key *key, void *buffer, size_t size)
 
 static void remove_key(void *db, const struct key *key)
 {
-	write_frames(db, dwal_frame_size(KEY_SIZE, 0));
+	static char tombstone[64];
+
+	write_frame(db, (struct iovec){tombstone, dwal_frame_size(KEY_SIZE, 0)});
 }
 
 static void scan(const char *dir)

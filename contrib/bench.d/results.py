@@ -79,7 +79,7 @@ def show_group(part, group, operations):
         cells = ""
         for side in sides:
             samples = case["sides"].get(side)
-            ratio = f"x{ratios[side]:.2f}" if side in ratios else ""
+            ratio = f"x{ratios[side]:,.{2 if ratios[side] < 100 else 0}f}" if side in ratios else ""
             cells += f"{number(statistics.median(samples)) if samples else '-':>12}{ratio:>7}"
         print(f"{operation:<26}{case['unit']:<6}{cells}".rstrip(), flush=True)
 
