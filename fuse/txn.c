@@ -134,7 +134,7 @@ static void add_snapshot(struct txn *txn, struct dwal_bytes key, struct node *no
 			 struct attr *attr)
 {
 	number_tell(node, key, attr);
-	if (!node_extra(node)) /* where txn_told() notes the place */
+	if (!node_make_extra(&txn->fs->tree, node)) /* where txn_told() notes the place */
 		txn->error = ENOMEM;
 	add_attr(txn, key, node, attr, nodeattr_xattrs(node));
 }

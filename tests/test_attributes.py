@@ -63,6 +63,14 @@ def test_times_and_clock_records_have_one_form(test, tmp_path):
     run(test, tmp_path)
 
 
+@pytest.mark.parametrize("test", [
+    pytest.param("every_time_is_kept_exactly", marks=pytest.mark.clause("S15b")),
+    pytest.param("a_time_of_access_outlasts_the_kernels_memory", marks=pytest.mark.clause("S16g")),
+])
+def test_a_mount_keeps_times_in_few_bytes(test, tmp_path):
+    run(test, tmp_path, "test_node_cost")
+
+
 def test_the_document_and_the_code_name_the_same_fields_and_types():
     code = (paths.ROOT / "src/base/attr.c").read_text()
     rows = re.findall(r"^\| (`.*?) \| (.*?) \|", DOCUMENT.read_text(), re.M)

@@ -73,7 +73,9 @@ tree/name:
 tree/listing:
 tree/nodeid:
 tree/ino:
-tree/node: tree/nodeid tree/ino
+tree/slab:
+tree/shorttime:
+tree/node: tree/nodeid tree/ino tree/slab tree/shorttime
 tree/children: tree/node
 tree/treename: tree/children tree/node tree/name
 tree/nodeattr: tree/node
@@ -132,7 +134,7 @@ def table_of(text):
 
 
 MAY_INCLUDE, MAY_INCLUDE_IN_FUSE = table_of(MODULES), table_of(MODULES_OF_FUSE)
-PURE_OF_FUSE = {"errands", "tree/name", "tree/nodeid", "tree/ino"}
+PURE_OF_FUSE = {"errands", "tree/name", "tree/nodeid", "tree/ino", "tree/slab", "tree/shorttime"}
 
 
 def tracked():

@@ -10,7 +10,7 @@ import pytest
 import paths
 import suspicion
 
-COMPONENT_BYTES = 220  # of memory: S26a
+COMPONENT_BYTES = 90  # of memory: S26a
 DEEPEST = 32768
 
 
@@ -47,6 +47,20 @@ def test_a_listing_of_what_changes_is_complete(name, tmp_path):
 ])
 def test_unit_program_holds_the_clause(name, tmp_path):
     run_unit("test_hostile_names", name, tmp_path)
+
+
+@pytest.mark.sanitize
+@pytest.mark.clause("S26a")
+@pytest.mark.parametrize("program, name", [
+    ("test_node_cost", "a_file_costs_96_bytes"),
+    ("test_node_cost", "a_directory_with_a_file_costs_250_bytes"),
+    ("test_node_cost", "a_deep_key_costs_by_its_bytes"),
+    ("test_node_cost", "a_file_that_is_made_costs_no_more"),
+    ("test_node_cost", "what_nobody_looks_at_any_more_costs_as_before"),
+    ("test_slab", "what_is_given_back_is_used_again"),
+])
+def test_a_node_costs_few_bytes(program, name, tmp_path):
+    run_unit(program, name, tmp_path)
 
 
 @pytest.mark.clause("S26a")

@@ -13,10 +13,10 @@
 #include "tree/nodeattr.h"
 
 /* Lets stat(2) see the stage's size and time. Wants the tree's lock. */
-static void show(struct stage *stage, struct timespec mtime)
+static void show(struct fs *fs, struct stage *stage, struct timespec mtime)
 {
-	stage->node->size = stage->size;
-	nodeattr_touch(stage->node, mtime);
+	stage->node->size = (uint32_t)stage->size;
+	nodeattr_touch(&fs->tree, stage->node, mtime);
 }
 
 static void changed(struct fs *fs, struct stage *stage)
@@ -24,20 +24,20 @@ static void changed(struct fs *fs, struct stage *stage)
 	stage->dirty = true;
 	stage->written = tree_now();
 	tree_lock(&fs->tree);
-	show(stage, stage->written);
+	show(fs, stage, stage->written);
 	tree_unlock(&fs->tree);
 }
 
 /* A time that was set after the bytes were stored stays. */
 static void written_back(struct fs *fs, struct stage *stage)
 {
-	if (!stage->node->time_set) {
+	if (!node_use(stage->node)->time_set) {
 		changed(fs, stage);
 		return;
 	}
 	stage->dirty = true;
 	tree_lock(&fs->tree);
-	stage->node->size = stage->size;
+	stage->node->size = (uint32_t)stage->size;
 	nodeattr_written_back(stage->node);
 	tree_unlock(&fs->tree);
 }
@@ -68,7 +68,7 @@ void content_start_new(struct fs *fs, struct stage *stage)
 	begin_fresh(fs, stage);
 	stage->dirty = true;
 	stage->written = tree_now();
-	show(stage, stage->written);
+	show(fs, stage, stage->written);
 }
 
 void content_drop_staging(struct fs *fs, struct stage *stage)
@@ -85,9 +85,10 @@ void content_drop_staging(struct fs *fs, struct stage *stage)
 	if (!stage->base && node->parent) /* the last Put had no memory for it */
 		(void)stage_open_base(fs, node, &stage->base);
 	stage->size = stage->base ? dwal_value_size(stage->base) : 0;
-	show(stage, stage->base_mtime);
-	(void)nodeattr_set_times(node, stage->base_mtime, stage->base_ctime); /* or almost so */
-	node->cache_stale = true;
+	show(fs, stage, stage->base_mtime);
+	(void)nodeattr_set_times(&fs->tree, node, stage->base_mtime,
+				 stage->base_ctime); /* or almost so */
+	node_use(node)->cache_stale = true;
 	tree_unlock(&fs->tree);
 }
 

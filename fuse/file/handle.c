@@ -48,7 +48,7 @@ int handle_open(struct fs *fs, struct node *node, bool writable, bool truncates,
 	if (r)
 		return r;
 	tree_lock(&fs->tree);
-	if (node->vanished) { /* meanwhile */
+	if (node_vanished(node)) { /* meanwhile */
 		stage_unuse(fs, handle->stage);
 		tree_unlock(&fs->tree);
 		free(handle);
@@ -196,7 +196,7 @@ int handle_truncate(struct fs *fs, struct node *node, struct handle *handle, off
  * stored behind the time that was set, or may have been. */
 static void end_set_time(struct handle *handle)
 {
-	handle->node->time_set = false;
+	node_use(handle->node)->time_set = false;
 }
 
 /* What close(2) of this descriptor has to do, by stage->lock. */
@@ -278,12 +278,12 @@ static bool remove_unpublished(struct fs *fs, struct stage *stage)
 	bool is_gone;
 
 	tree_lock(&fs->tree);
-	dir = node->parent;
+	dir = node_parent(node);
 	is_gone = dir && !node->published && !stage->dirty && !stage->writers;
 	if (is_gone) {
-		node->vanished = true;
+		node_use(node)->vanished = true;
 		tree_detach(&fs->tree, node);
-		nodeattr_touch(dir, node->mtime);
+		nodeattr_touch(&fs->tree, dir, node_mtime(node));
 		tree_owe_times(&fs->tree, dir);
 	}
 	tree_unlock(&fs->tree);

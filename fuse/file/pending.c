@@ -31,7 +31,7 @@ static struct stage **use_stages(struct fs *fs, const struct node *dir)
 	if (list) {
 		DL_FOREACH(fs->stages, stage)
 		{
-			if (dir && stage->node->parent != dir)
+			if (dir && node_parent(stage->node) != dir)
 				continue;
 			stage->users++;
 			list[n++] = stage;
@@ -91,7 +91,7 @@ static int publish_times(struct fs *fs, struct node *dir, bool is_asked)
 
 	tree_lock(&fs->tree);
 	if (r) {
-		dir->extra->owed = false;
+		node_extra(dir)->owed = false;
 		tree_owe_times(&fs->tree, dir);
 	}
 	tree_drop(&fs->tree, dir);

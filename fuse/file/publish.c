@@ -50,14 +50,14 @@ static void published(struct txn *txn, struct stage *stage, struct dwal_bytes ke
  * gone in it since the name came. */
 static int add_dir_times(struct txn *txn, const struct node *node, char *buffer)
 {
-	struct node *dir = node->published ? NULL : node->parent;
+	struct node *dir = node->published ? NULL : node_parent(node);
 	size_t len;
 	int r;
 
 	if (!dir)
 		return 0;
-	if (timespec_equal(dir->mtime, nodeattr_ctime(dir))) {
-		txn_enter(txn, dir->mtime);
+	if (timespec_equal(node_mtime(dir), nodeattr_ctime(dir))) {
+		txn_enter(txn, node_mtime(dir));
 		return 0;
 	}
 	r = tree_key(&txn->fs->tree, dir, buffer, &len);
@@ -85,7 +85,7 @@ static int gather(struct txn *txn, const struct stage *stage, char *buffer, char
 	txn_put(txn, *key, (struct dwal_bytes){stage->bytes.data, stage->size});
 	if (node->published && !stage->size)
 		txn_on_full_disk(txn);
-	txn_put_times(txn, node->mtime, nodeattr_ctime(node));
+	txn_put_times(txn, node_mtime(node), nodeattr_ctime(node));
 	if (nodeattr_owed(node) || (!node->published && number_is_own(node, *key)))
 		txn_attr(txn, *key, node);
 	return add_dir_times(txn, node, dir_buffer);
@@ -145,7 +145,7 @@ static bool can_be_told(const struct tree *tree, const struct node *node)
 {
 	if (node_is_dir(node))
 		return node_has_place(tree, node);
-	return node->parent && node->published && !(node->stage && node->stage->dirty);
+	return node->parent && node->published && !(node_stage(node) && node_stage(node)->dirty);
 }
 
 static int commit_attributes(struct txn *txn, struct node *node)
@@ -157,8 +157,8 @@ static int commit_attributes(struct txn *txn, struct node *node)
 		return r;
 	tree_lock(tree);
 	txn_told(txn);
-	if (node->stage && !node->stage->dirty)
-		stage_note_times(node->stage);
+	if (node_stage(node) && !node_stage(node)->dirty)
+		stage_note_times(node_stage(node));
 	tree_unlock(tree);
 	return 0;
 }
@@ -206,13 +206,13 @@ int publish_dir(struct fs *fs, struct node *dir, bool is_beside)
 	size_t len;
 	int r;
 
-	txn_begin(&txn, fs, "mkdir", dir->mtime);
+	txn_begin(&txn, fs, "mkdir", node_mtime(dir));
 	tree_lock(&fs->tree);
 	r = tree_key(&fs->tree, dir, buffer, &len);
 	if (!r)
 		txn_attr(&txn, (struct dwal_bytes){buffer, len}, dir);
 	if (is_beside)
-		txn_enter(&txn, dir->parent->mtime);
+		txn_enter(&txn, node_mtime(node_parent(dir)));
 	tree_unlock(&fs->tree);
 	return r ? r : commit_attributes(&txn, dir);
 }
@@ -246,7 +246,7 @@ static void gather_rename(struct txn *txn, const struct stage *stage,
 	if (name->beside)
 		txn_attr(txn, name->new_key, name->beside);
 	txn_move(txn, node, name->new_key, content);
-	txn_put_times(txn, node->mtime, name->when);
+	txn_put_times(txn, node_mtime(node), name->when);
 	/* Nor would the Put tell a number of its own, or that what the replaced
 	 * file had no longer holds. */
 	if (nodeattr_needs_record(node) || number_is_own(node, name->new_key) ||

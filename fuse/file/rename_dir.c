@@ -58,8 +58,8 @@ static struct stage *next_staged(struct fs *fs, struct node *top, struct node **
 	while (!stage && *at) {
 		struct node *node = *at;
 		*at = node_next(top, node);
-		if (node->stage && node->stage->dirty) {
-			stage = node->stage;
+		if (node_stage(node) && node_stage(node)->dirty) {
+			stage = node_stage(node);
 			stage->users++;
 		}
 	}
@@ -133,7 +133,7 @@ static int set_keys(struct fs *fs, struct moves *moves, struct move *move)
 /* Would the Put of its new name give it other times? */
 static bool has_other_times(const struct moves *moves, const struct node *node)
 {
-	return !timespec_equal(node->mtime, moves->when) ||
+	return !timespec_equal(node_mtime(node), moves->when) ||
 	       !timespec_equal(nodeattr_ctime(node), moves->when);
 }
 
@@ -162,7 +162,7 @@ static int add_move(struct fs *fs, struct moves *moves, struct node *node)
 	move->with_attr = needs_record(fs, moves, move);
 	moves->bytes += move->old_len + move->new_len;
 	if (!node_is_dir(node))
-		moves->bytes += node->size;
+		moves->bytes += node_size(node);
 	return moves->bytes > fs->opt.rename_limit ? EXDEV : 0;
 }
 

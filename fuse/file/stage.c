@@ -19,7 +19,7 @@
 static void free_stage(struct fs *fs, struct stage *stage)
 {
 	DL_DELETE(fs->stages, stage);
-	stage->node->stage = NULL;
+	node_use(stage->node)->stage = NULL;
 	dwal_value_close(stage->base);
 	stage_release_memory(fs, stage);
 	pthread_mutex_destroy(&stage->lock);
@@ -49,7 +49,8 @@ int stage_open_base(struct fs *fs, const struct node *node, dwal_value **out)
 static int make_stage(struct fs *fs, struct node *node)
 {
 	struct stage *stage = calloc(1, sizeof(*stage));
-	int r = stage ? stage_open_base(fs, node, &stage->base) : ENOMEM;
+	struct use *use = node_make_use(&fs->tree, node);
+	int r = stage && use ? stage_open_base(fs, node, &stage->base) : ENOMEM;
 
 	if (r) {
 		free(stage);
@@ -59,9 +60,9 @@ static int make_stage(struct fs *fs, struct node *node)
 	stage->generation = 1;
 	stage->node = node;
 	stage_note_times(stage);
-	stage->written = node->mtime;
+	stage->written = node_mtime(node);
 	stage->size = stage->base ? dwal_value_size(stage->base) : 0;
-	node->stage = stage;
+	use->stage = stage;
 	tree_hold(node);
 	DL_APPEND(fs->stages, stage);
 	return 0;
@@ -69,7 +70,7 @@ static int make_stage(struct fs *fs, struct node *node)
 
 void stage_note_times(struct stage *stage)
 {
-	stage->base_mtime = stage->node->mtime;
+	stage->base_mtime = node_mtime(stage->node);
 	stage->base_ctime = nodeattr_ctime(stage->node);
 }
 
@@ -77,14 +78,14 @@ int stage_use(struct fs *fs, struct node *node, struct stage **out)
 {
 	int r = 0;
 
-	if (node->vanished)
+	if (node_vanished(node))
 		return ESTALE;
-	if (!node->stage)
+	if (!node_stage(node))
 		r = make_stage(fs, node);
 	if (r)
 		return r;
-	node->stage->users++;
-	*out = node->stage;
+	*out = node_stage(node);
+	(*out)->users++;
 	return 0;
 }
 
@@ -116,7 +117,8 @@ static bool is_wanted(const struct fs *fs, const struct stage *stage)
 
 	if (stage->users)
 		return true;
-	return node_has_place(&fs->tree, node) ? stage->dirty : node->lookups && !node->vanished;
+	return node_has_place(&fs->tree, node) ? stage->dirty
+					       : node_lookups(node) && !node_vanished(node);
 }
 
 void stage_unuse(struct fs *fs, struct stage *stage)
@@ -135,8 +137,10 @@ void stage_put(struct fs *fs, struct stage *stage)
 
 void stage_forgotten(struct fs *fs, struct node *node)
 {
-	if (node->stage && !is_wanted(fs, node->stage))
-		free_stage(fs, node->stage);
+	struct stage *stage = node_stage(node);
+
+	if (stage && !is_wanted(fs, stage))
+		free_stage(fs, stage);
 }
 
 void stage_free_all(struct fs *fs)

@@ -177,7 +177,7 @@ static void tell_numbers(struct fs *fs)
 		if (!fs->opt.read_only)
 			(void)publish_attributes_now(fs, node, false);
 		tree_lock(&fs->tree);
-		node_end_id(&fs->tree, node);
+		tree_forget(&fs->tree, node, 0); /* which the kernel never had */
 		tree_unlock(&fs->tree);
 	}
 }

@@ -15,7 +15,7 @@
 
 static bool has_failed(const struct node *node)
 {
-	return node->stage && node->stage->failed;
+	return node_stage(node) && node_stage(node)->failed;
 }
 
 /* Names that can change without the kernel's doing are those that a conflict gives
@@ -26,7 +26,7 @@ static bool has_failed(const struct node *node)
  * for what asks for nothing, such as O_PATH. */
 static double entry_seconds(const struct node *node)
 {
-	if (node->aliased || node->implied || strchr(node->name, '\\'))
+	if (node->aliased || node->implied || strchr(node_name(node), '\\'))
 		return 0;
 	if (node_is_dir(node) || node->published)
 		return CACHE_FOREVER_SECONDS;
@@ -35,7 +35,8 @@ static double entry_seconds(const struct node *node)
 
 static bool is_gone(const struct node *node)
 {
-	return node->vanished && (!node->stage || (has_failed(node) && !node->stage->writers));
+	return node_vanished(node) &&
+	       (!node_stage(node) || (has_failed(node) && !node_stage(node)->writers));
 }
 
 struct node *ops_node(const struct fs *fs, fuse_ino_t ino)
@@ -65,7 +66,7 @@ int ops_fill_entry(struct fs *fs, struct node *node, struct fuse_entry_param *ou
 	out->attr_timeout = ops_attr_seconds(fs, node);
 	out->entry_timeout = entry_seconds(node);
 	nodeattr_stat(&fs->tree, node, &out->attr);
-	node->lookups++;
+	node_use(node)->lookups++;
 	return 0;
 }
 
@@ -158,13 +159,14 @@ int ops_may_change(struct fs *fs, fuse_ino_t ino, struct node **dir)
 
 void ops_lose(struct fs *fs, struct node *node, struct timespec when)
 {
-	struct node *dir = node->parent;
+	struct node *dir = node_parent(node);
 	bool told = node->published;
 
 	node->published = false;
-	node->vanished |= node->aliased; /* the kernel may know the other name */
+	if (node->use)
+		node_use(node)->vanished |= node->aliased; /* the kernel may know the other name */
 	tree_detach(&fs->tree, node);
-	nodeattr_touch(dir, when);
+	nodeattr_touch(&fs->tree, dir, when);
 	if (!told)
 		tree_owe_times(&fs->tree, dir);
 }

@@ -158,40 +158,38 @@ void ops_access(fuse_req_t req, fuse_ino_t ino, int mask)
 }
 
 /* A time that is "now" is not worth more than that of a read or a write. */
-static void set_times(const struct tree *tree, struct node *node, const struct stat *attr,
-		      int to_set)
+static void set_times(struct tree *tree, struct node *node, const struct stat *attr, int to_set)
 {
-	struct attr *a = &node->extra->attr;
+	struct attr *a = &node_extra(node)->attr;
 	struct timespec now = tree_now();
 	struct stat before;
 
 	nodeattr_stat(tree, node, &before);
 	if (to_set & FUSE_SET_ATTR_ATIME_NOW) {
-		nodeattr_set_read(node, now);
+		nodeattr_set_read(tree, node, now);
 	} else if (to_set & FUSE_SET_ATTR_ATIME) {
 		a->atime = attr->st_atim;
 		a->present |= ATTR_HAS_ATIME;
 	}
 	if (!(to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
 		return;
-	node->time_set = true;
+	node_use(node)->time_set = true;
 	if (!(to_set & FUSE_SET_ATTR_ATIME)) { /* does not follow mtime here */
 		a->atime = before.st_atim;
 		a->present |= ATTR_HAS_ATIME;
 	}
 	if (to_set & FUSE_SET_ATTR_MTIME_NOW) {
-		node->mtime = now;
+		node_set_mtime(tree, node, now);
 		a->present &= ~(unsigned)ATTR_HAS_MTIME;
 	} else {
-		node->mtime = attr->st_mtim;
+		node_set_mtime(tree, node, attr->st_mtim);
 		a->present |= ATTR_HAS_MTIME;
 	}
 }
 
-static void set_attributes(const struct fs *fs, struct node *node, const struct stat *attr,
-			   int to_set)
+static void set_attributes(struct fs *fs, struct node *node, const struct stat *attr, int to_set)
 {
-	struct attr *a = &node->extra->attr;
+	struct attr *a = &node_extra(node)->attr;
 
 	if (to_set & FUSE_SET_ATTR_MODE) {
 		a->mode = attr->st_mode & 07777;
@@ -218,9 +216,9 @@ static int change_attributes(struct fs *fs, struct node *node, const struct stat
 
 	tree_lock(&fs->tree);
 	if (node->extra)
-		before = *node->extra;
-	mtime = node->mtime;
-	r = node->vanished ? ESTALE : nodeattr_changed(node);
+		before = *node_extra(node);
+	mtime = node_mtime(node);
+	r = node_vanished(node) ? ESTALE : nodeattr_changed(&fs->tree, node);
 	if (!r)
 		set_attributes(fs, node, attr, to_set);
 	tree_unlock(&fs->tree);
@@ -229,8 +227,8 @@ static int change_attributes(struct fs *fs, struct node *node, const struct stat
 	if (r && r != ESTALE) {
 		tree_lock(&fs->tree);
 		if (node->extra)
-			*node->extra = before;
-		node->mtime = mtime;
+			*node_extra(node) = before;
+		node_set_mtime(&fs->tree, node, mtime);
 		tree_unlock(&fs->tree);
 	}
 	return r;

@@ -57,7 +57,7 @@ static void start_node(struct fs *fs, struct dir_handle *dh)
 
 	tree_lock(&fs->tree);
 	dh->ino = node->ino;
-	dh->parent_ino = node->parent ? node->parent->ino : node->ino;
+	dh->parent_ino = node->parent ? node_parent(node)->ino : node->ino;
 	cursor_start(&fs->tree, &dh->cursor, node);
 	if (!dh->noatime && !fs->opt.nodiratime)
 		nodeattr_read(&fs->tree, node);
@@ -168,7 +168,7 @@ static bool entry_at(struct fs *fs, struct dir_handle *dh, off_t offset, struct 
 	node = cursor_seek(&dh->cursor, (uint64_t)offset);
 	if (!node)
 		return false;
-	set_entry(out, node->name, node->ino, node->type, (off_t)node->seat + 1);
+	set_entry(out, node_name(node), node->ino, node_type(node), (off_t)node->seat + 1);
 	out->node = node;
 	return true;
 }

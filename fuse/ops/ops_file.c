@@ -42,9 +42,9 @@ static int open_do(struct fs *fs, fuse_ino_t ino, const struct fuse_ctx *ctx,
 	if (truncates && ctx->uid != 0)
 		nodeattr_drop_set_id(node);
 	/* From its cache the kernel reads without telling. */
-	fi->keep_cache =
-		!node->cache_stale && (handle->read_before || (fi->flags & O_ACCMODE) == O_WRONLY ||
-				       !nodeattr_read_is_due(&fs->tree, node));
+	fi->keep_cache = !node_use(node)->cache_stale &&
+			 (handle->read_before || (fi->flags & O_ACCMODE) == O_WRONLY ||
+			  !nodeattr_read_is_due(&fs->tree, node));
 	tree_unlock(&fs->tree);
 	return 0;
 }

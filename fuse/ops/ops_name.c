@@ -68,7 +68,7 @@ static int add_node(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 	if (r)
 		unmake(fs, out);
 	else if (S_ISDIR(mode))
-		out->node->maker = ctx->pid;
+		node_use(out->node)->maker = ctx->pid;
 	return r;
 }
 
@@ -104,7 +104,7 @@ static int adopt(struct fs *fs, struct node *node, mode_t mode, const struct fus
 	int r;
 
 	tree_lock(&fs->tree);
-	r = nodeattr_set_owner(&fs->tree, node->parent, node, mode, ctx->uid, ctx->gid);
+	r = nodeattr_set_owner(&fs->tree, node_parent(node), node, mode, ctx->uid, ctx->gid);
 	tree_unlock(&fs->tree);
 	if (!r)
 		r = publish_attributes(fs, node);
@@ -126,7 +126,7 @@ static int publish_birth(struct fs *fs, const struct birth *birth, struct fuse_e
 	if (r) {
 		unmake(fs, birth);
 	} else {
-		nodeattr_touch(birth->node->parent, birth->node->mtime);
+		nodeattr_touch(&fs->tree, node_parent(birth->node), node_mtime(birth->node));
 		r = ops_fill_entry(fs, birth->node, out);
 	}
 	tree_unlock(&fs->tree);
@@ -173,14 +173,17 @@ void ops_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 /* -------------------------------------------------------------------- files */
 
-static int set_rdev(struct node *node, dev_t rdev)
+static int set_rdev(struct tree *tree, struct node *node, dev_t rdev)
 {
-	if (!S_ISCHR(node->type) && !S_ISBLK(node->type))
+	struct extra *extra;
+
+	if (!S_ISCHR(node_type(node)) && !S_ISBLK(node_type(node)))
 		return 0;
-	if (!node_extra(node))
+	extra = node_make_extra(tree, node);
+	if (!extra)
 		return ENOMEM;
-	node->extra->attr.rdev = rdev;
-	node->extra->attr.present |= ATTR_HAS_RDEV;
+	extra->attr.rdev = rdev;
+	extra->attr.present |= ATTR_HAS_RDEV;
 	return 0;
 }
 
@@ -192,13 +195,13 @@ static int add_file(struct fs *fs, fuse_ino_t parent, const char *name, mode_t m
 
 	if (r)
 		return r;
-	r = set_rdev(out->node, rdev);
+	r = set_rdev(&fs->tree, out->node, rdev);
 	if (r) {
 		unmake(fs, out);
 		return r;
 	}
 	tree_hold(out->node);
-	nodeattr_touch(out->node->parent, out->node->mtime);
+	nodeattr_touch(&fs->tree, node_parent(out->node), node_mtime(out->node));
 	return 0;
 }
 
@@ -373,6 +376,7 @@ static int rmdir_locked(struct fs *fs, fuse_ino_t parent, const char *name)
 {
 	struct timespec now = tree_now();
 	struct node *node;
+	bool recorded;
 	int r = find_child(fs, parent, name, &node);
 
 	if (!r && !node_is_dir(node))
@@ -380,16 +384,17 @@ static int rmdir_locked(struct fs *fs, fuse_ino_t parent, const char *name)
 	if (r)
 		return r;
 	tree_lock(&fs->tree);
-	r = node->children ? ENOTEMPTY : 0;
+	r = node_first(node) ? ENOTEMPTY : 0;
+	recorded = node->recorded;
 	tree_unlock(&fs->tree);
-	if (!r && node->recorded)
+	if (!r && recorded)
 		r = publish_gone(fs, node, now);
 	if (r)
 		return r;
 	tree_lock(&fs->tree);
-	struct node *dir = node->parent;
-	nodeattr_touch(dir, now);
-	if (!node->recorded)
+	struct node *dir = node_parent(node);
+	nodeattr_touch(&fs->tree, dir, now);
+	if (!recorded)
 		tree_owe_times(&fs->tree, dir);
 	tree_detach(&fs->tree, node);
 	tree_unlock(&fs->tree);

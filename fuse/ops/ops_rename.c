@@ -39,14 +39,15 @@ static int check_replaced(const struct renaming *ren, unsigned int flags)
 		return node_is_dir(ren->replaced) ? EISDIR : 0;
 	if (!node_is_dir(ren->replaced))
 		return ENOTDIR;
-	return ren->replaced->children ? ENOTEMPTY : 0;
+	return node_first(ren->replaced) ? ENOTEMPTY : 0;
 }
 
 /* Wants the tree's lock. */
 static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
 {
-	int r = ren->replaced ? check_replaced(ren, flags)
-			      : tree_check_name(&fs->tree, ren->dir, ren->name, ren->node->type);
+	int r = ren->replaced
+			? check_replaced(ren, flags)
+			: tree_check_name(&fs->tree, ren->dir, ren->name, node_type(ren->node));
 
 	if (!r)
 		r = tree_key(&fs->tree, ren->node, ren->old_key, &ren->old_len);
@@ -68,7 +69,7 @@ static int check_rename(struct fs *fs, struct renaming *ren, unsigned int flags)
 /* The log has the new name: so has the tree. Wants the tree's lock. */
 static void move_node(struct fs *fs, struct renaming *ren)
 {
-	struct node *old_dir = ren->node->parent;
+	struct node *old_dir = node_parent(ren->node);
 	struct timespec now = ren->when;
 
 	tree_move(&fs->tree, ren->node, ren->dir, ren->place, ren->replaced);
@@ -77,9 +78,9 @@ static void move_node(struct fs *fs, struct renaming *ren)
 	else if (ren->replaced)
 		ops_lose(fs, ren->replaced, now);
 	ren->place = (struct place){0};
-	nodeattr_renamed(ren->node, now);
-	nodeattr_touch(old_dir, now);
-	nodeattr_touch(ren->dir, now);
+	nodeattr_renamed(&fs->tree, ren->node, now);
+	nodeattr_touch(&fs->tree, old_dir, now);
+	nodeattr_touch(&fs->tree, ren->dir, now);
 	if (!ren->told && old_dir != ren->dir)
 		tree_owe_times(&fs->tree, old_dir);
 }

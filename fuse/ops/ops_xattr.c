@@ -176,19 +176,21 @@ struct change {
 };
 
 /* Wants the tree's lock. */
-static int apply(struct node *node, const struct change *change)
+static int apply(struct tree *tree, struct node *node, const struct change *change)
 {
+	struct extra *extra;
 	bool there = xattr_find(nodeattr_xattrs(node), change->name);
 
 	if (!there && (!change->value || change->flags & XATTR_REPLACE))
 		return ENODATA;
 	if (there && change->flags & XATTR_CREATE)
 		return EEXIST;
-	if (!node_extra(node))
+	extra = node_make_extra(tree, node);
+	if (!extra)
 		return ENOMEM;
 	if (change->value)
-		return xattr_set(&node->extra->xattrs, change->name, change->value, change->size);
-	(void)xattr_remove(&node->extra->xattrs, change->name); /* it is there */
+		return xattr_set(&extra->xattrs, change->name, change->value, change->size);
+	(void)xattr_remove(&extra->xattrs, change->name); /* it is there */
 	return 0;
 }
 
@@ -208,21 +210,21 @@ static int change_locked(struct fs *fs, struct node *node, const struct change *
 
 	tree_lock(&fs->tree);
 	bool same = is_same(node, change);
-	r = node->vanished ? ESTALE : same ? 0 : xattr_copy(nodeattr_xattrs(node), &before);
+	r = node_vanished(node) ? ESTALE : same ? 0 : xattr_copy(nodeattr_xattrs(node), &before);
 	if (r || same) {
 		tree_unlock(&fs->tree);
 		return r;
 	}
-	r = apply(node, change);
+	r = apply(&fs->tree, node, change);
 	if (!r)
-		r = nodeattr_changed(node);
+		r = nodeattr_changed(&fs->tree, node);
 	tree_unlock(&fs->tree);
 	if (!r)
 		r = publish_attributes(fs, node);
 	tree_lock(&fs->tree);
 	if (r && node->extra) {
-		struct xattr *now = node->extra->xattrs;
-		node->extra->xattrs = before;
+		struct xattr *now = node_extra(node)->xattrs;
+		node_extra(node)->xattrs = before;
 		before = now;
 	}
 	xattr_free(before);

@@ -4,6 +4,8 @@
  */
 #include "tree/beside.h"
 
+#include <errno.h>
+
 #include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/tree.h"
@@ -15,6 +17,7 @@ int beside_make(struct tree *tree, struct node *dir, const char *name, const str
 	mode_t mode = 0755 & ~(tree->opt.umask | maker->umask);
 	char base[NAME_SIZE];
 	struct node *node;
+	struct use *use;
 	int r;
 
 	*made = NULL;
@@ -24,26 +27,27 @@ int beside_make(struct tree *tree, struct node *dir, const char *name, const str
 	if (r)
 		return r;
 	r = nodeattr_set_owner(tree, dir, node, mode, maker->uid, maker->gid);
-	if (r) {
+	use = node_make_use(tree, node);
+	if (r || !use) {
 		tree_detach(tree, node);
-		return r;
+		return ENOMEM;
 	}
-	node->maker = maker->pid;
-	node->implied = maker->pid && dir->maker == maker->pid;
+	use->maker = maker->pid;
+	node->implied = maker->pid && node_maker(dir) == maker->pid;
 	*made = node;
 	return 0;
 }
 
 void beside_unmake(struct tree *tree, struct node *made)
 {
-	if (made && !made->recorded && !made->children)
+	if (made && !made->recorded && !node_first(made))
 		tree_detach(tree, made);
 }
 
 struct node *beside_untold(const struct tree *tree, const struct node *file)
 {
-	struct node *beside =
-		file->value && file->parent ? tree_beside(tree, file->parent, file->name) : NULL;
+	struct node *dir = node_parent(file);
+	struct node *beside = file->value && dir ? tree_beside(tree, dir, node_name(file)) : NULL;
 
 	return beside && !beside->recorded && nodeattr_owed(beside) ? beside : NULL;
 }

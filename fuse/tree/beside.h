@@ -29,7 +29,7 @@ int beside_make(struct tree *tree, struct node *dir, const char *name, const str
 /* Is this node not there for this process? */
 static inline bool beside_is_hidden(const struct node *node, pid_t pid)
 {
-	return node->implied && node->maker == pid;
+	return node->implied && node_maker(node) == pid;
 }
 
 /* Takes it back, unless the log has it. Takes NULL. */

@@ -10,8 +10,12 @@
 
 #include "keyed_hash.h"
 
-#define FNV_PRIME  0x100000001b3u
-#define FIRST_BITS 10
+#define FNV_PRIME 0x100000001b3u
+#define FIRST     1024
+
+/* At most three quarters of the slots are used, and when it has grown by a quarter,
+ * three fifths: 11 to 14 bytes a number. */
+#define MOST_USED(capacity) ((capacity) / 4 * 3)
 
 uint64_t ino_hash(uint64_t hash, const void *bytes, size_t len)
 {
@@ -40,15 +44,18 @@ void inos_release(struct inos *inos)
 	*inos = (struct inos){0};
 }
 
-static size_t mask_of(const struct inos *inos)
-{
-	return ((size_t)1 << inos->bits) - 1;
-}
-
-/* The slot where the search for a number begins. */
+/* The slot where the search for a number begins: in the order of the hashes, so
+ * that it grows from the one end to the other. */
 static size_t home(const struct inos *inos, uint64_t ino)
 {
-	return keyed_hash(inos->hash_key, &ino, sizeof(ino)) & mask_of(inos);
+	uint64_t hash = keyed_hash(inos->hash_key, &ino, sizeof(ino));
+
+	return (size_t)((hash >> 32) * inos->capacity >> 32);
+}
+
+static size_t behind(const struct inos *inos, size_t at)
+{
+	return at + 1 < inos->capacity ? at + 1 : 0;
 }
 
 /* The slot that has the number, or the free one that it would have. */
@@ -57,20 +64,19 @@ static size_t find(const struct inos *inos, uint64_t ino)
 	size_t at = home(inos, ino);
 
 	while (inos->slots[at] && inos->slots[at] != ino)
-		at = (at + 1) & mask_of(inos);
+		at = behind(inos, at);
 	return at;
 }
 
-static int grow(struct inos *inos)
+static int set_capacity(struct inos *inos, size_t capacity)
 {
 	struct inos larger = *inos;
-	size_t old = inos->slots ? mask_of(inos) + 1 : 0;
 
-	larger.bits = old ? inos->bits + 1 : FIRST_BITS;
-	larger.slots = calloc(mask_of(&larger) + 1, sizeof(*larger.slots));
+	larger.capacity = capacity;
+	larger.slots = capacity <= UINT32_MAX ? calloc(capacity, sizeof(*larger.slots)) : NULL;
 	if (!larger.slots)
 		return ENOMEM;
-	for (size_t i = 0; i < old; i++)
+	for (size_t i = 0; i < inos->capacity; i++)
 		if (inos->slots[i])
 			larger.slots[find(&larger, inos->slots[i])] = inos->slots[i];
 	free(inos->slots);
@@ -78,13 +84,20 @@ static int grow(struct inos *inos)
 	return 0;
 }
 
+int inos_reserve(struct inos *inos, size_t count)
+{
+	size_t capacity = FIRST + count / 3 * 4;
+
+	return capacity > inos->capacity ? set_capacity(inos, capacity) : 0;
+}
+
 int inos_take(struct inos *inos, uint64_t *ino)
 {
 	uint64_t wanted = *ino;
 	size_t at;
 
-	/* at most three quarters full */
-	if ((!inos->slots || inos->count >= mask_of(inos) / 4 * 3) && grow(inos))
+	if (inos->count >= MOST_USED(inos->capacity) &&
+	    set_capacity(inos, inos->capacity ? inos->capacity / 4 * 5 : FIRST))
 		return ENOMEM;
 	while (inos->slots[at = find(inos, *ino)]) {
 		inos->others++;
@@ -95,15 +108,19 @@ int inos_take(struct inos *inos, uint64_t *ino)
 	return 0;
 }
 
+/* How far behind one slot another is. */
+static size_t distance(const struct inos *inos, size_t from, size_t to)
+{
+	return to >= from ? to - from : to + inos->capacity - from;
+}
+
 /* Moves into the hole what a search from its home would otherwise not reach. */
 static void close_hole(struct inos *inos, size_t hole)
 {
-	size_t mask = mask_of(inos);
+	for (size_t at = hole; inos->slots[at = behind(inos, at)];) {
+		size_t from_home = distance(inos, home(inos, inos->slots[at]), at);
 
-	for (size_t at = hole; inos->slots[at = (at + 1) & mask];) {
-		size_t from_home = at - home(inos, inos->slots[at]);
-
-		if ((from_home & mask) < ((at - hole) & mask))
+		if (from_home < distance(inos, hole, at))
 			continue;
 		inos->slots[hole] = inos->slots[at];
 		hole = at;

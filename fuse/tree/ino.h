@@ -28,13 +28,16 @@ uint64_t ino_of_hash(uint64_t hash, bool is_dir);
  * lock. */
 struct inos {
 	uint64_t *slots; /* a hash table with linear probing; 0: free */
-	unsigned bits;   /* it has 1 << bits slots, if any */
+	size_t capacity; /* slots */
 	size_t count;
 	uint64_t hash_key; /* of the table: the log can tell any numbers */
 	uint64_t others;   /* numbers drawn for one that was in use */
 };
 
 void inos_release(struct inos *inos);
+
+/* Room for so many, which spares its growth. 0 or ENOMEM. */
+int inos_reserve(struct inos *inos, size_t count);
 
 /* Adds *ino, from INO_FIRST to INO_LAST; when that is in use, another, which is
  * *ino from then on. O(1), but for the growth of the table. 0 or ENOMEM. */

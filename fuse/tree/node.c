@@ -5,6 +5,7 @@
 #include "tree/node.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,80 +37,204 @@ void place_release(struct place *place)
 	*place = (struct place){0};
 }
 
-/* Takes the name over, wherever its bytes are then. */
-static void set_name(struct node *node, const struct place *place, char *name)
+/* Where its name begins, or the address of one that is apart. */
+static char *name_room(const struct node *node)
 {
-	node->name = name;
-	node->is_long = place->is_long;
-	node->value = place->value;
-	node->aliased = place->aliased;
+	size_t before = node_is_dir(node) ? sizeof(uint32_t) : 0;
+
+	return (char *)(uintptr_t)node->rest + before;
+}
+
+static char *name_apart(const struct node *node)
+{
+	char *name;
+
+	memcpy(&name, name_room(node), sizeof(name));
+	return name;
+}
+
+const char *node_name(const struct node *node)
+{
+	return node->apart ? name_apart(node) : name_room(node);
+}
+
+static size_t bytes_of(const struct node *node)
+{
+	return (size_t)node->units * SLAB_UNIT;
 }
 
 static void free_name(struct node *node)
 {
-	if (node->name != node->first_name)
-		free(node->name);
+	if (node->apart)
+		free(name_apart(node));
+	node->apart = false;
 }
 
-struct node *node_new(mode_t type, struct place place)
+void node_call(struct node *node, struct place place)
 {
-	size_t with_name = offsetof(struct node, first_name) + place.size;
-	struct node *node = calloc(1, with_name < sizeof(*node) ? sizeof(*node) : with_name);
+	size_t room = bytes_of(node) - (size_t)(name_room(node) - (char *)node);
 
-	if (node) {
-		if (place.size)
-			memcpy(node->first_name, place.name, place.size);
-		set_name(node, &place, node->first_name);
-		node->type = type & S_IFMT;
-		node->mtime = tree_now();
+	free_name(node);
+	node->is_long = place.is_long;
+	node->value = place.value;
+	node->aliased = place.aliased;
+	node->apart = place.size > room;
+	if (node->apart)
+		memcpy(name_room(node), &place.name, sizeof(place.name));
+	else if (place.size)
+		memcpy(name_room(node), place.name, place.size);
+	if (!node->apart)
+		place_release(&place);
+}
+
+/* With the name in it, where that is of any usual length; at least there is room
+ * for where it is. */
+static size_t bytes_for(mode_t type, size_t name)
+{
+	size_t before = sizeof(struct node) + (S_ISDIR(type) ? sizeof(uint32_t) : 0);
+
+	if (name < sizeof(char *) || before + name > SLAB_MOST)
+		name = sizeof(char *);
+	return slab_room(before + name);
+}
+
+struct node *node_new(struct tree *tree, mode_t type, struct place place)
+{
+	size_t size = bytes_for(type, place.size);
+	struct node *node = slab_take(&tree->slab, size);
+
+	if (!node) {
+		place_release(&place);
+		return NULL;
 	}
-	place_release(&place);
+	node->units = (uint8_t)(size / SLAB_UNIT);
+	node->kind = (uint8_t)((type & S_IFMT) >> 12);
+	node->mtime = shorttime_of(tree_now());
+	node_call(node, place);
 	return node;
+}
+
+uint32_t node_subdirs(const struct node *dir)
+{
+	uint32_t subdirs;
+
+	memcpy(&subdirs, dir->rest, sizeof(subdirs));
+	return subdirs;
+}
+
+void node_count_subdir(struct node *dir, int more)
+{
+	uint32_t subdirs = node_subdirs(dir) + (uint32_t)more;
+
+	memcpy(dir->rest, &subdirs, sizeof(subdirs));
+}
+
+struct timespec node_mtime(const struct node *node)
+{
+	return node->mtime == SHORTTIME_NONE ? node_extra(node)->attr.mtime
+					     : shorttime_time(node->mtime);
+}
+
+void node_set_mtime(struct tree *tree, struct node *node, struct timespec mtime)
+{
+	struct extra *extra = shorttime_holds(mtime) ? NULL : node_make_extra(tree, node);
+
+	node->mtime = extra ? SHORTTIME_NONE : shorttime_of(mtime);
+	if (extra)
+		extra->attr.mtime = mtime;
+}
+
+int node_give_id(struct tree *tree, struct node *node)
+{
+	struct use *use = node_make_use(tree, node);
+
+	tree_wants_lock(tree);
+	if (!use)
+		return ENOMEM;
+	return use->slot == NODEID_NONE ? nodeid_take(&tree->ids, node, &use->slot) : 0;
 }
 
 void node_end_id(struct tree *tree, struct node *node)
 {
+	struct use *use = node_use(node);
+
 	tree_wants_lock(tree);
-	if (node->slot != NODEID_NONE)
-		nodeid_give_back(&tree->ids, node->slot);
-	node->slot = NODEID_NONE;
+	if (!use || use->slot == NODEID_NONE)
+		return;
+	nodeid_give_back(&tree->ids, use->slot);
+	use->slot = NODEID_NONE;
 }
 
-struct extra *node_extra(struct node *node)
+struct extra *node_make_extra(struct tree *tree, struct node *node)
 {
+	tree_wants_lock(tree);
 	if (!node->extra)
-		node->extra = calloc(1, sizeof(*node->extra));
-	return node->extra;
+		node->extra = slab_ref_to(node, slab_take(&tree->slab, sizeof(struct extra)));
+	return node_extra(node);
 }
 
-void node_free_extra(struct node *node)
+struct use *node_make_use(struct tree *tree, struct node *node)
 {
-	if (node->extra)
-		xattr_free(node->extra->xattrs);
-	free(node->extra);
-	node->extra = NULL;
+	tree_wants_lock(tree);
+	if (!node->use)
+		node->use = slab_ref_to(node, slab_take(&tree->slab, sizeof(struct use)));
+	return node_use(node);
+}
+
+static void free_extra(struct tree *tree, struct node *node)
+{
+	struct extra *extra = node_extra(node);
+
+	node->extra = 0;
+	if (!extra)
+		return;
+	xattr_free(extra->xattrs);
+	slab_give_back(&tree->slab, extra, sizeof(*extra));
+}
+
+void node_free_extra(struct tree *tree, struct node *node)
+{
+	struct timespec mtime = node_mtime(node);
+
+	free_extra(tree, node);
+	node_set_mtime(tree, node, mtime);
+}
+
+static void free_use(struct tree *tree, struct node *node)
+{
+	struct use *use = node_use(node);
+
+	node->use = 0;
+	if (use)
+		slab_give_back(&tree->slab, use, sizeof(*use));
+}
+
+void node_end_use(struct tree *tree, struct node *node)
+{
+	const struct use *use = node_use(node);
+
+	if (use && !use->lookups && !use->holds && !use->stage && use->slot == NODEID_NONE &&
+	    !use->maker && !use->read_at && node != tree->root)
+		free_use(tree, node);
 }
 
 void node_free(struct tree *tree, struct node *node)
 {
 	node_end_id(tree, node);
 	inos_give_back(&tree->inos, node->ino);
-	node_free_extra(node);
+	free_extra(tree, node);
+	free_use(tree, node);
 	free_name(node);
-	free(node);
+	slab_give_back(&tree->slab, node, bytes_of(node));
 }
 
 struct node *node_next(const struct node *top, struct node *node)
 {
-	if (node->children)
-		return node->children;
-	while (node != top && !node->next)
-		node = node->parent;
-	return node == top ? NULL : node->next;
-}
+	struct node *first = node_first(node);
 
-void node_call(struct node *node, struct place place)
-{
-	free_name(node);
-	set_name(node, &place, place.name);
+	if (first)
+		return first;
+	while (node != top && !node->next)
+		node = node_parent(node);
+	return node == top ? NULL : node_behind(node);
 }

@@ -17,11 +17,11 @@ void nodeattr_stat(const struct tree *tree, const struct node *node, struct stat
 
 /* Content, or the entries of a directory, changed at this time. That is no
  * access: the time of access stays. */
-void nodeattr_touch(struct node *node, struct timespec when);
+void nodeattr_touch(struct tree *tree, struct node *node, struct timespec when);
 
 /* The same while the log is opened: it does not keep times of access, which are
  * those of the last change then. */
-void nodeattr_touched(struct node *node, struct timespec when);
+void nodeattr_touched(struct tree *tree, struct node *node, struct timespec when);
 
 /* Content that was stored through a mapping arrives behind a time that was set:
  * that holds, and the Put must be told. */
@@ -31,17 +31,19 @@ void nodeattr_written_back(struct node *node);
 struct timespec nodeattr_ctime(const struct node *node);
 
 /* Both times, whatever was before. 0; ENOMEM: as before. */
-int nodeattr_set_times(struct node *node, struct timespec mtime, struct timespec ctime);
+int nodeattr_set_times(struct tree *tree, struct node *node, struct timespec mtime,
+		       struct timespec ctime);
 
 /* The same by a Put in the log: the times of an earlier record end. */
-int nodeattr_put(struct node *node, struct timespec mtime, struct timespec ctime);
+int nodeattr_put(struct tree *tree, struct node *node, struct timespec mtime,
+		 struct timespec ctime);
 
 /* Something other than content changed now: the time of change. 0 or ENOMEM. */
-int nodeattr_changed(struct node *node);
+int nodeattr_changed(struct tree *tree, struct node *node);
 
 /* It has another name since this moment: the time of change, which is not worth
  * a record of its own. */
-void nodeattr_renamed(struct node *node, struct timespec when);
+void nodeattr_renamed(struct tree *tree, struct node *node, struct timespec when);
 
 /* Somebody without the right to keep them truncates: set-id bits go, as the
  * kernel takes them at every other change. */
@@ -51,16 +53,16 @@ void nodeattr_drop_set_id(struct node *node);
 bool nodeattr_read_is_due(const struct tree *tree, const struct node *node);
 
 /* The content was read: the time of access, as with relatime. */
-void nodeattr_read(const struct tree *tree, struct node *node);
+void nodeattr_read(struct tree *tree, struct node *node);
 
 /* The time of access, in memory only. */
-void nodeattr_set_read(struct node *node, struct timespec when);
+void nodeattr_set_read(struct tree *tree, struct node *node, struct timespec when);
 
 /* Owner, group and mode of a new node in dir, as far as they differ from the
  * defaults: the caller's, or the directory's group where it is set-gid. 0 or
  * ENOMEM. */
-int nodeattr_set_owner(const struct tree *tree, const struct node *dir, struct node *node,
-		       mode_t mode, uid_t uid, gid_t gid);
+int nodeattr_set_owner(struct tree *tree, const struct node *dir, struct node *node, mode_t mode,
+		       uid_t uid, gid_t gid);
 
 /* The whole of it, as an attribute record says it. */
 struct attr nodeattr_snapshot(const struct node *node);
@@ -84,7 +86,7 @@ void nodeattr_settle_type(struct node *node);
 
 /* The record at this place says this: a full snapshot. xattrs are taken over. 0
  * or ENOMEM. */
-int nodeattr_load(struct node *node, const struct attr *attr, struct xattr *xattrs,
-		  struct record_place record);
+int nodeattr_load(struct tree *tree, struct node *node, const struct attr *attr,
+		  struct xattr *xattrs, struct record_place record);
 
 #endif

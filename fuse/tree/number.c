@@ -52,17 +52,19 @@ uint64_t number_hash(const struct tree *tree, const struct node *dir, const stru
 
 static bool is_told(const struct node *node)
 {
-	return node->extra && node->extra->attr.present & ATTR_HAS_INO;
+	return node->extra && node_extra(node)->attr.present & ATTR_HAS_INO;
 }
 
 /* It must not change at the next mount, so the log is to be told: who comes to
  * the node by its id does so. */
 static int owe_another(struct tree *tree, struct node *node)
 {
-	if (!node_extra(node))
+	struct extra *extra = node_make_extra(tree, node);
+
+	if (!extra)
 		return ENOMEM;
-	node->extra->owed = true;
-	return nodeid_take(&tree->ids, node, &node->slot);
+	extra->owed = true;
+	return node_give_id(tree, node);
 }
 
 static int number_one(struct tree *tree, struct node *node, uint64_t wanted)
@@ -77,11 +79,11 @@ static int number_one(struct tree *tree, struct node *node, uint64_t wanted)
 int number_all(struct tree *tree)
 {
 	struct node *node;
-	int r = 0;
+	int r = inos_reserve(&tree->inos, tree->names.names);
 
 	for (node = tree->root; !r && (node = node_next(tree->root, node));)
 		if (is_told(node))
-			r = number_one(tree, node, node->extra->attr.ino);
+			r = number_one(tree, node, node_extra(node)->attr.ino);
 	for (node = tree->root; !r && (node = node_next(tree->root, node));)
 		if (!is_told(node))
 			r = number_one(tree, node, ino_of_hash(node->ino, node_is_dir(node)));

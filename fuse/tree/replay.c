@@ -61,8 +61,8 @@ static int make_dir(struct tree *tree, struct node *dir, const struct name_part 
 		r = add_part(tree, dir, part, false, S_IFDIR, out);
 	if (r)
 		return -r;
-	nodeattr_touched(*out, when->entered);
-	nodeattr_touched(dir, when->entered);
+	nodeattr_touched(tree, *out, when->entered);
+	nodeattr_touched(tree, dir, when->entered);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ static int end_wait(struct tree *tree, struct dwal_bytes key, struct node *node)
 
 	if (!waiting)
 		return 0;
-	r = nodeattr_load(node, &waiting->attr, waiting->xattrs, waiting->record);
+	r = nodeattr_load(tree, node, &waiting->attr, waiting->xattrs, waiting->record);
 	waiting->xattrs = NULL;
 	drop_waiting(tree, waiting);
 	return -r;
@@ -216,31 +216,31 @@ static int replay_put(struct tree *tree, const struct dwal_record *record,
 			return -r;
 	}
 	if (made || when->enters)
-		nodeattr_touched(dir, when->entered);
+		nodeattr_touched(tree, dir, when->entered);
 	node->published = true;
-	node->size = record->payload.len;
+	node->size = (uint32_t)record->payload.len; /* at most DWAL_MAX_VALUE */
 	node->can_be_target = can_be_target(record->payload);
 	r = end_wait(tree, record->key, node);
 	if (r)
 		return r;
 	nodeattr_settle_type(node);
-	return -nodeattr_put(node, when->mtime, when->ctime);
+	return -nodeattr_put(tree, node, when->mtime, when->ctime);
 }
 
 static void detach(struct tree *tree, struct node *node, const struct record_time *when)
 {
-	struct node *dir = node->parent;
+	struct node *dir = node_parent(node);
 
 	tree_detach(tree, node);
 	if (when->removes)
-		nodeattr_touched(dir, when->time);
+		nodeattr_touched(tree, dir, when->time);
 }
 
 /* Directories that exist only through keys end with the last of them. */
 static void prune(struct tree *tree, struct node *dir, const struct record_time *when)
 {
-	while (dir->parent && !dir->children && !dir->recorded) {
-		struct node *parent = dir->parent;
+	while (dir->parent && !node_first(dir) && !dir->recorded) {
+		struct node *parent = node_parent(dir);
 		detach(tree, dir, when);
 		dir = parent;
 	}
@@ -257,7 +257,7 @@ static void replay_delete(struct tree *tree, const struct dwal_record *record,
 		drop_waiting(tree, waiting);
 	if (!node)
 		return;
-	dir = node->parent;
+	dir = node_parent(node);
 	detach(tree, node, when);
 	prune(tree, dir, when);
 }
@@ -283,33 +283,39 @@ static int replay_dir(struct tree *tree, const struct dwal_record *record, const
 	if (key.len && !impossible)
 		r = make_recorded_dir(tree, key, when, &dir);
 	if (!r && !impossible && when->enters && dir->parent)
-		nodeattr_touched(dir->parent, when->entered);
+		nodeattr_touched(tree, node_parent(dir), when->entered);
 	if (!r && !impossible)
-		return -nodeattr_load(dir, attr, xattrs, place_of(record));
+		return -nodeattr_load(tree, dir, attr, xattrs, place_of(record));
 	xattr_free(xattrs);
 	return r;
 }
 
-static void settle(struct node *node, const struct logtime *logtime, segment_time_fn *segment_time,
-		   void *ctx)
+static void settle(struct tree *tree, struct node *node, const struct logtime *logtime,
+		   segment_time_fn *segment_time, void *ctx)
 {
-	uint32_t segment = (uint32_t)node->mtime.tv_sec;
+	struct timespec mtime = node_mtime(node);
+	uint32_t segment = (uint32_t)mtime.tv_sec;
 
-	if (is_time_of_segment(node->mtime) && !logtime_found(logtime, segment, &node->mtime))
-		node->mtime = segment_time(ctx, segment);
+	if (!is_time_of_segment(mtime))
+		return;
+	if (!logtime_found(logtime, segment, &mtime))
+		mtime = segment_time(ctx, segment);
+	node_set_mtime(tree, node, mtime);
 }
 
 int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_time_fn *segment_time,
 		    void *ctx)
 {
 	struct waiting *waiting, *after;
+	int r;
 
 	HASH_ITER (hh, tree->waiting, waiting, after)
 		drop_waiting(tree, waiting);
 	for (struct node *node = tree->root; node; node = node_next(tree->root, node))
-		settle(node, logtime, segment_time, ctx);
+		settle(tree, node, logtime, segment_time, ctx);
+	r = tree->root ? number_all(tree) : 0;
 	tree->replayed = true;
-	return tree->root ? -number_all(tree) : 0;
+	return -r;
 }
 
 static int replay_attr(struct tree *tree, const struct dwal_record *record, const struct attr *attr,
@@ -321,7 +327,7 @@ static int replay_attr(struct tree *tree, const struct dwal_record *record, cons
 
 	if (attr->type == ATTR_NONE) {
 		if (node) {
-			node_free_extra(node);
+			node_free_extra(tree, node);
 			node->recorded = false;
 			prune(tree, node, when);
 		}
@@ -332,7 +338,7 @@ static int replay_attr(struct tree *tree, const struct dwal_record *record, cons
 		return -r;
 	if (attr->type == ATTR_DIR)
 		return replay_dir(tree, record, attr, xattrs, when);
-	return node ? -nodeattr_load(node, attr, xattrs, place_of(record))
+	return node ? -nodeattr_load(tree, node, attr, xattrs, place_of(record))
 		    : let_wait(tree, record, attr, xattrs);
 }
 

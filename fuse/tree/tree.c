@@ -10,6 +10,7 @@
  */
 #include "tree/tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +31,15 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 	r = nodeid_init(&tree->ids);
 	if (!r)
 		r = nametable_init(&tree->names);
+	if (!r)
+		r = slab_init(&tree->slab);
 	if (r)
 		return r;
-	tree->root = node_new(S_IFDIR, (struct place){0});
-	if (!tree->root)
+	tree->root = node_new(tree, S_IFDIR, (struct place){0});
+	if (!tree->root || !node_make_use(tree, tree->root))
 		return ENOMEM;
 	tree->root->ino = INO_ROOT;
-	tree->root->mtime = now;
+	node_set_mtime(tree, tree->root, now);
 	return 0;
 }
 
@@ -46,14 +49,14 @@ static void free_all(struct tree *tree)
 	struct node *node = tree->root;
 
 	while (node) {
-		struct node *parent = node->parent;
+		struct node *parent = node_parent(node), *first = node_first(node);
 
-		if (node->children) {
-			node = node->children;
+		if (first) {
+			node = first;
 			continue;
 		}
 		if (parent)
-			parent->children = node->next;
+			parent->children = slab_ref_to(parent, node_behind(node));
 		node_free(tree, node);
 		node = parent;
 	}
@@ -72,6 +75,8 @@ void tree_release(struct tree *tree)
 	/* What has lost its place is there only because the kernel knows it. */
 	while ((lost = nodeid_next(&tree->ids, &slot)))
 		node_free(tree, lost);
+	assert(!tree->slab.live); /* nothing was lost */
+	slab_release(&tree->slab);
 	nametable_release(&tree->names);
 	nodeid_release(&tree->ids);
 	free(tree->owed);
@@ -81,17 +86,17 @@ void tree_release(struct tree *tree)
 int tree_give_id(struct tree *tree, struct node *node)
 {
 	tree_wants_lock(tree);
-	if (node == tree->root || node->slot != NODEID_NONE)
-		return 0;
-	return nodeid_take(&tree->ids, node, &node->slot);
+	return node == tree->root ? 0 : node_give_id(tree, node);
 }
 
 uint64_t tree_id(const struct tree *tree, const struct node *node)
 {
+	const struct use *use = node_use(node);
+
 	tree_wants_lock(tree);
 	if (node == tree->root)
 		return TREE_ROOT_ID;
-	return node->slot != NODEID_NONE ? nodeid_of(&tree->ids, node->slot) : 0;
+	return use && use->slot != NODEID_NONE ? nodeid_of(&tree->ids, use->slot) : 0;
 }
 
 struct node *tree_node(const struct tree *tree, uint64_t id)
@@ -107,7 +112,7 @@ int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t typ
 
 	if (!place.name)
 		return ENOMEM;
-	node = node_new(type, place);
+	node = node_new(tree, type, place);
 	if (!node)
 		return ENOMEM;
 	node_enter(tree, node, dir, NULL);
@@ -120,9 +125,20 @@ int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t typ
 	return 0;
 }
 
+static bool is_used(const struct node *node)
+{
+	const struct use *use = node_use(node);
+
+	return use && (use->holds || use->lookups);
+}
+
 static void free_if_unused(struct tree *tree, struct node *node)
 {
-	if (!node_has_place(tree, node) && !node->holds && !node->lookups)
+	if (is_used(node))
+		return;
+	if (node_has_place(tree, node))
+		node_end_use(tree, node);
+	else
 		node_free(tree, node);
 }
 
@@ -139,7 +155,7 @@ static void end_conflict(struct tree *tree, struct node *parent, const struct na
 	if (!own.name)
 		return;
 	if (tree->replayed) {
-		place_add_alias(&own, file->name);
+		place_add_alias(&own, node_name(file));
 		tree->aliases = true;
 	}
 	node_rename(tree, file, own);
@@ -149,7 +165,7 @@ static void end_conflict(struct tree *tree, struct node *parent, const struct na
 static void leave_place(struct tree *tree, struct node *node, bool stays)
 {
 	char raw[NAME_SIZE];
-	struct node *parent = node->parent;
+	struct node *parent = node_parent(node);
 	struct name_part part = tree_part(tree, node, raw);
 
 	(stays ? node_hide : node_leave)(tree, node);
@@ -172,7 +188,7 @@ void tree_detach(struct tree *tree, struct node *node)
 void tree_move(struct tree *tree, struct node *node, struct node *dir, struct place place,
 	       struct node *replaced)
 {
-	bool stays = node->parent == dir && !replaced;
+	bool stays = node_parent(node) == dir && !replaced;
 
 	leave_place(tree, node, stays);
 	node_call(node, place);
@@ -184,45 +200,55 @@ void tree_move(struct tree *tree, struct node *node, struct node *dir, struct pl
 
 void tree_hold(struct node *node)
 {
-	node->holds++;
+	node_use(node)->holds++;
 }
 
 void tree_drop(struct tree *tree, struct node *node)
 {
 	tree_wants_lock(tree);
-	node->holds--;
+	node_use(node)->holds--;
 	free_if_unused(tree, node);
 }
 
 void tree_forget(struct tree *tree, struct node *node, uint64_t lookups)
 {
+	struct use *use = node_use(node);
+
 	tree_wants_lock(tree);
-	if (node == tree->root)
+	if (node == tree->root || !use)
 		return;
-	node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-	if (!node->lookups) {
+	use->lookups -= lookups < use->lookups ? lookups : use->lookups;
+	if (!use->lookups) {
 		node_end_id(tree, node);
-		node->cache_stale = false;
+		use->cache_stale = false;
 	}
 	free_if_unused(tree, node);
 }
 
-void tree_owe_times(struct tree *tree, struct node *dir)
+/* False: no memory. */
+static bool note_owed(struct tree *tree, struct node *dir)
 {
-	tree_wants_lock(tree);
-	if (!node_extra(dir) || dir->extra->owed)
-		return;
 	if (tree->owed_count == tree->owed_capacity) {
 		size_t more = tree->owed_capacity ? 2 * tree->owed_capacity : 64;
 		struct node **larger = reallocarray(tree->owed, more, sizeof(struct node *));
 		if (!larger)
-			return;
+			return false;
 		tree->owed = larger;
 		tree->owed_capacity = more;
 	}
-	dir->extra->owed = true;
-	tree_hold(dir);
 	tree->owed[tree->owed_count++] = dir;
+	return true;
+}
+
+void tree_owe_times(struct tree *tree, struct node *dir)
+{
+	struct extra *extra = node_make_extra(tree, dir);
+
+	tree_wants_lock(tree);
+	if (!extra || extra->owed || !node_make_use(tree, dir) || !note_owed(tree, dir))
+		return;
+	extra->owed = true;
+	tree_hold(dir);
 }
 
 struct node *tree_take_owed(struct tree *tree)

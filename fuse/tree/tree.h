@@ -34,7 +34,7 @@
  * The generation that the kernel is told with an id (fuse_entry_param) is one
  * random number a mount.
  *
- * From a node the others can be had: tree_key(), node->name, tree_id(),
+ * From a node the others can be had: tree_key(), node_name(), tree_id(),
  * node->ino. To a node lead its id, tree_node(), and its name in a directory,
  * tree_lookup(); the replay of the log comes by keys (replay.h). No map leads
  * from inode numbers to nodes, which nobody asks for: only which are in use is
@@ -87,7 +87,8 @@ void tree_give_way(struct tree *tree, struct node *dir);
 void tree_move(struct tree *tree, struct node *node, struct node *dir, struct place place,
 	       struct node *replaced);
 
-/* Holds and drops a node; the last of holds, lookups and place frees it. */
+/* Holds and drops a node; the last of holds, lookups and place frees it. What is
+ * held has a use: it was given an id, or node_make_use() was called. */
 void tree_hold(struct node *node);
 void tree_drop(struct tree *tree, struct node *node);
 void tree_forget(struct tree *tree, struct node *node, uint64_t lookups);

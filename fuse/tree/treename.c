@@ -44,12 +44,12 @@ static struct name_part decoded(const struct tree *tree, const struct node *dir,
 
 struct name_part tree_part(const struct tree *tree, const struct node *node, char raw[NAME_SIZE])
 {
-	struct name_part part = {.first = node->parent == tree->root};
-	const char *behind = node->name + strlen(node->name) + 1;
+	struct name_part part = {.first = node_parent(node) == tree->root};
+	const char *name = node_name(node), *behind = name + strlen(name) + 1;
 	bool value;
 
 	if (!node->is_long)
-		return decoded(tree, node->parent, node->name, node_is_dir(node), raw, &value);
+		return decoded(tree, node_parent(node), name, node_is_dir(node), raw, &value);
 	memcpy(&part.len, behind, sizeof(part.len));
 	part.raw = behind + sizeof(part.len);
 	return part;
@@ -79,7 +79,7 @@ struct node *tree_find_part(const struct tree *tree, const struct node *dir,
 		return child && !child->is_long ? child : NULL;
 	if (child ? has_part(tree, child, part, value) : !tree->collided)
 		return child;
-	for (child = dir->children; child; child = child->next)
+	for (child = node_first(dir); child; child = node_behind(child))
 		if (has_part(tree, child, part, value))
 			return child;
 	return NULL;
@@ -153,17 +153,18 @@ struct place tree_name_place(const struct tree *tree, const struct node *dir, co
 /* The bytes of a node's name, with what stands behind it but for the alias. */
 static size_t name_size(const struct node *node)
 {
-	size_t size = strlen(node->name) + 1, len;
+	const char *name = node_name(node);
+	size_t size = strlen(name) + 1, len;
 
 	if (!node->is_long)
 		return size;
-	memcpy(&len, node->name + size, sizeof(len));
+	memcpy(&len, name + size, sizeof(len));
 	return size + sizeof(len) + len;
 }
 
 static const char *alias_of(const struct node *node)
 {
-	return node->name + name_size(node);
+	return node_name(node) + name_size(node);
 }
 
 static bool has_alias(const struct node *node, const char *name)
@@ -193,7 +194,7 @@ struct place tree_place_copy(const struct node *node)
 	place.size = node->aliased ? size + strlen(alias_of(node)) + 1 : size;
 	place.name = malloc(place.size);
 	if (place.name)
-		memcpy(place.name, node->name, place.size);
+		memcpy(place.name, node_name(node), place.size);
 	return place;
 }
 
@@ -209,7 +210,7 @@ struct node *tree_lookup(const struct tree *tree, const struct node *dir, const 
 	/* of one in the long form its own name cannot be told */
 	if (!strstr(name, "\\long-"))
 		return NULL;
-	for (child = dir->children; child; child = child->next)
+	for (child = node_first(dir); child; child = node_behind(child))
 		if (has_alias(child, name))
 			return child;
 	return NULL;
@@ -278,7 +279,7 @@ int tree_name_key(const struct tree *tree, const struct node *dir, const char *n
 
 	part = child ? tree_part(tree, child, raw) : decoded(tree, dir, name, is_dir, raw, &value);
 	r = prepend(key, &at, part.raw, part.len, true);
-	for (const struct node *n = dir; n->parent && !r; n = n->parent) {
+	for (const struct node *n = dir; n->parent && !r; n = node_parent(n)) {
 		part = tree_part(tree, n, raw);
 		r = prepend(key, &at, part.raw, part.len, false);
 	}
@@ -296,7 +297,8 @@ int tree_key(const struct tree *tree, const struct node *node, char *key, size_t
 		*key_len = 0;
 		return 0;
 	}
-	return tree_name_key(tree, node->parent, node->name, node_is_dir(node), key, key_len);
+	return tree_name_key(tree, node_parent(node), node_name(node), node_is_dir(node), key,
+			     key_len);
 }
 
 char *tree_path(const struct node *node)
@@ -304,16 +306,16 @@ char *tree_path(const struct node *node)
 	size_t len = 0;
 	char *path;
 
-	for (const struct node *n = node; n->parent; n = n->parent)
-		len += strlen(n->name) + 1;
+	for (const struct node *n = node; n->parent; n = node_parent(n))
+		len += strlen(node_name(n)) + 1;
 	path = malloc(len + 1);
 	if (!path)
 		return NULL;
 	path[len ? len - 1 : 0] = '\0';
-	for (const struct node *n = node; n->parent; n = n->parent) {
-		size_t part = strlen(n->name);
+	for (const struct node *n = node; n->parent; n = node_parent(n)) {
+		size_t part = strlen(node_name(n));
 		len -= part + 1;
-		memcpy(path + len, n->name, part);
+		memcpy(path + len, node_name(n), part);
 		if (n != node)
 			path[len + part] = '/';
 	}

@@ -19,14 +19,14 @@ static struct timespec segment_time(void *ctx, uint32_t segment)
 
 static void check_name(const struct tree *tree, const struct node *node)
 {
-	const char *name = node->name;
-	bool in_root = node->parent == tree->root;
+	const char *name = node_name(node);
+	bool in_root = node_parent(node) == tree->root;
 
 	CHECK(name[0] && strlen(name) <= NAME_MAX && !strchr(name, '/'));
 	CHECK(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
 	CHECK(!in_root || strcmp(name, ".log") != 0);
-	CHECK(node_child(tree, node->parent, name) == node);
-	CHECK(tree_lookup(tree, node->parent, name) == node);
+	CHECK(node_child(tree, node_parent(node), name) == node);
+	CHECK(tree_lookup(tree, node_parent(node), name) == node);
 }
 
 /* The key of a file with its value's length in the store; of a directory, that
@@ -39,8 +39,8 @@ static void check_key(const struct replay *replay, const struct node *node, dwal
 	size_t len, len_again;
 
 	CHECK_INT(tree_key(&replay->tree, node, key, &len), 0);
-	CHECK_INT(tree_name_key(&replay->tree, node->parent, node->name, node_is_dir(node), again,
-				&len_again),
+	CHECK_INT(tree_name_key(&replay->tree, node_parent(node), node_name(node),
+				node_is_dir(node), again, &len_again),
 		  0);
 	CHECK(same_bytes((struct dwal_bytes){key, len}, (struct dwal_bytes){again, len_again}));
 	if (node_is_dir(node)) {
@@ -49,7 +49,7 @@ static void check_key(const struct replay *replay, const struct node *node, dwal
 	}
 	CHECK(node->published);
 	CHECK_INT(dwal_kv_ref_of(kv, key, len, &place, &value_len), 0);
-	CHECK_INT(node->size, value_len);
+	CHECK_INT(node_size(node), value_len);
 }
 
 static int compare_numbers(const void *one, const void *other)
@@ -75,7 +75,7 @@ static void look_at(const struct replay *replay, const struct node *node, struct
 	look->digest = dwal_crc32c(look->digest, &st.st_size, sizeof(st.st_size));
 	look->digest = dwal_crc32c(look->digest, &st.st_mtim, sizeof(st.st_mtim));
 	look->digest = dwal_crc32c(look->digest, &st.st_ctim, sizeof(st.st_ctim));
-	look->digest = dwal_crc32c(look->digest, node->name, node->name ? strlen(node->name) : 0);
+	look->digest = dwal_crc32c(look->digest, node_name(node), strlen(node_name(node)));
 	look->numbers = realloc(look->numbers, (look->nodes + 1) * sizeof(*look->numbers));
 	CHECK(look->numbers);
 	look->numbers[look->nodes++] = st.st_ino;

@@ -70,7 +70,7 @@ static void read_one(struct reader *reader)
 		finish(reader);
 		return;
 	}
-	CHECK_INT(sscanf(node->name, "n%u", &name), 1);
+	CHECK_INT(sscanf(node_name(node), "n%u", &name), 1);
 	CHECK(node->seat >= reader->at);
 	CHECK(node_of(name) == node);
 	CHECK(!reader->late[name]);

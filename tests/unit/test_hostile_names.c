@@ -89,10 +89,11 @@ static size_t longest_chain(const struct tree *tree)
 {
 	size_t longest = 0;
 
-	for (size_t i = 0; i >> tree->names.bits == 0; i++) {
+	for (size_t i = 0; i < tree->names.count; i++) {
+		const struct node *node = first_of(tree, &tree->names.chains[i]);
 		size_t len = 0;
 
-		for (const struct node *node = tree->names.chains[i]; node; node = node->chain)
+		for (; node; node = next_of(node))
 			len++;
 		if (len > longest)
 			longest = len;
@@ -192,7 +193,7 @@ static size_t longest_row(const struct inos *inos)
 {
 	size_t longest = 0, row = 0;
 
-	for (size_t i = 0; i >> inos->bits == 0; i++) {
+	for (size_t i = 0; i < inos->capacity; i++) {
 		row = inos->slots[i] ? row + 1 : 0;
 		if (row > longest)
 			longest = row;
@@ -241,9 +242,9 @@ static void each_tree_has_a_hash_of_its_own(void)
 /* SEMANTICS.md says what a component costs: here of the longest keys. */
 static void a_component_costs_what_is_said(void)
 {
-	enum { KEYS = 8, DEPTH = 32768, MOST = 200 };
+	enum { KEYS = 8, DEPTH = 32768, MOST = 90 };
 	static char key[2 * DEPTH];
-	struct mallinfo2 before = mallinfo2(), after;
+	size_t before = in_use();
 	struct tree tree;
 
 	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
@@ -255,13 +256,10 @@ static void a_component_costs_what_is_said(void)
 		replay(&tree, DWAL_PUT, key, 2 * DEPTH - 1, "");
 	}
 	end(&tree);
-	CHECK_INT(tree.names.count, KEYS * DEPTH);
-	after = mallinfo2();
-	CHECK(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd <
-	      (size_t)KEYS * DEPTH * MOST);
+	CHECK_INT(tree.names.names, KEYS * DEPTH);
+	CHECK(tree.slab.live + in_use() - before < (size_t)KEYS * DEPTH * MOST);
 	tree_release(&tree);
-	after = mallinfo2();
-	CHECK(after.uordblks + after.hblkhd <= before.uordblks + before.hblkhd + 4096);
+	CHECK(in_use() <= before + 4096);
 }
 
 UNIT_MAIN(UNIT(names_chosen_to_collide_do_not), UNIT(one_name_in_many_directories_does_not_collide),

@@ -114,7 +114,7 @@ static void the_table_costs_few_bytes_a_number(void)
 		uint64_t ino = ino_of_hash(hash_of(n), false);
 
 		CHECK_INT(inos_take(&inos, &ino), 0);
-		CHECK(n < 1000 || ((size_t)8 << inos.bits) <= 22 * n);
+		CHECK(n < 1000 || 8 * inos.capacity <= 15 * n);
 	}
 	CHECK_INT(inos.others, 0);
 	inos_release(&inos);

@@ -220,7 +220,8 @@ static void a_number_is_free_when_its_node_is_gone(void)
 	replayed();
 	old = make("a", S_IFREG);
 	CHECK_INT(old->ino, number_of("a", false));
-	tree_hold(old); /* as if it were open */
+	CHECK_INT(tree_give_id(&tree, old), 0); /* as if it were open */
+	tree_hold(old);
 	tree_detach(&tree, old);
 	node = make("a", S_IFREG);
 	CHECK(node->ino != old->ino);

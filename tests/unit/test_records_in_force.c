@@ -66,15 +66,15 @@ static void compare(const struct tree *tree, const struct node *live, const stru
 	unsigned count = 0;
 
 	CHECK_INT(live->ino, replayed->ino);
-	compare_times(live->mtime, replayed->mtime);
+	compare_times(node_mtime(live), node_mtime(replayed));
 	compare_times(nodeattr_ctime(live), nodeattr_ctime(replayed));
 	CHECK_INT(live->recorded, replayed->recorded);
 	if (live->recorded) {
-		CHECK_INT(live->extra->record.segment, replayed->extra->record.segment);
-		CHECK_INT(live->extra->record.offset, replayed->extra->record.offset);
+		CHECK_INT(node_extra(live)->record.segment, node_extra(replayed)->record.segment);
+		CHECK_INT(node_extra(live)->record.offset, node_extra(replayed)->record.offset);
 	}
-	for (const struct node *child = live->children; child; child = child->next) {
-		const struct node *other = node_child(tree, replayed, child->name);
+	for (const struct node *child = node_first(live); child; child = node_behind(child)) {
+		const struct node *other = node_child(tree, replayed, node_name(child));
 
 		if (!node_is_dir(child) && !child->published)
 			continue;
@@ -82,7 +82,7 @@ static void compare(const struct tree *tree, const struct node *live, const stru
 		compare(tree, child, other);
 		count++;
 	}
-	for (const struct node *child = replayed->children; child; child = child->next)
+	for (const struct node *child = node_first(replayed); child; child = node_behind(child))
 		count--;
 	CHECK_INT(count, 0);
 }
@@ -141,8 +141,9 @@ static struct node *make(struct node *parent, const char *name, mode_t mode)
 			   &node),
 		  0);
 	CHECK_INT(nodeattr_set_owner(tree, parent, node, mode, 1000, 1000), 0);
-	node->lookups = 1; /* as if the kernel knew it */
-	nodeattr_touch(parent, node->mtime);
+	CHECK_INT(tree_give_id(tree, node), 0);
+	node_use(node)->lookups = 1; /* as if the kernel knew it */
+	nodeattr_touch(tree, parent, node_mtime(node));
 	tree_unlock(tree);
 	return node;
 }
@@ -180,9 +181,11 @@ static struct node *make_file(struct node *parent, const char *name, mode_t mode
 
 static void change_mode(struct node *node, mode_t mode)
 {
-	CHECK_INT(nodeattr_changed(node), 0);
-	node->extra->attr.mode = mode;
-	node->extra->attr.present |= ATTR_HAS_MODE;
+	tree_lock(&fs->tree);
+	CHECK_INT(nodeattr_changed(&fs->tree, node), 0);
+	node_extra(node)->attr.mode = mode;
+	node_extra(node)->attr.present |= ATTR_HAS_MODE;
+	tree_unlock(&fs->tree);
 	CHECK_INT(publish_attributes_now(fs, node, true), 0);
 }
 
@@ -190,7 +193,7 @@ static void change_mode(struct node *node, mode_t mode)
 static void rename_to(struct node *node, const char *name, struct node *replaced)
 {
 	struct tree *tree = &fs->tree;
-	struct node *parent = node->parent;
+	struct node *parent = node_parent(node);
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
 	struct timespec when = tree_now();
 	struct publish_name to = {.replaced = replaced, .when = when};
@@ -216,8 +219,8 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 		tree_detach(tree, replaced);
 		tree_forget(tree, replaced, 1);
 	}
-	nodeattr_renamed(node, when);
-	nodeattr_touch(parent, when);
+	nodeattr_renamed(tree, node, when);
+	nodeattr_touch(tree, parent, when);
 	tree_unlock(tree);
 }
 
@@ -259,9 +262,11 @@ static void test_directories(void)
 
 static void set_time(struct node *node)
 {
-	CHECK_INT(nodeattr_changed(node), 0);
-	node->mtime = (struct timespec){1000, 5};
-	node->extra->attr.present |= ATTR_HAS_MTIME;
+	tree_lock(&fs->tree);
+	CHECK_INT(nodeattr_changed(&fs->tree, node), 0);
+	node_set_mtime(&fs->tree, node, (struct timespec){1000, 5});
+	node_extra(node)->attr.present |= ATTR_HAS_MTIME;
+	tree_unlock(&fs->tree);
 	CHECK_INT(publish_attributes_now(fs, node, true), 0);
 }
 
@@ -286,7 +291,7 @@ static void test_set_time_of_a_directory(void)
 static void remove_file(struct node *node)
 {
 	struct timespec when = tree_now();
-	struct node *parent = node->parent;
+	struct node *parent = node_parent(node);
 	int r = 0;
 
 	txn_lock(fs);
@@ -295,10 +300,10 @@ static void remove_file(struct node *node)
 	CHECK(!txn_unlock(fs, r));
 	CHECK_INT(r, 0);
 	tree_lock(&fs->tree);
-	nodeattr_touch(parent, when);
+	nodeattr_touch(&fs->tree, parent, when);
 	if (!node->published)
 		tree_owe_times(&fs->tree, parent);
-	node->lookups = 0;
+	node_use(node)->lookups = 0;
 	tree_detach(&fs->tree, node);
 	tree_unlock(&fs->tree);
 }

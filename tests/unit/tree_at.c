@@ -62,7 +62,7 @@ static uint32_t add_node(uint32_t digest, dwal_kv *kv, const struct tree *tree,
 static uint32_t digest_of(dwal_kv *kv, const struct tree *tree, struct node *node, uint32_t *sum)
 {
 	*sum += add_node(0, kv, tree, node);
-	for (struct node *child = node->children; child; child = child->next)
+	for (struct node *child = node_first(node); child; child = node_behind(child))
 		(void)digest_of(kv, tree, child, sum);
 	return *sum;
 }
