@@ -207,11 +207,14 @@ static int remember(struct size *size, enum kind kind, const struct dwal_record 
 		.txid = record->txid,
 		.value_len = (uint32_t)(bytes < UINT32_MAX ? bytes : UINT32_MAX),
 	};
-	struct keydir_entry *entry;
-	int rc = keydir_reserve(&size->last[kind], record->key, &entry);
+	struct keydir *last = &size->last[kind];
+	struct slot ready;
+	int rc = keydir_reserve(last, 1);
 
 	if (!rc)
-		keydir_set(&size->last[kind], entry, &value);
+		rc = keydir_prepare(last, record->key, &ready);
+	if (!rc)
+		keydir_set(last, &ready, &value);
 	return rc;
 }
 

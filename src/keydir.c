@@ -23,8 +23,8 @@ struct keydir_entry {
 static_assert(ENTRY_SIZE + DWAL_MAX_KEY <= SLABS_MAX, "an entry is a chunk");
 static_assert(ENTRY_SIZE > SLABS_UNIT, "SLOT_GONE is no entry: none begins in the last unit");
 
-/* The value of an entry that has none, and of one that is free. Segment 0 is one like
- * any other. */
+/* The value of an entry that is not in the table: it is free, or made ready. Segment 0 is
+ * one like any other. */
 static const struct keydir_value no_value = {.segment = UINT32_MAX};
 
 static bool has_value(const struct keydir_entry *entry)
@@ -68,13 +68,6 @@ static struct slot *find(const struct keydir *dir, struct dwal_bytes key, unsign
 	return slots_find(&dir->slots, hashed, has_key, &search);
 }
 
-static struct keydir_entry *find_entry(const struct keydir *dir, struct dwal_bytes key)
-{
-	struct slot *slot = find(dir, key, keydir_hash(dir, key));
-
-	return slot ? entry_at(dir, slot->number) : NULL;
-}
-
 /* Its number, or 0. It is in no slot yet. */
 static uint32_t new_entry(struct keydir *dir, struct dwal_bytes key)
 {
@@ -98,14 +91,6 @@ static void free_entry(struct keydir *dir, uint32_t number)
 	slabs_free(&dir->slabs, number, ENTRY_SIZE + entry->key_len);
 }
 
-static void drop(struct keydir *dir, struct slot *slot)
-{
-	uint32_t number = slot->number;
-
-	slots_remove(&dir->slots, slot);
-	free_entry(dir, number);
-}
-
 void keydir_init(struct keydir *dir, uint64_t seed)
 {
 	*dir = (struct keydir){.seed = seed};
@@ -121,32 +106,30 @@ void keydir_release(struct keydir *dir)
 
 const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_bytes key)
 {
-	struct keydir_entry *entry = find_entry(dir, key);
+	struct slot *slot = find(dir, key, keydir_hash(dir, key));
 
-	return entry && has_value(entry) ? &entry->value : NULL;
+	return slot ? &entry_at(dir, slot->number)->value : NULL;
 }
 
-static int make_room(struct keydir *dir)
+int keydir_reserve(struct keydir *dir, size_t n)
 {
-	return usage_reserve(&dir->usage) || slots_reserve(&dir->slots) ? -ENOMEM : 0;
+	return usage_reserve(&dir->usage) || slots_reserve(&dir->slots, n) ? -ENOMEM : 0;
 }
 
-int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entry **out)
+int keydir_prepare(struct keydir *dir, struct dwal_bytes key, struct slot *ready)
 {
-	unsigned hashed = keydir_hash(dir, key);
-	struct slot *slot;
-	uint32_t number;
+	const struct slot slot = {keydir_hash(dir, key), new_entry(dir, key)};
 
-	if (make_room(dir))
+	if (!slot.number)
 		return -ENOMEM;
-	slot = find(dir, key, hashed);
-	number = slot ? slot->number : new_entry(dir, key);
-	if (!number)
-		return -ENOMEM;
-	if (!slot)
-		slots_add(&dir->slots, hashed, number);
-	*out = entry_at(dir, number);
+	slots_prefetch(&dir->slots, slot.hash);
+	*ready = slot;
 	return 0;
+}
+
+void keydir_cancel(struct keydir *dir, const struct slot *ready)
+{
+	free_entry(dir, ready->number);
 }
 
 static uint32_t frame_size(const struct keydir_entry *entry)
@@ -154,53 +137,59 @@ static uint32_t frame_size(const struct keydir_entry *entry)
 	return FRAME_OVERHEAD + entry->key_len + entry->value.value_len;
 }
 
-void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct keydir_value *value)
+static void set_value(struct keydir *dir, struct keydir_entry *entry,
+		      const struct keydir_value *value)
 {
-	if (has_value(entry))
-		usage_take(&dir->usage, entry->value.segment, frame_size(entry));
-	else
-		dir->live++;
 	entry->value = *value;
-	usage_add(&dir->usage, entry->value.segment, frame_size(entry));
+	usage_add(&dir->usage, value->segment, frame_size(entry));
+	dir->live++;
 }
 
 static void clear(struct keydir *dir, struct keydir_entry *entry)
 {
-	if (!has_value(entry))
-		return;
 	usage_take(&dir->usage, entry->value.segment, frame_size(entry));
-	entry->value = no_value;
 	dir->live--;
 }
 
-void keydir_clear(struct keydir *dir, struct dwal_bytes key)
+/* A new key keeps the entry that was made ready, an old one its own. */
+void keydir_set(struct keydir *dir, const struct slot *ready, const struct keydir_value *value)
 {
-	struct keydir_entry *entry = find_entry(dir, key);
+	struct keydir_entry *entry = entry_at(dir, ready->number);
+	struct slot *slot = find(dir, key_of(entry), ready->hash);
 
-	if (entry)
-		clear(dir, entry);
+	if (slot) {
+		struct keydir_entry *old = entry_at(dir, slot->number);
+
+		clear(dir, old);
+		set_value(dir, old, value);
+		free_entry(dir, ready->number);
+	} else {
+		slots_add(&dir->slots, ready->hash, ready->number);
+		set_value(dir, entry, value);
+	}
 }
 
-void keydir_prune(struct keydir *dir, struct dwal_bytes key)
+static void remove_hashed(struct keydir *dir, struct dwal_bytes key, unsigned hashed)
 {
-	struct slot *slot = find(dir, key, keydir_hash(dir, key));
+	struct slot *slot = find(dir, key, hashed);
+	uint32_t number;
 
-	if (slot && !has_value(entry_at(dir, slot->number)))
-		drop(dir, slot);
-}
-
-static void remove_found(struct keydir *dir, struct slot *slot)
-{
-	clear(dir, entry_at(dir, slot->number));
-	drop(dir, slot);
+	if (!slot)
+		return;
+	number = slot->number;
+	clear(dir, entry_at(dir, number));
+	slots_remove(&dir->slots, slot);
+	free_entry(dir, number);
 }
 
 void keydir_remove(struct keydir *dir, struct dwal_bytes key)
 {
-	struct slot *slot = find(dir, key, keydir_hash(dir, key));
+	remove_hashed(dir, key, keydir_hash(dir, key));
+}
 
-	if (slot)
-		remove_found(dir, slot);
+void keydir_prefetch(const struct keydir *dir, struct dwal_bytes key)
+{
+	slots_prefetch(&dir->slots, keydir_hash(dir, key));
 }
 
 struct mover {
@@ -239,23 +228,18 @@ static bool fetch(void *ctx, uint32_t number)
 	return false;
 }
 
-/* A new key keeps the entry that it waited in. Needs the room. */
+/* Needs the room. */
 static void take_in(struct keydir *dir, const struct slot *waiting)
 {
 	struct keydir_entry *entry = entry_at(dir, waiting->number);
-	struct slot *slot = find(dir, key_of(entry), waiting->hash);
+	const struct keydir_value value = entry->value;
 
-	if (!slot && has_value(entry)) {
-		slots_add(&dir->slots, waiting->hash, waiting->number);
-		usage_add(&dir->usage, entry->value.segment, frame_size(entry));
-		dir->live++;
+	if (has_value(entry)) {
+		keydir_set(dir, waiting, &value);
 		return;
 	}
-	if (slot && has_value(entry))
-		keydir_set(dir, entry_at(dir, slot->number), &entry->value);
-	else if (slot)
-		remove_found(dir, slot);
-	free_entry(dir, waiting->number);
+	remove_hashed(dir, key_of(entry), waiting->hash);
+	keydir_cancel(dir, waiting);
 }
 
 /* The slots have arrived by now. */
@@ -268,11 +252,11 @@ static int take_in_all(struct keydir_loader *loader)
 		(void)slots_find(&dir->slots, loader->waiting[i].hash, fetch, dir);
 	for (unsigned i = 0; i < loader->n; i++) {
 		if (!err)
-			err = make_room(dir);
+			err = keydir_reserve(dir, 1);
 		if (!err)
 			take_in(dir, &loader->waiting[i]);
 		else
-			free_entry(dir, loader->waiting[i].number);
+			keydir_cancel(dir, &loader->waiting[i]);
 	}
 	loader->n = 0;
 	return err;
@@ -282,16 +266,14 @@ static int take_in_all(struct keydir_loader *loader)
 int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
 		const struct keydir_value *value)
 {
-	struct keydir *dir = loader->dir;
-	const struct slot waiting = {keydir_hash(dir, key), new_entry(dir, key)};
+	struct slot *waiting = &loader->waiting[loader->n];
+	int err = keydir_prepare(loader->dir, key, waiting);
 
-	if (!waiting.number)
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (value)
-		entry_at(dir, waiting.number)->value = *value;
-	slots_prefetch(&dir->slots, waiting.hash);
-	loader->waiting[loader->n++] = waiting;
-	return loader->n == KEYDIR_LOADER_SIZE ? take_in_all(loader) : 0;
+		entry_at(loader->dir, waiting->number)->value = *value;
+	return ++loader->n == KEYDIR_LOADER_SIZE ? take_in_all(loader) : 0;
 }
 
 int keydir_load_flush(struct keydir_loader *loader)

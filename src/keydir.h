@@ -4,9 +4,9 @@
  * much of each segment these are. Pure: knows no file, no lock and no log. Not thread-safe; its
  * user locks.
  *
- * An entry can be reserved before its record is written, so that nothing can
- * fail any more once the record is in the log. A reserved entry without a
- * value is not a live key: it is not found, not counted and not walked.
+ * A value is made ready before its record is written, so that nothing can fail any more
+ * once the record is in the log. Until it is set, it is not found, not counted and not
+ * walked.
  *
  * The memory of keys that are gone is kept for others of their length.
  */
@@ -18,8 +18,6 @@
 #include "slabs.h"
 #include "slots.h"
 #include "usage.h"
-
-struct keydir_entry;
 
 struct keydir {
 	struct slots slots; /* where the entries are */
@@ -49,12 +47,21 @@ static inline size_t keydir_len(const struct keydir *dir)
 /* The live value of a key, or NULL. Valid until the next change. */
 const struct keydir_value *keydir_find(const struct keydir *dir, struct dwal_bytes key);
 
-/* Finds or adds the entry of a key; a new one has no value. It stays where it
- * is until it is removed or pruned. Makes room to count one more segment as
- * well: what is reserved may then be set in one that is new. 0 or -ENOMEM. */
-int keydir_reserve(struct keydir *dir, struct dwal_bytes key, struct keydir_entry **out);
+/* Makes room for the values of n keys, which may all be new, in one segment, which may be
+ * new as well. 0 or -ENOMEM. */
+int keydir_reserve(struct keydir *dir, size_t n);
 
-void keydir_set(struct keydir *dir, struct keydir_entry *entry, const struct keydir_value *value);
+/* Makes one of them ready: *ready is to be given to keydir_set() or keydir_cancel(). The
+ * memory that keydir_set() needs is fetched meanwhile. 0 or -ENOMEM. */
+int keydir_prepare(struct keydir *dir, struct dwal_bytes key, struct slot *ready);
+void keydir_set(struct keydir *dir, const struct slot *ready, const struct keydir_value *value);
+void keydir_cancel(struct keydir *dir, const struct slot *ready);
+
+/* Takes the value of a key away, if it has one. */
+void keydir_remove(struct keydir *dir, struct dwal_bytes key);
+
+/* Has the memory fetched that keydir_remove() begins with. */
+void keydir_prefetch(const struct keydir *dir, struct dwal_bytes key);
 
 /* Takes the values of the n keys from i on to where they stand now: those that
  * are values still. */
@@ -63,15 +70,6 @@ void keydir_move(struct keydir *dir, const struct moves *moves, size_t i, size_t
 /* What keys are found by. */
 unsigned keydir_hash(const struct keydir *dir, struct dwal_bytes key);
 
-/* Takes the value of a key away; the entry stays reserved. */
-void keydir_clear(struct keydir *dir, struct dwal_bytes key);
-
-/* Frees the entry of a key unless it has a value. */
-void keydir_prune(struct keydir *dir, struct dwal_bytes key);
-
-/* Takes the value of a key away and frees its entry, if there is one. */
-void keydir_remove(struct keydir *dir, struct dwal_bytes key);
-
 /* Sets and removes many keys in a row while nothing looks at the directory, several
  * times as fast as one by one: the memory that the next few need is fetched while
  * they wait here. A zeroed loader with dir set is ready. */
@@ -79,7 +77,7 @@ void keydir_remove(struct keydir *dir, struct dwal_bytes key);
 struct keydir_loader {
 	struct keydir *dir;
 	unsigned n;
-	struct slot waiting[KEYDIR_LOADER_SIZE]; /* their entries */
+	struct slot waiting[KEYDIR_LOADER_SIZE]; /* made ready, and their values set */
 };
 
 /* value NULL: removes it. 0 or -ENOMEM. */

@@ -182,20 +182,47 @@ int dwal_kv_close(dwal_kv *kv)
 	return err;
 }
 
-/* Makes room for what the batch will put, so that once it is in the log
- * nothing can fail. */
-static int reserve(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries)
+/* Every key is one that a record can have; *puts: how many of them get a value. */
+static int look_over(const dwal_kv *kv, const struct dwal_op *ops, size_t n, size_t *puts)
 {
-	int err = 0;
-
-	pthread_rwlock_wrlock(&kv->index);
-	for (size_t i = 0; i < n && !err; i++) {
+	*puts = 0;
+	for (size_t i = 0; i < n; i++) {
 		if (ops[i].key.len > DWAL_MAX_KEY)
-			err = DWAL_EKEYSIZE;
-		else if (ops[i].type == DWAL_PUT)
-			err = keydir_reserve(&kv->keydir, ops[i].key, &entries[i]);
+			return DWAL_EKEYSIZE;
+		if (ops[i].type == DWAL_PUT)
+			++*puts;
+		else if (ops[i].type == DWAL_DELETE)
+			keydir_prefetch(&kv->keydir, ops[i].key);
 	}
+	return 0;
+}
+
+/* Those of the first n. */
+static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct slot *ready)
+{
+	pthread_rwlock_wrlock(&kv->index);
+	for (size_t i = 0; i < n; i++)
+		if (ops[i].type == DWAL_PUT)
+			keydir_cancel(&kv->keydir, &ready[i]);
 	pthread_rwlock_unlock(&kv->index);
+}
+
+/* Makes ready what the batch will put, so that once it is in the log nothing can fail. */
+static int prepare(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct slot *ready)
+{
+	size_t puts, i = 0;
+	int err = look_over(kv, ops, n, &puts);
+
+	if (err || !puts)
+		return err;
+	pthread_rwlock_wrlock(&kv->index);
+	err = keydir_reserve(&kv->keydir, puts);
+	for (; !err && i < n; i++)
+		if (ops[i].type == DWAL_PUT)
+			err = keydir_prepare(&kv->keydir, ops[i].key, &ready[i]);
+	pthread_rwlock_unlock(&kv->index);
+	if (err && i)
+		take_back(kv, ops, i - 1, ready);
 	return err;
 }
 
@@ -206,7 +233,7 @@ static void note_raw(dwal_kv *kv, const struct dwal_op *op)
 	tags_note(&kv->tags, &record);
 }
 
-static void apply(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydir_entry **entries,
+static void apply(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct slot *ready,
 		  const struct dwal_place *places)
 {
 	pthread_rwlock_wrlock(&kv->index);
@@ -219,26 +246,29 @@ static void apply(dwal_kv *kv, const struct dwal_op *ops, size_t n, struct keydi
 		};
 
 		if (ops[i].type == DWAL_PUT)
-			keydir_set(&kv->keydir, entries[i], &value);
+			keydir_set(&kv->keydir, &ready[i], &value);
 		else if (ops[i].type == DWAL_DELETE)
-			keydir_clear(&kv->keydir, ops[i].key);
+			keydir_remove(&kv->keydir, ops[i].key);
 		else
 			note_raw(kv, &ops[i]);
 	}
-	/* not before: a later Put of the same batch may use the entry */
-	for (size_t i = 0; i < n; i++)
-		if (ops[i].type == DWAL_DELETE)
-			keydir_prune(&kv->keydir, ops[i].key);
 	pthread_rwlock_unlock(&kv->index);
 }
 
-static void take_back(dwal_kv *kv, const struct dwal_op *ops, size_t n)
+/* Under the write lock. */
+static int write_batch(dwal_kv *kv, const struct batch_records *records, struct slot *ready,
+		       struct dwal_place *places)
 {
-	pthread_rwlock_wrlock(&kv->index);
-	for (size_t i = 0; i < n; i++)
-		if (ops[i].type == DWAL_PUT && ops[i].key.len <= DWAL_MAX_KEY)
-			keydir_prune(&kv->keydir, ops[i].key);
-	pthread_rwlock_unlock(&kv->index);
+	int err = prepare(kv, records->ops, records->n, ready);
+
+	if (err)
+		return err;
+	err = log_append(kv->log, records, places);
+	if (!err)
+		apply(kv, records->ops, records->n, ready, places);
+	else
+		take_back(kv, records->ops, records->n, ready);
+	return err;
 }
 
 int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place *places)
@@ -251,30 +281,23 @@ int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place
 		.line_count = batch->n_lines,
 		.may_use_reserve = batch->may_use_reserve,
 	};
-	const struct dwal_op *ops = batch->ops;
-	size_t n = batch->n;
-	struct keydir_entry *few_entries[FEW], **entries = few_entries;
+	const size_t n = batch->n;
+	struct slot few_slots[FEW], *ready = few_slots;
 	struct dwal_place few_places[FEW];
-	cleanup_free void *many_entries = NULL, *many_places = NULL;
+	cleanup_free void *many_slots = NULL, *many_places = NULL;
 	int err;
 
 	if (!kv->log)
 		return DWAL_EREADONLY;
 	if (n > FEW)
-		entries = many_entries = calloc(n, sizeof(*entries));
+		ready = many_slots = calloc(n, sizeof(*ready));
 	if (!places)
 		places = n > FEW ? many_places = calloc(n, sizeof(*places)) : few_places;
-	if (!entries || !places)
+	if (!ready || !places)
 		return -ENOMEM;
 	do {
 		pthread_mutex_lock(&kv->write);
-		err = reserve(kv, ops, n, entries);
-		if (!err)
-			err = log_append(kv->log, &records, places);
-		if (!err)
-			apply(kv, ops, n, entries, places);
-		else
-			take_back(kv, ops, n);
+		err = write_batch(kv, &records, ready, places);
 		pthread_mutex_unlock(&kv->write);
 	} while (err == DWAL_EUNSYNCED && !kv->sync_apart && (err = dwal_log_sync(kv->log)) == 0);
 	return err;

@@ -61,13 +61,21 @@ static void move(struct slots *slots, size_t n)
 	slots->moved = 0;
 }
 
+static size_t room_of(size_t size)
+{
+	return size / 16 * SLOTS_FULL;
+}
+
 /* The old table has been moved by now: it had less slots than reservations since
  * then have moved. calloc() gives such a table as fresh pages, which it need not clear. */
-static int grow(struct slots *slots)
+static int grow(struct slots *slots, size_t n)
 {
 	size_t size = slots->now.size ? 2 * slots->now.size : FIRST_SIZE;
-	struct slot *of = calloc(size, sizeof(*of));
+	struct slot *of;
 
+	while (room_of(size) < n)
+		size *= 2;
+	of = calloc(size, sizeof(*of));
 	if (!of)
 		return -ENOMEM;
 	slots->old = slots->now;
@@ -75,11 +83,12 @@ static int grow(struct slots *slots)
 	return 0;
 }
 
-int slots_reserve(struct slots *slots)
+int slots_reserve(struct slots *slots, size_t n)
 {
 	if (slots->old.size)
-		move(slots, SLOTS_MOVED);
-	return slots->n < slots->now.size / 16 * SLOTS_FULL ? 0 : grow(slots);
+		move(slots, n * SLOTS_MOVED);
+	n += slots->n;
+	return n <= room_of(slots->now.size) ? 0 : grow(slots, n);
 }
 
 void slots_add(struct slots *slots, uint32_t hash, uint32_t number)

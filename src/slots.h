@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Slots of the old table that a reservation moves, at most. Two would do to be done
+/* Slots of the old table that a reservation moves for each number, at most. Two would do to be done
  * before the new one is full; until then a search may have to look into both. */
 #define SLOTS_MOVED 16
 
@@ -44,8 +44,8 @@ struct slots {
 
 void slots_release(struct slots *slots);
 
-/* Makes room for one more: 0 or -ENOMEM. Slots that were found move. */
-int slots_reserve(struct slots *slots);
+/* Makes room for so many more: 0 or -ENOMEM. Slots that were found move. */
+int slots_reserve(struct slots *slots, size_t n);
 
 /* Needs the room. number is neither 0 nor SLOT_GONE. */
 void slots_add(struct slots *slots, uint32_t hash, uint32_t number);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The key directory alone: sets, clears, empty keys, reserved entries, and
+ * The key directory alone: sets, removals, empty keys, what is made ready, and
  * keys that were chosen to collide. Its source, for the hash and the slots.
  */
 #include "keydir.c"
@@ -16,10 +16,11 @@ static struct dwal_bytes text(const char *string)
 static void set(struct keydir *dir, struct dwal_bytes key, uint64_t offset)
 {
 	struct keydir_value value = {.segment = 1, .offset = offset};
-	struct keydir_entry *entry;
+	struct slot ready;
 
-	CHECK_INT(keydir_reserve(dir, key, &entry), 0);
-	keydir_set(dir, entry, &value);
+	CHECK_INT(keydir_reserve(dir, 1), 0);
+	CHECK_INT(keydir_prepare(dir, key, &ready), 0);
+	keydir_set(dir, &ready, &value);
 }
 
 static void empty_key_is_a_key(void)
@@ -33,9 +34,9 @@ static void empty_key_is_a_key(void)
 	CHECK_INT(keydir_find(&dir, text(""))->offset, 7);
 	CHECK_INT(keydir_find(&dir, (struct dwal_bytes){"\0", 1})->offset, 8);
 	CHECK_INT(keydir_len(&dir), 2);
-	keydir_clear(&dir, (struct dwal_bytes){NULL, 0});
+	keydir_remove(&dir, (struct dwal_bytes){NULL, 0});
 	CHECK(!keydir_find(&dir, text("")));
-	keydir_prune(&dir, text(""));
+	keydir_remove(&dir, text(""));
 	CHECK_INT(keydir_len(&dir), 1);
 	keydir_release(&dir);
 }
@@ -43,45 +44,50 @@ static void empty_key_is_a_key(void)
 static void segment_zero_is_one_like_any_other(void)
 {
 	const struct keydir_value value = {.segment = 0, .offset = 0};
-	struct keydir_entry *entry;
+	struct slot ready;
 	struct keydir dir;
 
 	keydir_init(&dir, 4);
-	CHECK_INT(keydir_reserve(&dir, text("a"), &entry), 0);
-	keydir_set(&dir, entry, &value);
+	CHECK_INT(keydir_reserve(&dir, 1), 0);
+	CHECK_INT(keydir_prepare(&dir, text("a"), &ready), 0);
+	keydir_set(&dir, &ready, &value);
 	CHECK(keydir_find(&dir, text("a")));
 	CHECK_INT(keydir_len(&dir), 1);
 	keydir_release(&dir);
 }
 
-static void reserved_entry_is_no_live_key(void)
+static void what_is_made_ready_is_no_live_key(void)
 {
-	struct keydir_entry *entry, *again;
+	struct slot ready[2];
 	struct keydir_value value;
 	struct dwal_bytes key;
 	struct keydir dir;
 	uint32_t at = 0;
 
 	keydir_init(&dir, 2);
-	CHECK_INT(keydir_reserve(&dir, text("a"), &entry), 0);
-	CHECK_INT(keydir_reserve(&dir, text("a"), &again), 0);
-	CHECK(entry == again);
+	CHECK_INT(keydir_reserve(&dir, 2), 0);
+	for (size_t i = 0; i < 2; i++)
+		CHECK_INT(keydir_prepare(&dir, text("a"), &ready[i]), 0);
 	CHECK(!keydir_find(&dir, text("a")));
+	keydir_remove(&dir, text("a"));
 	CHECK_INT(keydir_len(&dir), 0);
 	CHECK(!keydir_next(&dir, &at, &key, &value));
-	keydir_prune(&dir, text("a"));
-	keydir_prune(&dir, text("a"));
+	for (size_t i = 0; i < 2; i++)
+		keydir_cancel(&dir, &ready[i]);
+	CHECK(!keydir_find(&dir, text("a")));
 	keydir_release(&dir);
 }
 
-static void prune_leaves_live_keys_alone(void)
+static void what_was_there_stays_when_a_change_is_cancelled(void)
 {
+	struct slot ready;
 	struct keydir dir;
 
 	keydir_init(&dir, 3);
 	set(&dir, text("a"), 1);
-	keydir_prune(&dir, text("a"));
-	CHECK(keydir_find(&dir, text("a")));
+	CHECK_INT(keydir_prepare(&dir, text("a"), &ready), 0);
+	keydir_cancel(&dir, &ready);
+	CHECK_INT(keydir_find(&dir, text("a"))->offset, 1);
 	keydir_release(&dir);
 }
 
@@ -105,8 +111,7 @@ static void walk_and_find_agree_with_a_plain_array(void)
 			continue;
 		}
 		model[i] = 0;
-		keydir_clear(&dir, text(key));
-		keydir_prune(&dir, text(key));
+		keydir_remove(&dir, text(key));
 	}
 	for (size_t i = 0; i < KEYS; i++) {
 		snprintf(key, sizeof(key), "%zu", i);
@@ -184,7 +189,7 @@ static void check_usage(const struct keydir *dir)
 /* What is set needs no memory any more: its record is in the log by then. */
 static void usage_is_counted_for_segments_in_any_order(void)
 {
-	struct keydir_entry *entry;
+	struct slot ready;
 	struct keydir dir;
 	uint64_t seed = 5;
 	char key[16];
@@ -200,10 +205,11 @@ static void usage_is_counted_for_segments_in_any_order(void)
 
 		snprintf(key, sizeof(key), "%d", (int)(unit_random(&seed) % 100));
 		if (unit_random(&seed) % 3 == 0)
-			keydir_clear(&dir, text(key));
-		CHECK_INT(keydir_reserve(&dir, text(key), &entry), 0);
+			keydir_remove(&dir, text(key));
+		CHECK_INT(keydir_reserve(&dir, 1), 0);
+		CHECK_INT(keydir_prepare(&dir, text(key), &ready), 0);
 		room = dir.usage.room;
-		keydir_set(&dir, entry, &value);
+		keydir_set(&dir, &ready, &value);
 		CHECK(dir.usage.room == room && dir.usage.n <= room);
 		check_usage(&dir);
 	}
@@ -252,7 +258,8 @@ static void keys_chosen_to_collide_do_not_collide_under_another_seed(void)
 }
 
 UNIT_MAIN(UNIT(segment_zero_is_one_like_any_other), UNIT(empty_key_is_a_key),
-	  UNIT(reserved_entry_is_no_live_key), UNIT(prune_leaves_live_keys_alone),
+	  UNIT(what_is_made_ready_is_no_live_key),
+	  UNIT(what_was_there_stays_when_a_change_is_cancelled),
 	  UNIT(walk_and_find_agree_with_a_plain_array), UNIT(loading_equals_setting_one_by_one),
 	  UNIT(usage_is_counted_for_segments_in_any_order),
 	  UNIT(keys_chosen_to_collide_do_not_collide_under_another_seed))

@@ -142,32 +142,52 @@ static struct keydir_value random_value(struct model *model, size_t number)
 	};
 }
 
-static void step_set(struct model *model, size_t i)
-{
-	struct keydir_entry *entry;
-
-	if (keydir_reserve(&model->dir, key_of_number(i), &entry))
-		return;
-	if (unit_random(&model->seed) % 8 == 0) { /* its write failed */
-		keydir_prune(&model->dir, key_of_number(i));
-		return;
-	}
-	model->of[i].value = random_value(model, i);
-	model->of[i].is_live = true;
-	keydir_set(&model->dir, entry, &model->of[i].value);
-}
-
 static void step_remove(struct model *model, size_t i)
 {
 	model->of[i].is_live = false;
-	if (unit_random(&model->seed) % 2) {
-		keydir_remove(&model->dir, key_of_number(i));
+	keydir_remove(&model->dir, key_of_number(i));
+}
+
+/* What is made ready is not seen. */
+static void check_some(struct model *model, size_t i)
+{
+	CHECK(!!keydir_find(&model->dir, key_of_number(i)) == model->of[i].is_live);
+	if (unit_random(&model->seed) % 100 == 0)
+		check_walk(model);
+}
+
+/* A batch over few keys, in order, in one segment; or its write fails. */
+static void step_set(struct model *model, size_t first)
+{
+	struct slot ready[4];
+	size_t numbers[4], n = 1 + unit_random(&model->seed) % 4, i = 0;
+	uint32_t segment = (uint32_t)(unit_random(&model->seed) % SEGMENTS);
+	bool fails = unit_random(&model->seed) % 8 == 0;
+
+	if (keydir_reserve(&model->dir, n))
 		return;
+	for (; i < n; i++) {
+		numbers[i] = i % 2 ? first : random_number(model);
+		if (keydir_prepare(&model->dir, key_of_number(numbers[i]), &ready[i])) {
+			fails = true;
+			break;
+		}
 	}
-	keydir_clear(&model->dir, key_of_number(i));
-	if (unit_random(&model->seed) % 2)
-		check_walk(model); /* passes the entry without a value */
-	keydir_prune(&model->dir, key_of_number(i));
+	check_some(model, first);
+	for (size_t k = 0; k < i; k++) {
+		size_t number = numbers[k];
+
+		if (fails) {
+			keydir_cancel(&model->dir, &ready[k]);
+			continue;
+		}
+		model->of[number].value = random_value(model, number);
+		model->of[number].value.segment = segment;
+		model->of[number].is_live = true;
+		keydir_set(&model->dir, &ready[k], &model->of[number].value);
+		if (unit_random(&model->seed) % 4 == 0)
+			step_remove(model, first);
+	}
 }
 
 /* The records of a segment move, those whose generation is not there yet, and
@@ -234,7 +254,7 @@ static void step(struct model *model)
 	default:
 		if (unit_random(&model->seed) % 10 == 0)
 			step_move(model, (uint32_t)(i % SEGMENTS));
-		CHECK(!!keydir_find(&model->dir, key_of_number(i)) == model->of[i].is_live);
+		check_some(model, i);
 	}
 }
 
@@ -317,7 +337,7 @@ static void loading_without_memory_says_so(void)
 static void a_key_takes_64_bytes_at_most(void)
 {
 	struct keydir_value value = {.segment = 1};
-	struct keydir_entry *entry;
+	struct slot ready;
 	struct keydir dir;
 
 	keydir_init(&dir, 1);
@@ -325,8 +345,9 @@ static void a_key_takes_64_bytes_at_most(void)
 		const uint64_t key[2] = {i, 0};
 		size_t bytes = 0;
 
-		CHECK_INT(keydir_reserve(&dir, (struct dwal_bytes){key, sizeof(key)}, &entry), 0);
-		keydir_set(&dir, entry, &value);
+		CHECK_INT(keydir_reserve(&dir, 1), 0);
+		CHECK_INT(keydir_prepare(&dir, (struct dwal_bytes){key, sizeof(key)}, &ready), 0);
+		keydir_set(&dir, &ready, &value);
 		for (uint32_t k = 0; k < dir.slabs.n; k++)
 			bytes += (size_t)dir.slabs.of[k].end * SLABS_UNIT;
 		bytes += (dir.slots.now.size + dir.slots.old.size) * sizeof(struct slot);
@@ -345,7 +366,7 @@ static void memory_does_not_grow_with_changes(void)
 
 	keydir_init(&dir, 1);
 	for (unsigned round = 0; round < 10; round++) {
-		struct keydir_entry *entry;
+		struct slot ready;
 
 		for (uint32_t i = 0; i < 100; i++, n++) {
 			CHECK_INT(keydir_load(&loader, (struct dwal_bytes){&n, sizeof(n)}, &value),
@@ -364,8 +385,8 @@ static void memory_does_not_grow_with_changes(void)
 						      NULL),
 					  0);
 		CHECK_INT(keydir_load_flush(&loader), 0);
-		CHECK_INT(keydir_reserve(&dir, (struct dwal_bytes){&n, sizeof(n)}, &entry), 0);
-		keydir_prune(&dir, (struct dwal_bytes){&n, sizeof(n)});
+		CHECK_INT(keydir_prepare(&dir, (struct dwal_bytes){&n, sizeof(n)}, &ready), 0);
+		keydir_cancel(&dir, &ready);
 	}
 	CHECK(keydir_len(&dir) == 0 && dir.slabs.n == 1);
 	keydir_release(&dir);

@@ -46,11 +46,12 @@ static void set_place(dwal_kv *kv, const struct moved *moved, uint32_t segment, 
 		.txid = moved->txid,
 		.value_len = (uint32_t)strlen(moved->value),
 	};
-	struct keydir_entry *entry;
+	struct slot ready;
 
 	pthread_rwlock_wrlock(&kv->index);
-	CHECK_INT(keydir_reserve(&kv->keydir, text(moved->key), &entry), 0);
-	keydir_set(&kv->keydir, entry, &value);
+	CHECK_INT(keydir_reserve(&kv->keydir, 1), 0);
+	CHECK_INT(keydir_prepare(&kv->keydir, text(moved->key), &ready), 0);
+	keydir_set(&kv->keydir, &ready, &value);
 	pthread_rwlock_unlock(&kv->index);
 }
 

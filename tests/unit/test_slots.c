@@ -45,7 +45,7 @@ static void reserve(struct slots *slots)
 	struct slots_table old = slots->old, now = slots->now;
 	size_t moved = slots->moved;
 
-	CHECK_INT(slots_reserve(slots), 0);
+	CHECK_INT(slots_reserve(slots, 1), 0);
 	if (slots->now.of == now.of && slots->old.of)
 		CHECK(slots->moved - moved <= SLOTS_MOVED);
 	else if (slots->now.of == now.of && old.of)
@@ -171,6 +171,28 @@ static void random_changes_agree_with_an_array(void)
 	slots_release(&model.slots);
 }
 
+/* Room for many is made once, and is there for all of them. */
+static void what_is_reserved_needs_no_memory(void)
+{
+	uint64_t seed = 8;
+	uint32_t number = 0;
+	struct slots slots = {0};
+
+	while (number < 20000) {
+		size_t n = unit_random(&seed) % 300;
+
+		CHECK_INT(slots_reserve(&slots, n), 0);
+		for (const unsigned before = callocs; n > 0; n--) {
+			number++;
+			slots_add(&slots, spread(number), number);
+			CHECK(callocs == before && slots.n <= slots.now.size / 16 * SLOTS_FULL);
+		}
+	}
+	for (uint32_t i = 1; i <= number; i++)
+		CHECK(find(&slots, spread(i), i));
+	slots_release(&slots);
+}
+
 static bool note(void *ctx, uint32_t number)
 {
 	((unsigned *)ctx)[number]++;
@@ -207,12 +229,12 @@ static void without_memory_all_stays_as_it_was(void)
 		callocs = 0;
 		failing = k;
 		for (uint32_t number = 1; number <= 300; number++) {
-			int err = slots_reserve(&slots);
+			int err = slots_reserve(&slots, 1);
 
 			CHECK(!err || err == -ENOMEM);
 			refused += err != 0;
 			if (err)
-				CHECK_INT(slots_reserve(&slots), 0);
+				CHECK_INT(slots_reserve(&slots, 1), 0);
 			slots_add(&slots, spread(number), number);
 			for (uint32_t i = 1; i <= number; i++)
 				CHECK(find(&slots, spread(i), i));
@@ -224,6 +246,6 @@ static void without_memory_all_stays_as_it_was(void)
 }
 
 UNIT_MAIN(UNIT(each_removal_in_each_phase_of_growth_leaves_the_others),
-	  UNIT(random_changes_agree_with_an_array),
+	  UNIT(random_changes_agree_with_an_array), UNIT(what_is_reserved_needs_no_memory),
 	  UNIT(a_search_asks_for_each_number_of_a_hash_once),
 	  UNIT(without_memory_all_stays_as_it_was))
