@@ -6,8 +6,9 @@
  *
  * Attributes only. Pages and names are not taken from the kernel in this way:
  * that can wait for a request in flight, and were the daemon killed then, it
- * could not die. Names that can go without the kernel's doing are not cached
- * instead, nor are pages of a dropped staging kept at the next open.
+ * could not die. Instead the name of a new file that was given up leads to ESTALE,
+ * other names that can go without the kernel's doing are not cached, and pages of a
+ * dropped staging are not kept at the next open.
  */
 #ifndef ERRANDS_H
 #define ERRANDS_H

@@ -15,7 +15,7 @@ from mounting import wait_for
 
 FILES = 200
 BELIEVED = 0.05  # seconds: attributes of a directory that was just changed
-TICKS = 0.02     # the kernel counts in these, and rounds up
+TICKS = 0.03     # the kernel counts in such steps, and rounds up
 LIMIT = 64 << 20
 SECONDS = 20
 
@@ -140,6 +140,7 @@ def given_up(path):
     return fd
 
 
+@pytest.mark.sanitize
 @pytest.mark.clause("S4c")
 @pytest.mark.parametrize("options", CHECKS)
 @pytest.mark.parametrize("look", LOOKS)
@@ -152,6 +153,7 @@ def test_a_new_file_that_was_given_up_has_no_name_though_the_kernel_knew_it(moun
     LOOKS[look](m / "f")
 
 
+@pytest.mark.sanitize
 @pytest.mark.clause("S4c", "S7e")
 @pytest.mark.parametrize("options", CHECKS)
 @pytest.mark.parametrize("look", ["stat", "access", "open", "write"])
@@ -167,6 +169,7 @@ def test_nor_is_it_found_while_somebody_has_it_open(mount, options, look):
     os.close(reader)
 
 
+@pytest.mark.sanitize
 @pytest.mark.clause("S4c")
 @pytest.mark.parametrize("options", CHECKS)
 def test_a_descriptor_for_writing_keeps_the_name_of_a_new_file_that_is_to_be_given_up(mount,
@@ -181,6 +184,7 @@ def test_a_descriptor_for_writing_keeps_the_name_of_a_new_file_that_is_to_be_giv
     LOOKS["stat"](m / "f")
 
 
+@pytest.mark.sanitize
 @pytest.mark.clause("S4c")
 def test_what_was_staged_is_forgotten_when_it_cannot_be_published(gated):
     """Its size and times, which the kernel need not ask for while the file is open."""
