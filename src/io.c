@@ -101,6 +101,11 @@ static int sys_allocate(const struct io *io, int fd, off_t offset, off_t n)
 	return fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, n) ? -errno : 0;
 }
 
+static int sys_begin_write(const struct io *io, int fd, off_t offset, off_t n)
+{
+	return sync_file_range(fd, offset, n, SYNC_FILE_RANGE_WRITE) ? -errno : 0;
+}
+
 static int sys_fadvise(const struct io *io, int fd, off_t offset, off_t n, int advice)
 {
 	return -posix_fadvise(fd, offset, n, advice);
@@ -215,6 +220,7 @@ const struct io io_system = {
 	.write = sys_write,
 	.fsync = sys_fsync,
 	.fdatasync = sys_fdatasync,
+	.begin_write = sys_begin_write,
 	.ftruncate = sys_ftruncate,
 	.allocate = sys_allocate,
 	.fadvise = sys_fadvise,

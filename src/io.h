@@ -33,6 +33,8 @@ struct io {
 	ssize_t (*write)(const struct io *io, int fd, const void *data, size_t n);
 	int (*fsync)(const struct io *io, int fd);
 	int (*fdatasync)(const struct io *io, int fd);
+	/* No sync: says nothing of what is durable. */
+	int (*begin_write)(const struct io *io, int fd, off_t offset, off_t n);
 	int (*ftruncate)(const struct io *io, int fd, off_t size);
 	/* Blocks for n bytes from offset on, also behind the end of the file,
 	 * which stays where it is. -EOPNOTSUPP also where that is of no use. */

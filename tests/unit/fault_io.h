@@ -225,6 +225,12 @@ static inline int fault_allocate(const struct io *io, int fd, off_t offset, off_
 	return rc ? rc : io_system.allocate(&io_system, fd, offset, n);
 }
 
+/* No step of anything: nobody may rely on it. */
+static inline int fault_begin_write(const struct io *io, int fd, off_t offset, off_t n)
+{
+	return -EIO;
+}
+
 static inline int fault_fadvise(const struct io *io, int fd, off_t offset, off_t n, int advice)
 {
 	struct fault_io *fault = fault_of(io);
@@ -329,6 +335,7 @@ static inline void fault_init(struct fault_io *fault)
 		.write = fault_write,
 		.fsync = fault_fsync,
 		.fdatasync = fault_fdatasync,
+		.begin_write = fault_begin_write,
 		.ftruncate = fault_ftruncate,
 		.allocate = fault_allocate,
 		.fadvise = fault_fadvise,

@@ -107,6 +107,7 @@ int sim_fsync(const struct io *io, int fd);
 int sim_fdatasync(const struct io *io, int fd);
 int sim_ftruncate(const struct io *io, int fd, off_t size);
 int sim_allocate(const struct io *io, int fd, off_t offset, off_t n);
+int sim_begin_write(const struct io *io, int fd, off_t offset, off_t n);
 int sim_fadvise(const struct io *io, int fd, off_t offset, off_t n, int advice);
 
 #endif

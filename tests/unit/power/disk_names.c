@@ -348,6 +348,7 @@ const struct io disk_io = {
 	.write = sim_write,
 	.fsync = sim_fsync,
 	.fdatasync = sim_fdatasync,
+	.begin_write = sim_begin_write,
 	.ftruncate = sim_ftruncate,
 	.allocate = sim_allocate,
 	.fadvise = sim_fadvise,
