@@ -162,7 +162,8 @@ def garbage(disk, mount):
     full_disk.fill(m.filler)
     yield m
     trouble = m.clean_up()
-    m.filler.unlink(missing_ok=True)
+    for filler in disk.glob("filler*"):
+        filler.unlink()
     subprocess.run(["rm", "-rf", m.log], check=True, timeout=60)
     assert trouble == []
 
@@ -188,7 +189,7 @@ def test_a_full_disk_is_given_space_by_a_compaction_of_the_mount(datawal, garbag
 @pytest.mark.clause("S4f", "C38")
 def test_a_full_disk_is_given_space_by_a_compaction_of_the_directory(datawal, garbage):
     garbage.unmount()
-    full_disk.fill(garbage.filler)  # what it had beside the file
+    full_disk.fill(garbage.filler.with_name("filler.more"))  # what it had beside the file
     datawal("compact", garbage.log)
     garbage.start()
     check_room_again(garbage)
