@@ -3,11 +3,14 @@
 mount of many keys takes."""
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import mount
+import running
 from running import by_turns, figures, fresh, remove
 
 FIGURES = ("p50", "p99", "p99.9", "longest")
@@ -71,29 +74,41 @@ def measure(run):
 
 # ---- the memory of a mount ----
 
-def resident_bytes(place):
-    """Of the daemon that has this mountpoint among its arguments."""
+def daemon_of(place):
+    """The process id of the datawalfs that has this mountpoint among its arguments."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-            with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-                lines = dict(line.split(":", 1) for line in file)
-        except (OSError, ValueError):
+            words = Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+        except OSError:
             continue
-        if words[0].endswith(b"datawalfs") and os.fsencode(place) in words and "VmRSS" in lines:
-            return int(lines["VmRSS"].split()[0]) * 1024
-    raise RuntimeError("the daemon is gone")
+        if words[0].endswith(b"datawalfs") and os.fsencode(place) in words:
+            return int(pid)
+    raise running.Impossible(f"{place}: its daemon is gone")
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        size, = (line.split()[1] for line in file if line.startswith("VmRSS:"))
+    return int(size) * 1024
+
+
+def wait_for_end(pidfd):
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll()
+    os.close(pidfd)
 
 
 def mount_once(run, program, log):
-    """(seconds to mount, bytes, seconds to unmount)."""
+    """(seconds to mount, bytes, seconds to unmount). It lets the lock go before it has ended: the
+    next one would be taken for it."""
     begun = time.monotonic()
     with mount.mounted([program, log], run.work / "mnt") as place:
         there = time.monotonic()
-        size = resident_bytes(place)
+        pid = daemon_of(place)
+        pidfd, size = os.pidfd_open(pid), resident_bytes(pid)
         ending = time.monotonic()
-    mount.wait_for_daemon(log)
+    wait_for_end(pidfd)
     return there - begun, size, time.monotonic() - ending
 
 
