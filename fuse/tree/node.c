@@ -109,7 +109,8 @@ struct node *node_new(struct tree *tree, mode_t type, struct place place)
 	}
 	node->units = (uint8_t)(size / SLAB_UNIT);
 	node->kind = (uint8_t)((type & S_IFMT) >> 12);
-	node->mtime = shorttime_of(tree_now());
+	if (tree->replayed) /* before, the log tells it */
+		node->mtime = shorttime_of(tree_now());
 	node_call(node, place);
 	return node;
 }

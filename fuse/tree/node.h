@@ -105,13 +105,22 @@ struct tree_options {
 	bool counts_reads; /* reading changes times of access */
 };
 
+/* The directory that the last record was about: most are about the same one as that
+ * before, and need not look for it again. */
+struct known_dir {
+	struct node *dir; /* NULL: none */
+	char *path;       /* what the keys in it begin with, the last separator included */
+	size_t len, capacity;
+};
+
 /* All nodes of one log at one moment. There can be several. */
 struct tree {
 	struct tree_options opt; /* constant */
 	uint64_t hash_key;       /* random: nobody else knows where names lie; constant */
 	struct node *root;       /* constant */
-	struct waiting *waiting; /* replay.c; only while the log is opened */
-	bool replayed;           /* the log was read: the names are seen; then constant */
+	struct waiting *waiting; /* replay.c; only while the log is opened, as the next */
+	struct known_dir known;
+	bool replayed; /* the log was read: the names are seen; then constant */
 
 	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
 	_Atomic(const void *) holder; /* who has it; for tree_wants_lock() alone */
@@ -123,7 +132,8 @@ struct tree {
 	struct inos inos;       /* the numbers of all nodes but the root */
 	struct node **owed; /* directories, held, whose times are to be told: tree_owe_times() */
 	size_t owed_count, owed_capacity;
-	bool collided;           /* two components had one long name */
+	bool long_names;         /* a node has had one in the long form */
+	bool collided;           /* two components had one of these */
 	bool aliases;            /* a node has had one */
 	atomic_bool values_seen; /* names X\value are in use: X can come by itself */
 };

@@ -66,18 +66,47 @@ static int make_dir(struct tree *tree, struct node *dir, const struct name_part 
 	return 0;
 }
 
+/* Whatever stands behind such a beginning is in that directory: name_next() goes on
+ * there. */
+static bool is_known(const struct known_dir *known, struct dwal_bytes key)
+{
+	return known->dir && key.len > known->len && !memcmp(key.data, known->path, known->len);
+}
+
+/* The first len bytes of the key lead to dir. Without memory it is not known. */
+static void know(struct known_dir *known, struct dwal_bytes key, size_t len, struct node *dir)
+{
+	known->dir = NULL;
+	if (len > known->capacity) {
+		char *larger = realloc(known->path, len);
+		if (!larger)
+			return;
+		known->path = larger;
+		known->capacity = len;
+	}
+	if (len)
+		memcpy(known->path, key.data, len);
+	known->len = len;
+	known->dir = dir;
+}
+
 /* Walks to the last component of a key, making directories on the way. */
 static int walk(struct tree *tree, struct dwal_bytes key, const struct record_time *when,
 		struct node **dir, struct name_part *part)
 {
-	size_t cursor = 0;
+	struct known_dir *known = &tree->known;
+	bool is_there = is_known(known, key);
+	size_t cursor = is_there ? known->len : 0, len = cursor;
 
-	*dir = tree->root;
+	*dir = is_there ? known->dir : tree->root;
 	while (name_next(key.data, key.len, &cursor, part) && !part->last) {
 		int r = make_dir(tree, *dir, part, when, dir);
 		if (r)
 			return r;
+		len = cursor;
 	}
+	if (!is_there || len > known->len)
+		know(known, key, len, *dir);
 	return 0;
 }
 
@@ -202,15 +231,17 @@ static int replay_put(struct tree *tree, const struct dwal_record *record,
 {
 	struct name_part part;
 	struct node *dir, *node;
-	bool made;
+	bool made, beside;
 	int r = walk(tree, record->key, when, &dir, &part);
 
 	if (r)
 		return r;
-	node = find_entry(tree, dir, &part, false);
+	node = tree_find_part(tree, dir, &part, false);
+	beside = node && node_is_dir(node);
+	if (beside)
+		node = tree_find_part(tree, dir, &part, true);
 	made = !node;
 	if (made) {
-		bool beside = find_entry(tree, dir, &part, true);
 		r = add_part(tree, dir, &part, beside, S_IFREG, &node);
 		if (r)
 			return -r;
@@ -231,6 +262,8 @@ static void detach(struct tree *tree, struct node *node, const struct record_tim
 {
 	struct node *dir = node_parent(node);
 
+	if (node == tree->known.dir)
+		tree->known.dir = NULL;
 	tree_detach(tree, node);
 	if (when->removes)
 		nodeattr_touched(tree, dir, when->time);
@@ -313,6 +346,8 @@ int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_ti
 		drop_waiting(tree, waiting);
 	for (struct node *node = tree->root; node; node = node_next(tree->root, node))
 		settle(tree, node, logtime, segment_time, ctx);
+	free(tree->known.path);
+	tree->known = (struct known_dir){.dir = NULL};
 	r = tree->root ? number_all(tree) : 0;
 	tree->replayed = true;
 	return -r;

@@ -10,16 +10,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_WATCHED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_WATCHED 1
-#endif
-#endif
+#include "sanitized.h"
 
 /* Lets a sanitizer stop whoever touches what is no object. */
-#ifdef IS_WATCHED
+#if IS_SANITIZED
 #include <sanitizer/asan_interface.h>
 #define CLOSE_TO_ALL(address, size) ASAN_POISON_MEMORY_REGION(address, size)
 #define OPEN(address, size)         ASAN_UNPOISON_MEMORY_REGION(address, size)

@@ -80,6 +80,7 @@ void tree_release(struct tree *tree)
 	nametable_release(&tree->names);
 	nodeid_release(&tree->ids);
 	free(tree->owed);
+	free(tree->known.path);
 	pthread_mutex_destroy(&tree->lock);
 }
 

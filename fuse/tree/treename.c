@@ -132,10 +132,11 @@ struct place tree_free_place(struct tree *tree, const struct node *dir,
 	struct place place = make_place(part, value);
 
 	if (place.name && place.is_long) {
+		tree->long_names = true;
 		place_release(&place);
 		return make_long_place(tree, dir, part, value);
 	}
-	if (place.name && make_way(tree, dir, place.name))
+	if (place.name && tree->long_names && make_way(tree, dir, place.name))
 		place_release(&place);
 	return place;
 }

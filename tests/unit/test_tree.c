@@ -42,7 +42,7 @@ static struct node *find(const struct tree *tree, const char *dir, const char *n
 	return parent ? node_child(tree, parent, name) : NULL;
 }
 
-static void test_two_trees_do_not_know_each_other(void)
+static void two_trees_do_not_know_each_other(void)
 {
 	struct tree one, other;
 	struct node *node;
@@ -80,7 +80,7 @@ static void check_record(const struct node *node, uint64_t offset)
 	CHECK_INT(node_extra(node)->record.offset, offset);
 }
 
-static void test_a_node_knows_the_record_in_force(void)
+static void a_node_knows_the_record_in_force(void)
 {
 	struct tree tree;
 
@@ -105,12 +105,56 @@ static void test_a_node_knows_the_record_in_force(void)
 	tree_release(&tree);
 }
 
-int main(int argc, char **argv)
+static void compare(const struct tree *one, const struct tree *other)
 {
-	static const struct unit_test tests[] = {
-		{"two_trees_do_not_know_each_other", test_two_trees_do_not_know_each_other},
-		{"a_node_knows_the_record_in_force", test_a_node_knows_the_record_in_force},
-	};
+	struct node *a = one->root, *b = other->root;
 
-	return unit_main(argc, argv, tests, sizeof(tests) / sizeof(*tests));
+	for (; a && b; a = node_next(one->root, a), b = node_next(other->root, b)) {
+		CHECK(strcmp(node_name(a), node_name(b)) == 0);
+		CHECK_INT(node_type(a), node_type(b));
+		CHECK_INT(a->ino, b->ino);
+		CHECK_INT(node_size(a), node_size(b));
+	}
+	CHECK(!a && !b);
 }
+
+static void replay_any(struct tree *knows, struct tree *looks, uint64_t *dice)
+{
+	static const enum dwal_type types[] = {DWAL_PUT, DWAL_PUT, DWAL_DELETE, DWAL_RAW};
+	static const char *const records[] = {DIR_RECORD, NO_RECORD, FILE_RECORD};
+	enum dwal_type type = types[unit_random(dice) % 4];
+	static const char *const keys[] = {"a/x", "a/y", "a/b/x", "a/b/y", "a/b", "a",      "a//x",
+					   "a/",  "b/x", "b//x",  "b",     "/a",  "a/b/c/d"};
+	const char *key = keys[unit_random(dice) % (sizeof(keys) / sizeof(*keys))];
+	const char *value = &"12345"[unit_random(dice) % 5];
+
+	if (type == DWAL_RAW)
+		value = records[unit_random(dice) % 3];
+	replay(knows, type, key, value, 0);
+	looks->known.dir = NULL;
+	replay(looks, type, key, value, 0);
+}
+
+/* Also of directories that go, come again or are a file meanwhile. */
+static void what_is_known_of_the_last_directory_changes_nothing(void)
+{
+	struct tree knows, looks;
+	uint64_t dice = 1;
+
+	for (unsigned round = 0; round < 300; round++) {
+		CHECK_INT(tree_init(&knows, &plain, (struct timespec){1, 0}), 0);
+		CHECK_INT(tree_init(&looks, &plain, (struct timespec){1, 0}), 0);
+		tree_lock(&knows);
+		tree_lock(&looks);
+		for (unsigned i = 0; i < 60; i++)
+			replay_any(&knows, &looks, &dice);
+		end(&knows);
+		end(&looks);
+		compare(&knows, &looks);
+		tree_release(&knows);
+		tree_release(&looks);
+	}
+}
+
+UNIT_MAIN(UNIT(two_trees_do_not_know_each_other), UNIT(a_node_knows_the_record_in_force),
+	  UNIT(what_is_known_of_the_last_directory_changes_nothing))
