@@ -9,6 +9,8 @@ import statistics
 
 OURS = "datawal"
 MORE_IS_BETTER = {"MB/s"}
+# A ratio, in words, of parts in which it is none of speeds.
+WHAT = {"requests": "times as many it is", "memory": "times as little it takes"}
 
 
 class Results:
@@ -71,7 +73,7 @@ def number(value):
 
 def show_group(part, group, operations):
     sides = list(dict.fromkeys(side for case in operations.values() for side in case["sides"]))
-    what = "times as fast datawal is" if part != "requests" else "times as many it is"
+    what = WHAT.get(part, "times as fast datawal is")
     print(f"\n{part}: {group}. Behind each figure: how many {what}.")
     print(f"{'':<26}{'':<6}" + "".join(f"{side:>12}{'':<7}" for side in sides))
     for operation, case in operations.items():
