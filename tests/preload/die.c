@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h> /* renameat2() */
 #include <stdlib.h>
 #include <string.h>
@@ -84,12 +85,13 @@ static size_t length(const struct iovec *iov, int n)
 /* All but the end of it; then the end. */
 static void write_short(int fd, const struct iovec *iov, int n, off64_t offset)
 {
+	ssize_t (*write_part)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
 	size_t all = length(iov, n), left = cut < all ? all - cut : all / 2;
 
 	for (int i = 0; i < n && left; i++) {
 		size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
 
-		if (pwrite64(fd, iov[i].iov_base, part, offset) != (ssize_t)part)
+		if (write_part(fd, iov[i].iov_base, part, offset) != (ssize_t)part)
 			break;
 		offset += (off64_t)part;
 		left -= part;
@@ -109,6 +111,14 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t offset)
 	if (last)
 		die();
 	return value;
+}
+
+/* What is one piece. */
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+	struct iovec iov = {(void *)(uintptr_t)data, size};
+
+	return pwritev64(fd, &iov, 1, offset);
 }
 
 int openat64(int dirfd, const char *name, int flags, ...)

@@ -2,9 +2,10 @@
  *
  * Loaded before datawalfs: notes from where it writes records and takes mutexes.
  *
- * Each pwritev(2) and each pthread_mutex_lock(3) is a line in the file FRAMES:
- * its name, the descriptor or the mutex, and the return addresses in datawalfs
- * that lead to it, the innermost first, as offsets that addr2line(1) knows.
+ * Each pwritev(2) or pwrite(2) and each pthread_mutex_lock(3) is a line in the file
+ * FRAMES: its name, the descriptor or the mutex, and the return addresses in
+ * datawalfs that lead to it, the innermost first, as offsets that addr2line(1)
+ * knows.
  * tests/test_frames.py reads them.
  */
 #include <dlfcn.h>
@@ -84,6 +85,15 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t offset)
 
 	note("pwritev", (uintptr_t)fd);
 	return write_all(fd, iov, n, offset);
+}
+
+/* What is one piece. */
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+	ssize_t (*write_all)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+
+	note("pwritev", (uintptr_t)fd);
+	return write_all(fd, data, size, offset);
 }
 
 int pthread_mutex_lock(pthread_mutex_t *mutex)

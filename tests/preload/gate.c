@@ -84,6 +84,14 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t offset)
 	return write_all(fd, iov, n, offset);
 }
 
+/* What is one piece. */
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+	struct iovec iov = {(void *)(uintptr_t)data, size};
+
+	return pwritev64(fd, &iov, 1, offset);
+}
+
 int fdatasync(int fd)
 {
 	int (*sync)(int) = next("fdatasync");
