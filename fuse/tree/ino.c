@@ -91,6 +91,11 @@ int inos_reserve(struct inos *inos, size_t count)
 	return capacity > inos->capacity ? set_capacity(inos, capacity) : 0;
 }
 
+void inos_expect(const struct inos *inos, uint64_t ino)
+{
+	__builtin_prefetch(&inos->slots[home(inos, ino)]);
+}
+
 int inos_take(struct inos *inos, uint64_t *ino)
 {
 	uint64_t wanted = *ino;

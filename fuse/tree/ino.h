@@ -39,6 +39,9 @@ void inos_release(struct inos *inos);
 /* Room for so many, which spares its growth. 0 or ENOMEM. */
 int inos_reserve(struct inos *inos, size_t count);
 
+/* It will be looked for soon: has its memory fetched. */
+void inos_expect(const struct inos *inos, uint64_t ino);
+
 /* Adds *ino, from INO_FIRST to INO_LAST; when that is in use, another, which is
  * *ino from then on. O(1), but for the growth of the table. 0 or ENOMEM. */
 int inos_take(struct inos *inos, uint64_t *ino);

@@ -8,6 +8,9 @@
 
 #include "tree/treename.h"
 
+/* Nodes whose numbers are on their way from memory: half of the time of numbering. */
+#define AHEAD 16
+
 static uint64_t number_of_key(struct dwal_bytes key, bool is_dir)
 {
 	if (is_dir && !key.len)
@@ -76,16 +79,36 @@ static int number_one(struct tree *tree, struct node *node, uint64_t wanted)
 	return r || node->ino == wanted ? r : owe_another(tree, node);
 }
 
+/* The number that the hash of its path gives, which node->ino still is. */
+static uint64_t by_path(const struct node *node)
+{
+	return ino_of_hash(node->ino, node_is_dir(node));
+}
+
+/* Goes on by one node, some way before the one that is numbered. */
+static struct node *expect_next(const struct tree *tree, struct node *ahead)
+{
+	struct node *next = ahead ? node_next(tree->root, ahead) : NULL;
+
+	if (next)
+		inos_expect(&tree->inos, by_path(next));
+	return next;
+}
+
 int number_all(struct tree *tree)
 {
-	struct node *node;
+	struct node *node, *ahead = tree->root;
 	int r = inos_reserve(&tree->inos, tree->names.names);
 
 	for (node = tree->root; !r && (node = node_next(tree->root, node));)
 		if (is_told(node))
 			r = number_one(tree, node, node_extra(node)->attr.ino);
-	for (node = tree->root; !r && (node = node_next(tree->root, node));)
+	for (int i = 0; !r && i < AHEAD; i++)
+		ahead = expect_next(tree, ahead);
+	for (node = tree->root; !r && (node = node_next(tree->root, node));) {
+		ahead = expect_next(tree, ahead);
 		if (!is_told(node))
-			r = number_one(tree, node, ino_of_hash(node->ino, node_is_dir(node)));
+			r = number_one(tree, node, by_path(node));
+	}
 	return r;
 }
