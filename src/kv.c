@@ -255,20 +255,14 @@ static void apply(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct
 	pthread_rwlock_unlock(&kv->index);
 }
 
-/* Under the write lock. */
-static int write_batch(dwal_kv *kv, const struct batch_records *records, struct slot *ready,
-		       struct dwal_place *places)
+/* What the store makes of it that the log has them, or, with an error, has not. */
+static void settle(dwal_kv *kv, const struct batch_records *records, const struct slot *ready,
+		   const struct dwal_place *places, int err)
 {
-	int err = prepare(kv, records->ops, records->n, ready);
-
 	if (err)
-		return err;
-	err = log_append(kv->log, records, places);
-	if (!err)
-		apply(kv, records->ops, records->n, ready, places);
-	else
 		take_back(kv, records->ops, records->n, ready);
-	return err;
+	else
+		apply(kv, records->ops, records->n, ready, places);
 }
 
 int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place *places)
@@ -297,7 +291,11 @@ int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place
 		return -ENOMEM;
 	do {
 		pthread_mutex_lock(&kv->write);
-		err = write_batch(kv, &records, ready, places);
+		err = prepare(kv, batch->ops, n, ready);
+		if (!err) {
+			err = log_append(kv->log, &records, places);
+			settle(kv, &records, ready, places, err);
+		}
 		pthread_mutex_unlock(&kv->write);
 	} while (err == DWAL_EUNSYNCED && !kv->sync_apart && (err = dwal_log_sync(kv->log)) == 0);
 	return err;
