@@ -10,6 +10,7 @@
 #include <errno.h>
 
 struct snapshot {
+	uint64_t head; /* the first eight bytes of the key, as a number that is ordered like them */
 	const unsigned char *key;
 	size_t key_len;
 	struct keydir_value value;
@@ -30,12 +31,26 @@ struct dwal_cursor {
 	size_t file_count;
 };
 
+/* A key that is shorter goes on in zeros. */
+static uint64_t head_of(struct dwal_bytes key)
+{
+	uint64_t head = 0;
+
+	if (key.len)
+		memcpy(&head, key.data, key.len < sizeof(head) ? key.len : sizeof(head));
+	return be64toh(head);
+}
+
+/* Most are told apart without a look at the key, a miss each. */
 static int compare(const void *a, const void *b)
 {
 	const struct snapshot *x = a, *y = b;
 	size_t common = x->key_len < y->key_len ? x->key_len : y->key_len;
-	int order = memcmp(x->key, y->key, common);
+	int order;
 
+	if (x->head != y->head)
+		return x->head < y->head ? -1 : 1;
+	order = memcmp(x->key, y->key, common);
 	return order ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
 }
 
@@ -55,7 +70,7 @@ static int copy_keys(const struct keydir *keydir, dwal_cursor *cursor)
 	if (!cursor->items || !cursor->keys)
 		return -ENOMEM;
 	for (uint32_t at = 0; keydir_next(keydir, &at, &key, &value);) {
-		cursor->items[cursor->n++] = (struct snapshot){end, key.len, value};
+		cursor->items[cursor->n++] = (struct snapshot){head_of(key), end, key.len, value};
 		end = put_bytes(end, key);
 	}
 	return 0;

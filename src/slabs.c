@@ -38,7 +38,10 @@ void slabs_release(struct slabs *slabs)
 	*slabs = (struct slabs){0};
 }
 
-/* What is left of the last one is given up: less than the largest chunk. */
+/* What is left of the last one is given up: less than the largest chunk. Not in huge pages,
+ * which were tried: a look-up took 0.6 of the time at 4 million keys, 0.7 at 1 million, but
+ * whoever touches one first waits until 2 MiB are zeroed, 5 to 9 ms at worst, without
+ * them 0.7. */
 static int add_slab(struct slabs *slabs)
 {
 	if (slabs->n == SLABS_MOST)

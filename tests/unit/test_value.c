@@ -261,7 +261,40 @@ static void cursor_shows_the_moment_of_the_call(void)
 	unit_dir_remove(&dir);
 }
 
-UNIT_MAIN(UNIT(get_of_a_damaged_frame_is_an_error_that_says_where),
+/* All keys of up to 3 of these bytes behind 0 to 8 others: zeros count, and so do bytes
+ * above 127 and what lies behind the eighth. */
+static void cursor_gives_keys_in_byte_order(void)
+{
+	static const unsigned char bytes[] = {0xff, 0, 'a', 1};
+	struct dwal_bytes last = {NULL, 0};
+	struct dwal_item item;
+	dwal_cursor *cursor;
+	dwal_kv *kv;
+
+	dir = unit_dir_make();
+	kv = open_store();
+	for (unsigned i = 0; i < 9 * 64; i++) {
+		unsigned char key[11] = "kkkkkkkk";
+		size_t len = i / 64;
+
+		for (unsigned n = i % 64; n > 0; n /= 4)
+			key[len++] = bytes[n % 4];
+		CHECK_INT(dwal_kv_put(kv, key, len, NULL, 0), 0);
+	}
+	CHECK_INT(dwal_kv_cursor(kv, &cursor), 0);
+	for (unsigned n = 0; dwal_cursor_next(cursor, &item) == 0; last = item.key, n++) {
+		size_t common = last.len < item.key.len ? last.len : item.key.len;
+		int order = common ? memcmp(last.data, item.key.data, common) : 0;
+
+		CHECK(n == 0 || order < 0 || (order == 0 && last.len < item.key.len));
+	}
+	dwal_cursor_close(cursor);
+	CHECK_INT(dwal_kv_close(kv), 0);
+	unit_dir_remove(&dir);
+}
+
+UNIT_MAIN(UNIT(cursor_gives_keys_in_byte_order),
+	  UNIT(get_of_a_damaged_frame_is_an_error_that_says_where),
 	  UNIT(valid_frame_of_another_key_or_type_is_refused),
 	  UNIT(value_stays_readable_after_overwrite_delete_and_rotate),
 	  UNIT(value_at_a_place_is_the_put_that_was_written_there),
