@@ -70,7 +70,9 @@ static int make_dir(struct tree *tree, struct node *dir, const struct name_part 
  * there. */
 static bool is_known(const struct known_dir *known, struct dwal_bytes key)
 {
-	return known->dir && key.len > known->len && !memcmp(key.data, known->path, known->len);
+	if (!known->dir || key.len <= known->len)
+		return false;
+	return !known->len || memcmp(key.data, known->path, known->len) == 0;
 }
 
 /* The first len bytes of the key lead to dir. Without memory it is not known. */
