@@ -348,7 +348,7 @@ static struct stretch take_unwritten(dwal_log *log)
 	struct stretch stretch = {NULL, log->begun, active->end - log->begun};
 
 	if (active->end < log->begun + BEGIN_WRITE)
-		return (struct stretch){NULL};
+		return (struct stretch){.segment = NULL};
 	log->begun = active->end;
 	stretch.segment = segment_ref(active);
 	return stretch;
