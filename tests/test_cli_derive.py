@@ -182,6 +182,12 @@ static void once(int fd)
         raise(atoi(getenv("NUMBER")));
 }
 ssize_t write(int fd, const void *data, size_t n) { once(fd); return syscall(SYS_write, fd, data, n); }
+ssize_t pwrite64(int fd, const void *data, size_t n, off_t at)
+{
+    once(fd);
+    return syscall(SYS_pwrite64, fd, data, n, at);
+}
+ssize_t pwrite(int fd, const void *data, size_t n, off_t at) { return pwrite64(fd, data, n, at); }
 ssize_t pwritev64(int fd, const struct iovec *iov, int n, off_t at)
 {
     once(fd);
