@@ -32,3 +32,8 @@ def test_a_case_that_is_not_there_is_no_success():
     done = subprocess.run([paths.program(f"tests/{CASES[0][0]}"), "no_such_case"],
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
     assert done.returncode == 2
+
+
+def test_every_program_says_its_cases_so_that_they_are_found():
+    told = {program for program, _ in CASES}
+    assert sorted({path.stem for path in (TESTS / "unit").glob("test_*.c")} - told) == []

@@ -224,7 +224,7 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 	tree_unlock(tree);
 }
 
-static void test_files(void)
+static void records_of_files(void)
 {
 	begin();
 	struct node *file = make_file(fs->tree.root, "plain", 0644);
@@ -242,7 +242,7 @@ static void test_files(void)
 	end();
 }
 
-static void test_directories(void)
+static void records_of_directories(void)
 {
 	begin();
 	struct node *top = make_dir(fs->tree.root, "top");
@@ -272,7 +272,7 @@ static void set_time(struct node *node)
 
 /* A time that was set for a directory holds, also behind the Put of a name that
  * came before it was. */
-static void test_set_time_of_a_directory(void)
+static void a_set_time_of_a_directory_holds(void)
 {
 	begin();
 	struct node *top = make_dir(fs->tree.root, "top");
@@ -310,7 +310,7 @@ static void remove_file(struct node *node)
 
 /* A name that goes changes the time of its directory, whether the log knew it or
  * not. */
-static void test_times_of_removal(void)
+static void times_of_removal(void)
 {
 	begin();
 	struct node *top = make_dir(fs->tree.root, "top");
@@ -325,7 +325,7 @@ static void test_times_of_removal(void)
 }
 
 /* Two names that come in one order are published in the other. */
-static void test_times_out_of_order(void)
+static void times_out_of_order(void)
 {
 	begin();
 	struct node *top = make_dir(fs->tree.root, "top");
@@ -337,15 +337,5 @@ static void test_times_out_of_order(void)
 	end();
 }
 
-int main(int argc, char **argv)
-{
-	static const struct unit_test tests[] = {
-		{"files", test_files},
-		{"directories", test_directories},
-		{"set_time_of_a_directory", test_set_time_of_a_directory},
-		{"times_of_removal", test_times_of_removal},
-		{"times_out_of_order", test_times_out_of_order},
-	};
-
-	return unit_main(argc, argv, tests, sizeof(tests) / sizeof(*tests));
-}
+UNIT_MAIN(UNIT(records_of_files), UNIT(records_of_directories),
+	  UNIT(a_set_time_of_a_directory_holds), UNIT(times_of_removal), UNIT(times_out_of_order))
