@@ -27,6 +27,18 @@ def shell(command, cwd):
     subprocess.run(["bash", "-euc", command], cwd=cwd, check=True, capture_output=True, timeout=30)
 
 
+@pytest.mark.clause("S5a")
+def test_what_was_cut_off_reads_as_zeros_when_the_file_grows_again(mount):
+    m = mount()
+    with open(m / "f", "wb", buffering=0) as file:
+        file.write(b"x" * 100)
+        file.truncate(10)
+        file.seek(50)
+        file.write(b"y")
+    m.remount()  # the kernel's pages are zeros anyway
+    assert (m / "f").read_bytes() == b"x" * 10 + bytes(40) + b"y"
+
+
 @pytest.mark.clause("S1a")
 def test_each_live_key_is_a_file_with_its_value(datawal, logdir, mount):
     values = {"one": b"1", "dir/two": b"22" * 5000, "dir/sub/three": b"", "späce d": bytes(range(256))}

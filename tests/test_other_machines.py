@@ -48,9 +48,9 @@ def test_the_library_passes_its_tests_and_the_corpus_on(machine, tmp_path):
               "-Dfuse=disabled", "-Dwerror=true")
     must_pass("ninja", "--quiet", "-C", build)
     wrap(build, tmp_path / "run", words)
-    # left out: it cuts the power for minutes, and knows neither byte order nor size of a word
+    # left out: what qemu cannot limit or is slow at, a tree's range of addresses, and readers
     must_pass(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
-              "--deselect", "tests/test_unit.py::test_unit_program_passes[test_core_power]",
+              "-k", "not addresses and not last_directory and not a_reader_says",
               "tests/test_corpus.py", "tests/test_unit.py", cwd=paths.ROOT,
               env={**os.environ, "DATAWAL_BUILD": str(tmp_path / "run"), "DATAWAL_TEST_SLOWNESS": "20",
                    "PYTEST_ADDOPTS": f"--basetemp={tmp_path / 'tests'}"})
