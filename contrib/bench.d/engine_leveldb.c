@@ -2,19 +2,8 @@
  */
 #include <leveldb/c.h>
 
-#define LSM(name) leveldb_##name
+#define LSM(name)  leveldb_##name
+#define LSM_ENGINE engine_leveldb
+#define LSM_NAME   "leveldb"
 
 #include "engine_lsm.h"
-
-const struct engine engine_leveldb = {
-	.name = "leveldb",
-	.offers = "put batch get delete walk open compact sync",
-	.open = open_store,
-	.close = close_store,
-	.put = put,
-	.batch = batch,
-	.get = get,
-	.remove = remove_key,
-	.walk = walk,
-	.compact = compact,
-};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * The adapter of LevelDB and of RocksDB, whose interfaces in C differ by their
- * prefix. Included once by a file that has defined LSM(name) to put it before a name.
+ * prefix. Included once by a file that has defined LSM(name) to put it before a name, and
+ * LSM_ENGINE and LSM_NAME: what the adapter is to be and to be called.
  */
 #include <stdlib.h>
 
@@ -124,3 +125,16 @@ static void compact(void *db)
 
 	LSM(compact_range)(store->db, NULL, 0, NULL, 0);
 }
+
+const struct engine LSM_ENGINE = {
+	.name = LSM_NAME,
+	.offers = "put batch get delete walk open compact sync",
+	.open = open_store,
+	.close = close_store,
+	.put = put,
+	.batch = batch,
+	.get = get,
+	.remove = remove_key,
+	.walk = walk,
+	.compact = compact,
+};

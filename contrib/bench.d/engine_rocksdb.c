@@ -2,19 +2,8 @@
  */
 #include <rocksdb/c.h>
 
-#define LSM(name) rocksdb_##name
+#define LSM(name)  rocksdb_##name
+#define LSM_ENGINE engine_rocksdb
+#define LSM_NAME   "rocksdb"
 
 #include "engine_lsm.h"
-
-const struct engine engine_rocksdb = {
-	.name = "rocksdb",
-	.offers = "put batch get delete walk open compact sync",
-	.open = open_store,
-	.close = close_store,
-	.put = put,
-	.batch = batch,
-	.get = get,
-	.remove = remove_key,
-	.walk = walk,
-	.compact = compact,
-};
