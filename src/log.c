@@ -347,10 +347,10 @@ static struct stretch take_unwritten(dwal_log *log)
 	struct segment *active = log_active(log);
 	struct stretch stretch = {NULL, log->begun, active->end - log->begun};
 
-	if (active->end < log->begun + BEGIN_WRITE)
-		return (struct stretch){.segment = NULL};
-	log->begun = active->end;
-	stretch.segment = segment_ref(active);
+	if (stretch.n >= BEGIN_WRITE) {
+		log->begun = active->end;
+		stretch.segment = segment_ref(active);
+	}
 	return stretch;
 }
 
