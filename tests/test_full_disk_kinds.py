@@ -22,6 +22,15 @@ def disk(request, tmp_path_factory):
         yield directory
 
 
+def empty(disk, m):
+    """For the next test."""
+    trouble = m.clean_up()
+    for filler in disk.glob("filler*"):
+        filler.unlink()
+    subprocess.run(["rm", "-rf", m.log], check=True, timeout=60)
+    assert trouble == []
+
+
 @pytest.fixture
 def full(disk, mount):
     """A mount with a few files, on a disk on which fill() leaves no block free, nor room in the log."""
@@ -43,10 +52,7 @@ def full(disk, mount):
     m.fill = fill
     m.reserve = m.log / ".reserve"
     yield m
-    trouble = m.clean_up()
-    m.filler.unlink(missing_ok=True)
-    subprocess.run(["rm", "-rf", m.log], check=True, timeout=60)
-    assert trouble == []
+    empty(disk, m)
 
 
 def run(m, command):
@@ -161,11 +167,7 @@ def garbage(disk, mount):
     m.reserve = m.log / ".reserve"
     full_disk.fill(m.filler)
     yield m
-    trouble = m.clean_up()
-    for filler in disk.glob("filler*"):
-        filler.unlink()
-    subprocess.run(["rm", "-rf", m.log], check=True, timeout=60)
-    assert trouble == []
+    empty(disk, m)
 
 
 def check_room_again(m):
