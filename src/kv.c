@@ -67,10 +67,12 @@ static int fold_lost(void *ctx, const struct dwal_lost *lost)
 	return err;
 }
 
-static int open_reading(dwal_kv *kv, const struct io *io, const char *dir, bool degraded,
-			struct fold *fold, struct dwal_error *error)
+static int open_reading(dwal_kv *kv, const struct io *io, const char *dir,
+			const struct dwal_options *options, struct fold *fold,
+			struct dwal_error *error)
 {
-	const struct reader_replay what = {fold_record, fold_lost, fold, degraded};
+	const struct reader_replay what = {fold_record, fold_lost, fold, options->degraded,
+					   options->verify};
 	int err = reader_open(io, dir, &kv->reader, error);
 
 	return err ? err : reader_replay(kv->reader, &what, error);
@@ -146,7 +148,7 @@ int kv_open(const struct io *io, const char *dir, const struct dwal_options *opt
 			     options->observe,
 			     options->lost,
 			     options->observe_ctx};
-	err = options->read_only ? open_reading(kv, io, dir, options->degraded, &fold, error)
+	err = options->read_only ? open_reading(kv, io, dir, options, &fold, error)
 				 : open_writing(kv, io, dir, options, &fold, error);
 	flushed = keydir_load_flush(&fold.loader);
 	if (!err && flushed)

@@ -36,6 +36,7 @@ int kv_open(const struct io *io, const char *dir, const struct dwal_options *opt
 
 const char *kv_dir(const dwal_kv *kv);
 const struct io *kv_io(const dwal_kv *kv);
+int kv_dirfd(const dwal_kv *kv);
 
 /* As log_segment() and log_view(). */
 struct segment *kv_segment(dwal_kv *kv, uint32_t id);

@@ -55,6 +55,11 @@ const struct io *kv_io(const dwal_kv *kv)
 	return kv->log ? log_io(kv->log) : reader_io(kv->reader);
 }
 
+int kv_dirfd(const dwal_kv *kv)
+{
+	return kv->log ? log_dirfd(kv->log) : reader_dirfd(kv->reader);
+}
+
 struct segment *kv_segment(dwal_kv *kv, uint32_t id)
 {
 	return kv->log ? log_segment(kv->log, id) : reader_segment(kv->reader, id);

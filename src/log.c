@@ -433,6 +433,11 @@ const char *dwal_log_dir(const dwal_log *log)
 	return log->dir;
 }
 
+int log_dirfd(const dwal_log *log)
+{
+	return log->dirfd;
+}
+
 const struct io *log_io(const dwal_log *log)
 {
 	return log->io;
@@ -478,6 +483,7 @@ int dwal_log_close(dwal_log *log)
 	pthread_cond_destroy(&log->sync_done);
 	pthread_mutex_destroy(&log->state_lock);
 	pthread_mutex_destroy(&log->append_lock);
+	pthread_mutex_destroy(&log->name_lock);
 	free(log->dir);
 	free(log);
 	return first;

@@ -9,6 +9,7 @@
 #include "segment.h"
 
 struct batch_records;
+struct index_writer;
 
 /* dwal_log_append() or dwal_log_batch(), as the records say
  * (batch.h). */
@@ -30,15 +31,19 @@ int log_rewrite_begin(dwal_log *log, struct segment *segment);
 /* Gives it up: the file is removed. */
 void log_rewrite_cancel(dwal_log *log, const struct segment *segment, int *fd);
 
-/* Gives the file, which is synced, the name of the segment, durably, and *out is
- * it, which is to be handed to log_replace() at once. The caller is within
- * segment_enter(). On failure all is as it was; but where only the durability
- * failed, *out is set too, and the log is poisoned. */
+/* Gives the file, which is synced, the name of the segment, durably, once no index
+ * file of the old one is left that could be taken for its own; and *out is it, which is to be
+ * handed to log_replace() at once. The caller is within segment_enter(). On failure all is as it
+ * was; but where only the durability failed, *out is set too, and the log is poisoned. */
 int log_rewrite_install(dwal_log *log, struct segment *segment, int *fd, struct segment **out);
 
 /* From now on the log has that one. Both references change hands; the old one
  * is then in segment_enter() for good. Waits for an append that is in flight. */
 void log_replace(dwal_log *log, struct segment *old, struct segment *rewritten);
+
+/* Gives an index file, which is finished, its name, unless another file has taken the
+ * segment's meanwhile: then, or where the renaming fails, -errno. Within segment_enter(). */
+int log_publish_index(dwal_log *log, struct segment *segment, struct index_writer *writer);
 
 /* Gives up the file that keeps room on a full disk, for a file that will free
  * more. From now on others' appends are -ENOSPC, until log_end_lending(). 0;
@@ -60,6 +65,9 @@ int log_open_at(const struct io *io, int dirfd, const char *dir, dwal_log **out,
 
 /* The txid of what was appended last, or found; 0 for none. */
 uint64_t log_last_txid(dwal_log *log);
+
+/* The directory's descriptor, which is the log's. */
+int log_dirfd(const dwal_log *log);
 
 /* The table of system calls the log was opened with. */
 const struct io *log_io(const dwal_log *log);

@@ -38,6 +38,7 @@ static dwal_log *new_log(const struct io *io, const char *dir, const struct dwal
 	log->segment_size = options->segment_size;
 	log->sync_apart = options->sync_apart;
 	reserve_init(&log->reserve, log->io, options->reserve);
+	pthread_mutex_init(&log->name_lock, NULL);
 	pthread_mutex_init(&log->append_lock, NULL);
 	pthread_mutex_init(&log->state_lock, NULL);
 	pthread_cond_init(&log->sync_done, NULL);
@@ -160,8 +161,10 @@ static int refuse_intact(const dwal_log *log, struct dwal_error *error)
 
 static int replay(dwal_log *log, const struct dwal_options *options, struct dwal_error *error)
 {
-	const struct recovery recovery = {
+	struct recovery recovery = {
 		.dir = log->dir,
+		.verify = options->verify,
+		.dirfd = log->dirfd,
 		.observe = options->observe,
 		.observe_ctx = options->observe_ctx,
 		.report = &log->report,

@@ -4,6 +4,7 @@
  * is synced before it is renamed, and the directory is synced before anything
  * is done because of it. Must not know what was left out of it.
  */
+#include "index.h"
 #include "log.h"
 #include "log_state.h"
 #include "logname.h"
@@ -50,10 +51,50 @@ static int rename_over(dwal_log *log, const struct segment *segment)
 	return rc ? log->io->renameat2(log->io, log->dirfd, temp, log->dirfd, name, 0) : -ESTALE;
 }
 
+/* For good, before there is a file that it does not describe: sizes and times of the
+ * two can be the same. */
+static int remove_index(dwal_log *log, const struct segment *segment)
+{
+	char name[LOGNAME_TEMP_SIZE];
+	int rc;
+
+	logname_index(segment->id, name);
+	rc = log->io->unlinkat(log->io, log->dirfd, name, 0);
+	if (rc == -ENOENT)
+		return 0;
+	return rc ? rc : log->io->fsync(log->io, log->dirfd);
+}
+
+static int take_name(dwal_log *log, const struct segment *segment)
+{
+	int rc;
+
+	pthread_mutex_lock(&log->name_lock);
+	rc = remove_index(log, segment);
+	if (!rc)
+		rc = rename_over(log, segment);
+	pthread_mutex_unlock(&log->name_lock);
+	return rc;
+}
+
+int log_publish_index(dwal_log *log, struct segment *segment, struct index_writer *writer)
+{
+	char name[LOGNAME_SIZE];
+	int rc;
+
+	logname_segment(segment->id, name);
+	pthread_mutex_lock(&log->name_lock);
+	rc = file_is_named(log->io, log->dirfd, name, segment->fd);
+	if (rc >= 0)
+		rc = rc ? index_publish(writer, segment->id) : -ESTALE;
+	pthread_mutex_unlock(&log->name_lock);
+	return rc;
+}
+
 int log_rewrite_install(dwal_log *log, struct segment *segment, int *fd, struct segment **out)
 {
 	struct segment *rewritten = segment_rewritten(segment, fd);
-	int rc = rewritten ? rename_over(log, segment) : -ENOMEM;
+	int rc = rewritten ? take_name(log, segment) : -ENOMEM;
 
 	if (rc) {
 		(void)segment_unref(rewritten); /* the first error tells */

@@ -32,6 +32,8 @@ struct dwal_log {
 	uint64_t segment_size;
 	bool sync_apart;
 	struct report report;
+	pthread_mutex_t name_lock; /* a sealed segment's name, and its index file's, go from file
+				    * to file under it; taken within nothing */
 
 	/* One append or rotation at a time; held over its I/O. */
 	pthread_mutex_t append_lock;

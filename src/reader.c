@@ -277,7 +277,8 @@ int dwal_reader_iterate(dwal_reader *reader, uint32_t segment, uint64_t offset, 
 
 int reader_replay(dwal_reader *reader, const struct reader_replay *what, struct dwal_error *error)
 {
-	struct recovery recovery = {.dir = reader->dir, .report = &reader->report};
+	struct recovery recovery = {
+		.dir = reader->dir, .report = &reader->report, .dirfd = reader->dirfd};
 	int rc;
 
 	if (what) {
@@ -285,12 +286,14 @@ int reader_replay(dwal_reader *reader, const struct reader_replay *what, struct 
 		recovery.lost = what->lost;
 		recovery.observe_ctx = what->ctx;
 		recovery.degraded = what->degraded;
+		recovery.verify = what->verify;
 	}
 	report_release(&reader->report);
 	for (size_t i = 0; i < reader->count; i++) {
 		struct segment *segment = reader->segments[i];
 
 		segment->end = reader->sizes[i];
+		segment->by_index = false;
 		rc = recover_replay(&recovery, segment, i + 1 == reader->count, error);
 		if (rc && !(rc == DWAL_ECORRUPT && !what))
 			return rc;

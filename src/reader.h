@@ -17,6 +17,7 @@ struct reader_replay {
 	dwal_lost_fn lost;
 	void *ctx;
 	bool degraded;
+	enum dwal_verify verify;
 };
 
 /* Scans the whole log once and fills in the report. what: whom the records go to,

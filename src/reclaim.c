@@ -6,6 +6,7 @@
  */
 #include "reclaim.h"
 #include "horizon.h"
+#include "index.h"
 #include "kv.h"
 #include "log.h"
 #include "scan.h"
@@ -95,10 +96,23 @@ static int survey_record(void *ctx, const struct dwal_record *record)
 	const enum dwal_raw_kind kind = reclaim_kind(reclaim, record);
 	int err = facts_add(&reclaim->facts, record, kind, kv_is_live(reclaim->kv, record));
 
+	reclaim->index_crc = index_crc_add(reclaim->index_crc, record);
 	reclaim->tells_time |= kind == DWAL_RAW_TIME;
 	if (record->txid > reclaim->facts.highest)
 		reclaim->facts.highest = record->txid;
 	return err ? err : reclaim_tick(reclaim, record->length);
+}
+
+/* Where an index file told the open of a segment what it does not hold, what the
+ * key directory says of it proves nothing: 1, as for damage. */
+static int survey_segment(struct reclaim *reclaim, const struct segment_view *view)
+{
+	const struct segment *segment = view->segment;
+	int err;
+
+	reclaim->index_crc = index_crc_begin();
+	err = reclaim_each(reclaim, view->segment, view->end, survey_record, reclaim);
+	return !err && segment->by_index && segment->index_crc != reclaim->index_crc ? 1 : err;
 }
 
 /* Reads all segments but those known to be damaged; when one turns out to be,
@@ -112,7 +126,7 @@ static int survey(struct reclaim *reclaim, const struct segment_view *views, siz
 
 		if (reclaim_is_damaged(reclaim, id))
 			continue;
-		err = reclaim_each(reclaim, views[i].segment, views[i].end, survey_record, reclaim);
+		err = survey_segment(reclaim, &views[i]);
 		if (err > 0) {
 			err = note_damaged(reclaim, id);
 			facts_clear(&reclaim->facts);

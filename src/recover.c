@@ -4,6 +4,7 @@
  * report. Must not know locks, keys, or how frames are found.
  */
 #include "recover.h"
+#include "index.h"
 #include "logname.h"
 #include "remains.h"
 #include "scan.h"
@@ -49,21 +50,61 @@ int recover_count_intact(const struct operation_scan *scan, struct dwal_damage *
 	return 0;
 }
 
-static int replay_records(const struct recovery *recovery, struct operation_scan *scan,
-			  uint64_t *records, enum dwal_frame_status *status)
+static int replay_record(void *ctx, const struct dwal_record *record)
+{
+	const struct recovery *recovery = ctx;
+	int rc = 0;
+
+	report_record(recovery->report, record);
+	if (recovery->observe)
+		rc = recovery->observe(recovery->observe_ctx, record);
+	return rc < 0 ? rc : 0;
+}
+
+static int replay_records(struct recovery *recovery, struct operation_scan *scan, uint64_t *records,
+			  enum dwal_frame_status *status)
 {
 	struct dwal_record record;
 	int rc;
 
 	while ((rc = operation_scan_next(scan, &record, status)) == 0) {
 		++*records;
-		report_record(recovery->report, &record);
-		if (recovery->observe)
-			rc = recovery->observe(recovery->observe_ctx, &record);
-		if (rc < 0)
+		rc = replay_record(recovery, &record);
+		if (rc)
 			return rc;
 	}
 	return rc < 0 ? rc : 0;
+}
+
+/* 1: it is done. 0: there is none to be used, and nothing was replayed. -errno, or
+ * what observe gave. */
+static int replay_index(struct recovery *recovery, struct segment *segment)
+{
+	const char *why;
+	struct index index;
+	int rc = 0;
+
+	if (index_open(&index, recovery->dirfd, segment, &why) && index_load(&index, &why)) {
+		rc = index_each(&index, replay_record, recovery);
+		segment->records = index.tail.records;
+		segment->by_index = true;
+		segment->index_crc = index.crc;
+		recovery->report->pub.files_scanned++;
+		recovery->report->pub.indexes_used++;
+		rc = rc ? rc : 1;
+	} else if (why) {
+		rc = report_index_ignored(recovery->report, segment->id, why);
+	}
+	index_release(&index);
+	return rc;
+}
+
+/* Of a log that is sound so far: what lies behind damage is only counted. */
+static bool may_use_index(const struct recovery *recovery, const struct segment *segment,
+			  bool active)
+{
+	return recovery->verify == DWAL_VERIFY_INDEX && !active && segment->end &&
+	       !recovery->degraded && !recovery->report->pub.damage_count;
 }
 
 static int cannot_replay(const struct recovery *recovery, const struct segment *segment, int rc,
@@ -146,8 +187,8 @@ static int replay_behind(const struct recovery *recovery, const struct operation
 	return rc ? cannot_replay(recovery, segment, rc, error) : 0;
 }
 
-int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
-		   struct dwal_error *error)
+static int replay_scan(struct recovery *recovery, struct segment *segment, bool active,
+		       struct dwal_error *error)
 {
 	struct operation_scan scan = {0};
 	enum dwal_frame_status status;
@@ -167,6 +208,16 @@ int recover_replay(const struct recovery *recovery, struct segment *segment, boo
 	if (rc || status == DWAL_FRAME_OK || !recovery->degraded)
 		return rc;
 	return replay_behind(recovery, &scan, active, error);
+}
+
+int recover_replay(struct recovery *recovery, struct segment *segment, bool active,
+		   struct dwal_error *error)
+{
+	int rc = may_use_index(recovery, segment, active) ? replay_index(recovery, segment) : 0;
+
+	if (rc < 0)
+		return cannot_replay(recovery, segment, rc, error);
+	return rc ? 0 : replay_scan(recovery, segment, active, error);
 }
 
 /* A name that somebody else keeps is passed over. what: how it begins. */

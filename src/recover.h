@@ -18,6 +18,8 @@ struct recovery {
 	void *observe_ctx;
 	struct report *report;
 	bool degraded; /* recover_replay() goes on behind damage, to the segment's end */
+	enum dwal_verify verify;
+	int dirfd; /* of the index files */
 };
 
 /* Fills *error for damage that is not a torn tail; returns DWAL_ECORRUPT. */
@@ -30,12 +32,12 @@ int recover_count_intact(const struct operation_scan *scan, struct dwal_damage *
 /* True if this is what a power cut leaves at the end of the active segment. */
 bool recover_is_torn_tail(bool active, enum dwal_frame_status reason);
 
-/* Replays a segment up to segment->end, then sets end and records to what is
- * whole. A damage goes into the report with the intact records behind it; a
- * torn tail is then no error, anything else is DWAL_ECORRUPT, unless degraded:
- * then nothing is, and what is lost goes into the report as well. Also a negative
- * value from observe or lost, or -errno. */
-int recover_replay(const struct recovery *recovery, struct segment *segment, bool active,
+/* Replays a segment up to segment->end, by its index file where that is asked for and
+ * one fits, then sets end and records to what is whole. A damage goes into the report with the
+ * intact records behind it; a torn tail is then no error, anything else is DWAL_ECORRUPT, unless
+ * degraded: then nothing is, and what is lost goes into the report as well. Also a negative value
+ * from observe or lost, or -errno. */
+int recover_replay(struct recovery *recovery, struct segment *segment, bool active,
 		   struct dwal_error *error);
 
 /* Copies the torn tail behind segment->end to a side file and cuts it off.

@@ -30,6 +30,7 @@ void report_release(struct report *report)
 {
 	free_lost(report);
 	free(report->damage);
+	free(report->ignored);
 	free_names(report->side_files, report->pub.side_file_count);
 	free(report->made_side_file);
 	*report = (struct report){0};
@@ -171,6 +172,19 @@ int report_lost(struct report *report, const struct dwal_lost *lost)
 	if (!rc)
 		pub->lost_count++;
 	return rc;
+}
+
+int report_index_ignored(struct report *report, uint32_t segment, const char *why)
+{
+	struct dwal_report *pub = &report->pub;
+	struct dwal_index_ignored *grown =
+		reallocarray(report->ignored, pub->indexes_ignored + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	pub->ignored = report->ignored = grown;
+	grown[pub->indexes_ignored++] = (struct dwal_index_ignored){segment, why};
+	return 0;
 }
 
 struct names {

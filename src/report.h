@@ -14,6 +14,7 @@ struct report {
 	struct dwal_report pub;
 	struct dwal_damage *damage;
 	struct dwal_lost *lost;
+	struct dwal_index_ignored *ignored;
 	char **side_files;
 	char *made_side_file;
 };
@@ -34,6 +35,9 @@ int report_damage(struct report *report, const struct dwal_damage *damage);
  * LOST_KEY_MOST is not kept. 0 or -ENOMEM. */
 #define LOST_KEY_MOST 4096
 int report_lost(struct report *report, const struct dwal_lost *lost);
+
+/* An index file that is not used. 0 or -ENOMEM. */
+int report_index_ignored(struct report *report, uint32_t segment, const char *why);
 
 /* Lists the side files in the directory, in byte order. 0 or -errno. */
 int report_side_files(struct report *report, const struct io *io, int dirfd);

@@ -54,6 +54,8 @@ struct segment {
 	/* Owned by the log (under its state lock) or the reader: */
 	uint64_t end;     /* behind the last whole record; file size until scanned */
 	uint64_t records; /* whole records before end */
+	bool by_index;    /* an index file told its records: not read by the open; constant then */
+	uint32_t index_crc; /* of what it told: index_crc_add() of all records */
 };
 
 #define SEGMENTS_OPEN 128 /* sealed ones of a log at most, unless more are being read */

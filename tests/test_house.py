@@ -45,23 +45,25 @@ keydir: slots slabs usage moves frame
 batch: frame header
 segment: frame file io
 scan: segment frame
+index: segment frame file io
 operation: scan segment header
 report: segment io
 remains: operation scan segment frame
-recover: remains operation report scan segment file io
+recover: remains operation report index scan segment file io
 iter: recover operation scan segment
-log: recover iter batch lock report reserve scan segment frame file io
+log: recover iter batch lock report reserve index scan segment frame file io
 reader: recover iter report scan segment io
 kv: batch log reader keydir horizon tags report segment
 value: kv segment frame
 cursor: kv keydir usage
 keep: kv keydir log
+scrub: kv log index scan segment
 target: log file io
 regroup: header text
 salvage: reader target regroup remains report horizon log segment file io
 compact: kv target log file segment frame io
 export: kv file atomic
-reclaim: kv log facts header horizon keydir scan segment io
+reclaim: kv log facts header horizon keydir index scan segment io
 """
 
 # The same for fuse/, by rooms. Everybody may use what is in base.
@@ -122,8 +124,10 @@ mount/watcher: mount/session mount/messages file/pending
 mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replay
 mount/keeper: file/pending txn fs
 mount/giveback: fs
-mount/compactor: mount/giveback file/rebase fs
-mount/daemon: mount/compactor mount/confine mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
+mount/modest:
+mount/compactor: mount/giveback mount/modest file/rebase fs
+mount/scrubber: mount/modest file/damage fs
+mount/daemon: mount/compactor mount/scrubber mount/confine mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
 main: mount/confine mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
 """
 

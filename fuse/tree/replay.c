@@ -220,12 +220,17 @@ static int end_wait(struct tree *tree, struct dwal_bytes key, struct node *node)
 	return -r;
 }
 
+_Static_assert(PATH_MAX == 4096, "what an index file says of a value");
+
 /* A target is a path: of the CLI's or somebody else's making it can be any
- * bytes, and of a damaged log none. */
-static bool can_be_target(struct dwal_bytes value)
+ * bytes, and of a damaged log none. An index file tells it without them. */
+static bool can_be_target(const struct dwal_record *record)
 {
-	return value.data && value.len > 0 && value.len < PATH_MAX &&
-	       !memchr(value.data, 0, value.len);
+	const struct dwal_bytes *value = &record->payload;
+
+	if (!value->data)
+		return record->is_text;
+	return value->len > 0 && value->len < PATH_MAX && !memchr(value->data, 0, value->len);
 }
 
 static int replay_put(struct tree *tree, const struct dwal_record *record,
@@ -252,7 +257,7 @@ static int replay_put(struct tree *tree, const struct dwal_record *record,
 		nodeattr_touched(tree, dir, when->entered);
 	node->published = true;
 	node->size = (uint32_t)record->payload.len; /* at most DWAL_MAX_VALUE */
-	node->can_be_target = can_be_target(record->payload);
+	node->can_be_target = can_be_target(record);
 	r = end_wait(tree, record->key, node);
 	if (r)
 		return r;

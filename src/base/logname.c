@@ -39,6 +39,16 @@ void logname_rewritten(uint32_t id, char out[LOGNAME_TEMP_SIZE])
 	(void)snprintf(out, LOGNAME_TEMP_SIZE, "%08" PRIu32 LOGNAME_TEMP_SUFFIX, id); /* fits */
 }
 
+void logname_index(uint32_t id, char out[LOGNAME_TEMP_SIZE])
+{
+	(void)snprintf(out, LOGNAME_TEMP_SIZE, "%08" PRIu32 EXTENSION "-index", id); /* fits */
+}
+
+void logname_index_temp(uint32_t id, char out[LOGNAME_TEMP_SIZE])
+{
+	(void)snprintf(out, LOGNAME_TEMP_SIZE, "index.%08" PRIu32 LOGNAME_TEMP_SUFFIX, id);
+}
+
 bool logname_parse_segment(const char *name, uint32_t *id)
 {
 	uint32_t n;

@@ -103,6 +103,8 @@ struct dwal_record {
 	uint32_t crc32c; /* as stored (and, once decoded, as computed) */
 	struct dwal_bytes key;
 	struct dwal_bytes payload;
+	bool is_text; /* told by an index file: the payload, whose data is NULL, is 1 to 4095 bytes
+		       * and none of them is 0 */
 };
 
 /* CRC-32C (Castagnoli, RFC 3720 B.4) of len bytes, continuing from crc,
@@ -299,8 +301,18 @@ struct dwal_report {
 	uint64_t lost_bytes;
 	size_t lost_count; /* of those listed: the first DWAL_LOST_LISTED */
 	const struct dwal_lost *lost;
+	/* DWAL_VERIFY_INDEX: */
+	uint64_t indexes_used;
+	size_t indexes_ignored;                   /* and so the segment was read */
+	const struct dwal_index_ignored *ignored; /* these */
 };
 #define DWAL_LOST_LISTED 10000
+
+/* An index file that was there and told nothing. */
+struct dwal_index_ignored {
+	uint32_t segment;
+	const char *why; /* constant: words for a person */
+};
 
 /* ------------------------------------------------------------------------
  * Record log
@@ -327,26 +339,37 @@ typedef int (*dwal_lost_fn)(void *ctx, const struct dwal_lost *lost);
  * ends it with that code, and nothing is made. */
 typedef int (*dwal_progress_fn)(void *ctx, uint64_t bytes);
 
+/* What of the sealed segments an open reads. With DWAL_VERIFY_INDEX an index file
+ * that fits its segment tells what the segment holds, and only the last frame's
+ * header and CRC are read of that. A record of it is observed without the payload
+ * (data is NULL, len is right) but for Raw records, which have theirs. Values are
+ * checked when they are read, as always. */
+enum dwal_verify {
+	DWAL_VERIFY_FULL, /* all: every frame and its CRC */
+	DWAL_VERIFY_INDEX,
+};
+
 /* Zero is the default of every field; NULL options mean all defaults. */
 struct dwal_options {
-	bool read_only;        /* dwal_kv_open: take no lock, change nothing, see
-				* the state at this moment */
-	bool degraded;         /* dwal_kv_open, read_only: damage does not refuse; every intact
-				* record counts, those behind damage too. A key whose last
-				* Put is lost, and known, is DWAL_ECORRUPT when it is read,
-				* until a later record of it; where it is not known, an older
-				* value shows. A lost Delete takes nothing back. */
-	bool must_exist;       /* do not create the directory or a first segment:
-				* -ENOENT */
-	bool strict;           /* refuse to open for writing when intact records
-				* lie behind a torn tail: DWAL_EBEHIND */
-	uint32_t lock_wait_ms; /* wait so long for another writer's lock */
-	uint64_t segment_size; /* rotate before an append that would exceed it,
-				* unless the segment is empty; 0: only when told to */
-	bool sync_apart;       /* an append that must rotate does not wait for a
-				* sync: DWAL_EUNSYNCED, see there */
-	bool reserve;          /* keep room so that something can be removed on a full
-				* disk: dwal_kv_write() */
+	bool read_only;          /* dwal_kv_open: take no lock, change nothing, see
+				  * the state at this moment */
+	bool degraded;           /* dwal_kv_open, read_only: damage does not refuse; every intact
+				  * record counts, those behind damage too. A key whose last
+				  * Put is lost, and known, is DWAL_ECORRUPT when it is read,
+				  * until a later record of it; where it is not known, an older
+				  * value shows. A lost Delete takes nothing back. */
+	bool must_exist;         /* do not create the directory or a first segment:
+				  * -ENOENT */
+	bool strict;             /* refuse to open for writing when intact records
+				  * lie behind a torn tail: DWAL_EBEHIND */
+	uint32_t lock_wait_ms;   /* wait so long for another writer's lock */
+	uint64_t segment_size;   /* rotate before an append that would exceed it,
+				  * unless the segment is empty; 0: only when told to */
+	bool sync_apart;         /* an append that must rotate does not wait for a
+				  * sync: DWAL_EUNSYNCED, see there */
+	bool reserve;            /* keep room so that something can be removed on a full
+				  * disk: dwal_kv_write() */
+	enum dwal_verify verify; /* degraded: always full */
 	dwal_observe_fn observe;
 	dwal_lost_fn lost;         /* degraded */
 	void *observe_ctx;         /* of both */
@@ -806,6 +829,41 @@ DWAL_PUBLIC int dwal_kv_keep_age(dwal_kv *kv, int64_t since,
 DWAL_PUBLIC int dwal_kv_keep_size(dwal_kv *kv, uint64_t bytes,
 				  const struct dwal_rewrite_options *options, uint64_t *txid,
 				  struct dwal_error *error);
+
+/* ------------------------------------------------------------------------
+ * Index files of sealed segments
+ */
+
+struct dwal_scrub_stats {
+	uint64_t segments; /* sealed ones that hold records */
+	uint64_t fresh;    /* of these, compared or written lately, and not read */
+	uint64_t compared; /* read, and as their index file says */
+	uint64_t ignored;  /* index files that do not fit, or say something else */
+	uint64_t damaged;
+	uint64_t written; /* index files */
+	uint64_t failed;  /* not written */
+};
+
+/* Zero is the default of every field; NULL options mean all defaults. */
+struct dwal_scrub_options {
+	uint64_t fresh_seconds; /* what was compared within so many is not read; 0: all is */
+	/* After each MiB that was read: so many bytes. Under no lock; it may wait. A negative
+	 * value ends the scrub with that code. */
+	int (*progress)(void *ctx, uint64_t bytes);
+	/* A place of a segment that is damaged, or cannot be read; or, with reason
+	 * DWAL_FRAME_OK, a segment whose index file was wrong and told this open. */
+	void (*damaged)(void *ctx, const struct dwal_error *damage);
+	void (*ignored)(void *ctx, const struct dwal_index_ignored *index);
+	void *ctx; /* of all */
+};
+
+/* Reads sealed segments, one at a time, beside reading and writing: compares each
+ * with its index file, and writes one, durable when it has its name, where none fits:
+ * never for the highest segment, nor, in a store that was opened with read_only, any.
+ * What was compared leaves the page cache. That one cannot be written is no error.
+ * options and stats may be NULL. The code of progress; -ENOMEM, -errno. */
+DWAL_PUBLIC int dwal_kv_scrub(dwal_kv *kv, const struct dwal_scrub_options *options,
+			      struct dwal_scrub_stats *stats);
 
 /* ------------------------------------------------------------------------
  * Derived files

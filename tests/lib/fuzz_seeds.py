@@ -130,6 +130,22 @@ def horizons():
     yield struct.pack("<QQBQQ", 3, 9, 5, 12, 7) + b"a name %\n\xff"
 
 
+def indexes():
+    def entry(rtype, flags, key_len, payload_len, rest=b""):
+        return struct.pack("<BBQIII", rtype, flags, 7, key_len, payload_len, 0x12345678) + rest
+
+    yield b"\0"
+    yield b"\0DWALIDX\n\1\0\0\0" + b"\0" * 60
+    yield b"\1" + entry(PUT, 2, 1, 5, b"a") + entry(DELETE, 0, 0, 0) + entry(RAW, 1, 1, 2, b"kpp")
+    for lengths in ((65536, 0), (65537, 0), (0, 65536), (0, 65537), (2**32 - 1, 2**32 - 1), (0, 67108864)):
+        for rtype in (RAW, PUT, DELETE, 3):
+            for flags in range(4):
+                yield b"\1" + entry(rtype, flags, *lengths)
+    for at in range(256):  # every byte of the index file that is there, its tail aside
+        yield bytes((2, at, 0xff))
+        yield bytes((2, at, 0, at + 1 & 255, 1))
+
+
 def attributes():
     yield from ATTRIBUTES
     yield ATTRIBUTES[0] + b"".join(b"xattr.user.n%d=%s\n" % (i, b"QUJD" * i) for i in range(40))
@@ -174,7 +190,7 @@ def arguments():
 
 
 MADE = {"args": arguments, "attr": attributes, "frame": frames, "header": headers, "horizon": horizons,
-        "name": names, "open": lambda: (b"\0" + one for one in logs()), "tree": trees}
+        "index": indexes, "name": names, "open": lambda: (b"\0" + one for one in logs()), "tree": trees}
 
 
 def write(target, directory):

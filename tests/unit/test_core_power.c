@@ -15,13 +15,15 @@ enum { SANITIZED = 1 }; /* a few tens of times slower: for leaks, not for states
 enum { SANITIZED = 0 };
 #endif
 
-static void simulate(const char *name, bool faults, uint64_t least)
+static void simulate_with(struct campaign options, const char *name, bool faults, uint64_t least)
 {
 	struct unit_dir dir = unit_dir_make();
 	struct campaign campaign = {
 		.run = world_run(name), .root = dir.path, .seed = 1, .depth = 2, .most = {64, 64}};
 
 	CHECK(campaign.run);
+	campaign.indexed = options.indexed;
+	campaign.stride = options.stride;
 	if (SANITIZED) {
 		campaign.depth = 1;
 		campaign.stride = 6;
@@ -37,6 +39,11 @@ static void simulate(const char *name, bool faults, uint64_t least)
 	       (unsigned long long)campaign.checked);
 	CHECK(campaign.checked >= least);
 	unit_dir_remove(&dir);
+}
+
+static void simulate(const char *name, bool faults, uint64_t least)
+{
+	simulate_with((struct campaign){0}, name, faults, least);
 }
 
 static void what_was_synced_survives_a_power_cut_and_nothing_else_appears(void)
@@ -100,6 +107,22 @@ static void a_compaction_in_place_that_fails_loses_nothing(void)
 	simulate("compact-keep", true, 1000);
 }
 
+static void an_index_file_is_never_believed_that_is_not_of_the_segment(void)
+{
+	const struct campaign indexed = {.indexed = true};
+
+	simulate_with(indexed, "rotate", false, 1000);
+	simulate_with(indexed, "compact-keep", false, 1000);
+}
+
+static void an_index_file_that_cannot_be_written_or_read_loses_nothing(void)
+{
+	const struct campaign indexed = {.indexed = true, .stride = 4}; /* calls left out */
+
+	simulate_with(indexed, "rotate", true, 200);
+	simulate_with(indexed, "compact-keep", true, 300);
+}
+
 UNIT_MAIN(UNIT(what_was_synced_survives_a_power_cut_and_nothing_else_appears),
 	  UNIT(a_rotation_is_whole_or_did_not_happen),
 	  UNIT(operations_are_whole_whatever_sectors_a_power_cut_leaves),
@@ -110,4 +133,6 @@ UNIT_MAIN(UNIT(what_was_synced_survives_a_power_cut_and_nothing_else_appears),
 	  UNIT(an_operation_that_fails_does_not_come_back),
 	  UNIT(a_compaction_that_fails_leaves_nothing_under_its_name),
 	  UNIT(a_compaction_in_place_is_done_or_not_whenever_the_power_goes),
-	  UNIT(a_compaction_in_place_that_fails_loses_nothing))
+	  UNIT(a_compaction_in_place_that_fails_loses_nothing),
+	  UNIT(an_index_file_is_never_believed_that_is_not_of_the_segment),
+	  UNIT(an_index_file_that_cannot_be_written_or_read_loses_nothing))

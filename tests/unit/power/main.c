@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * power [--run NAME] [--seed N] [--rounds N] [--depth N] [--most N] [--at STEPS]
- *       [--faults] [--fail CALL --fault WAY]
+ *       [--faults] [--indexed] [--fail CALL --fault WAY]
  *
  * Runs the simulation for as many seeds, of one run or all, and says how many
  * states there were. --depth: so many crashes in a row are enumerated; --most: so
- * many states of one power cut. --faults: each call fails, in each way. --at, --fail
- * and --fault: only what a failure has named.
+ * many states of one power cut. --faults: each call fails, in each way. --indexed:
+ * with index files. --at, --fail and --fault: only what a failure has named.
  */
 #include "world.h"
 #include "unit.h"
@@ -31,11 +31,17 @@ static void run_one(struct campaign *campaign, bool faults)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"run", required_argument, NULL, 'r'},    {"seed", required_argument, NULL, 's'},
-		{"rounds", required_argument, NULL, 'n'}, {"depth", required_argument, NULL, 'd'},
-		{"most", required_argument, NULL, 'm'},   {"at", required_argument, NULL, 'a'},
-		{"faults", no_argument, NULL, 'f'},       {"fail", required_argument, NULL, 'c'},
-		{"fault", required_argument, NULL, 'w'},  {NULL, 0, NULL, 0},
+		{"run", required_argument, NULL, 'r'},
+		{"seed", required_argument, NULL, 's'},
+		{"rounds", required_argument, NULL, 'n'},
+		{"depth", required_argument, NULL, 'd'},
+		{"most", required_argument, NULL, 'm'},
+		{"at", required_argument, NULL, 'a'},
+		{"faults", no_argument, NULL, 'f'},
+		{"indexed", no_argument, NULL, 'i'},
+		{"fail", required_argument, NULL, 'c'},
+		{"fault", required_argument, NULL, 'w'},
+		{NULL, 0, NULL, 0},
 	};
 	struct campaign campaign = {.seed = 1, .depth = 2, .most = {64, 64, 64, 64}};
 	struct unit_dir dir = unit_dir_make();
@@ -57,6 +63,8 @@ int main(int argc, char **argv)
 			campaign.depth = (unsigned)value;
 		else if (option == 'm')
 			campaign.most[0] = campaign.most[1] = campaign.most[2] = value;
+		else if (option == 'i')
+			campaign.indexed = true;
 		else if (option == 'f')
 			faults = true;
 		else if (option == 'c')

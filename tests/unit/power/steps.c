@@ -96,15 +96,35 @@ static enum dwal_raw_kind raw_kind(void *ctx, const struct dwal_record *record)
 	}
 }
 
+struct seeing {
+	const struct world *world;
+	struct oracle_seen *seen;
+};
+
+/* An index file tells a record without its value: that must stand where it says. */
 static int see(void *ctx, const struct dwal_record *record)
 {
-	oracle_see(ctx, record);
+	const struct seeing *seeing = ctx;
+	struct dwal_record whole = *record;
+
+	if (!record->payload.data && record->payload.len) {
+		const struct disk_file *file = world_segment(seeing->world, record->segment);
+
+		CHECK(file && record->offset + record->length <= file->cache.len);
+		CHECK_INT(dwal_frame_decode(file->cache.data + record->offset, record->length,
+					    &whole),
+			  DWAL_FRAME_OK);
+		CHECK(whole.txid == record->txid && whole.crc32c == record->crc32c);
+		CHECK_INT(whole.length, record->length);
+	}
+	oracle_see(seeing->seen, &whole);
 	return 0;
 }
 
 int world_open(struct world *world, const struct dwal_options *options)
 {
 	struct oracle_seen *seen = calloc(1, sizeof(*seen));
+	struct seeing seeing = {world, seen};
 	struct oracle_found found;
 	struct dwal_error error = {0};
 	const char *wrong;
@@ -112,8 +132,9 @@ int world_open(struct world *world, const struct dwal_options *options)
 
 	CHECK(seen);
 	world->options = options ? *options : (struct dwal_options){0};
+	world->options.verify = world->campaign->indexed ? DWAL_VERIFY_INDEX : DWAL_VERIFY_FULL;
 	world->options.observe = see;
-	world->options.observe_ctx = seen;
+	world->options.observe_ctx = &seeing;
 	rc = kv_open(&world->disk.io, world->dir, &world->options, &world->kv, &error);
 	expect(world, rc, "open", error.message);
 	if (rc) {
@@ -198,9 +219,24 @@ int world_sync(struct world *world)
 	return acknowledge(world, dwal_kv_sync, "sync");
 }
 
+/* Writes index files, and compares those that are there. */
+static void scrub(struct world *world)
+{
+	int rc;
+
+	if (!world->campaign->indexed || !world->kv)
+		return;
+	rc = dwal_kv_scrub(world->kv, NULL, NULL);
+	expect(world, rc, "scrub", "");
+	(void)told(world, rc);
+}
+
 int world_rotate(struct world *world)
 {
-	return acknowledge(world, dwal_kv_rotate, "rotation");
+	int rc = acknowledge(world, dwal_kv_rotate, "rotation");
+
+	scrub(world);
+	return rc;
 }
 
 int world_compact(struct world *world, const struct dwal_rewrite_options *given)
@@ -213,6 +249,7 @@ int world_compact(struct world *world, const struct dwal_rewrite_options *given)
 
 	if (!world->kv)
 		return -EBADF;
+	scrub(world);
 	options.raw_kind = raw_kind;
 	oracle->compacts = true;
 	if (!options.drop_tags && oracle->tag && oracle->tag < keep)
@@ -224,7 +261,9 @@ int world_compact(struct world *world, const struct dwal_rewrite_options *given)
 			world->mtimes[id] = world_segment(world, id)->mtime;
 	rc = dwal_kv_compact(world->kv, &options, NULL, &error);
 	expect(world, rc, "compaction in place", error.message);
-	return told(world, rc);
+	rc = told(world, rc);
+	scrub(world);
+	return rc;
 }
 
 int world_tag(struct world *world, uint64_t txid)

@@ -34,6 +34,7 @@ struct campaign {
 	const struct run *run;
 	const char *root;
 	uint64_t seed;
+	bool indexed;               /* with index files, which each open believes */
 	unsigned depth;             /* so many crashes in a row are enumerated */
 	uint64_t most[WORLD_DEPTH]; /* states of a power cut, at each depth */
 	const char *replay;         /* the steps to one state, or NULL */
