@@ -48,6 +48,8 @@ static const struct {
 	[OPT_DRY_RUN] = {"dry-run", NULL, "only say what it would do"},
 	[OPT_STRICT] = {"strict", NULL, "refuse a log with intact records behind a torn tail"},
 	[OPT_RAW] = {"raw", NULL, "exactly the bytes of the value, nothing added"},
+	[OPT_VERIFY] = {"verify", "WHAT",
+			"full: every record of the log; index: not what index files tell (full)"},
 	[OPT_WAIT] = {"wait", "SECONDS", "for another writer to end (3); 0: not at all"},
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -219,6 +221,17 @@ static int parse_key(struct args *args, enum cli_option option, const char *text
 	return 0;
 }
 
+static int parse_verify(struct args *args, const char *text)
+{
+	if (!strcmp(text, "full"))
+		args->verify = DWAL_VERIFY_FULL;
+	else if (!strcmp(text, "index"))
+		args->verify = DWAL_VERIFY_INDEX;
+	else
+		return misused(args, "--verify takes full or index, not '%s'", text);
+	return 0;
+}
+
 static int parse_keep(struct args *args, const char *text)
 {
 	struct keepword word;
@@ -284,6 +297,8 @@ static int take_option(struct args *args, enum cli_option option, const char *te
 		return ret;
 	case OPT_KEEP:
 		return parse_keep(args, text);
+	case OPT_VERIFY:
+		return parse_verify(args, text);
 	default:
 		take_plain(args, option, text);
 	}

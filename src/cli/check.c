@@ -9,7 +9,9 @@
 
 struct check {
 	struct verification v;
+	const char *dir;
 	uint64_t keys, bytes, unreadable;
+	struct dwal_scrub_stats scrub;
 	bool refused; /* by whoever opens the log, as a mount does */
 	struct dwal_error refusal;
 };
@@ -51,6 +53,22 @@ static int check_values(struct check *check, dwal_kv *kv, const char *dir)
 	return 0;
 }
 
+/* It changes nothing but time, and not the verdict. */
+static void tell_ignored(void *ctx, const struct dwal_index_ignored *index)
+{
+	const struct check *check = ctx;
+
+	complain("%s/%08u.dwal-index is ignored: %s; a mount makes it anew", check->dir,
+		 index->segment, index->why);
+}
+
+static int check_indexes(struct check *check, dwal_kv *kv)
+{
+	const struct dwal_scrub_options options = {.ignored = tell_ignored, .ctx = check};
+
+	return dwal_kv_scrub(kv, &options, &check->scrub);
+}
+
 /* A log with a hard error has no live values: nothing opens it, and what that says
  * is what a mount says. */
 static enum status check_projection(struct check *check, const char *dir)
@@ -65,6 +83,8 @@ static enum status check_projection(struct check *check, const char *dir)
 	if (ret)
 		return fail(dir, ret, &check->refusal);
 	ret = check_values(check, kv, dir);
+	if (!ret)
+		ret = check_indexes(check, kv);
 	(void)dwal_kv_close(kv); /* nothing was written */
 	return ret ? fail(dir, ret, NULL) : DONE;
 }
@@ -96,6 +116,9 @@ static void print_check(const struct check *check)
 	printf("live keys           %" PRIu64 "\n", check->keys);
 	printf("bytes in them       %" PRIu64 "\n", check->bytes);
 	printf("not readable        %" PRIu64 "\n", check->unreadable);
+	if (check->scrub.compared || check->scrub.ignored)
+		printf("index files         %" PRIu64 " right, %" PRIu64 " ignored\n",
+		       check->scrub.compared, check->scrub.ignored);
 	print_mount(check);
 	printf("verdict             %s", verdicts[judge(check)]);
 	if (v->intact_behind)
@@ -115,6 +138,8 @@ static void print_check_json(const struct check *check)
 	json_number(&json, "live_keys", check->keys);
 	json_number(&json, "live_bytes", check->bytes);
 	json_number(&json, "unreadable_values", check->unreadable);
+	json_number(&json, "index_files", check->scrub.compared);
+	json_number(&json, "index_files_ignored", check->scrub.ignored);
 	json_text(&json, "mount", check->refused ? "refuses" : check->v.torn ? "repairs" : "ready");
 	json_text(&json, "refusal", check->refused ? check->refusal.message : NULL);
 	json_text(&json, "verdict", verdicts[judge(check)]);
@@ -124,7 +149,7 @@ static void print_check_json(const struct check *check)
 enum status cmd_check(const struct args *args)
 {
 	const char *dir = args->operand[0];
-	struct check check = {0};
+	struct check check = {.dir = dir};
 	enum status status = check_log(dir, false);
 
 	if (status == DONE)

@@ -46,6 +46,7 @@ struct args {
 	bool raw;
 	bool sync;
 	bool strict;
+	enum dwal_verify verify;
 	bool all;
 	bool no_truncate;
 	bool values_only;
@@ -110,6 +111,7 @@ enum cli_option {
 	OPT_KEEP,
 	OPT_DROP_TAGS,
 	OPT_DRY_RUN,
+	OPT_VERIFY,
 };
 #define OPTS_ALL (1u << OPT_HELP | 1u << OPT_VERSION | 1u << OPT_JSON)
 #define OPTS_KEY (1u << OPT_KEY | 1u << OPT_KEY_BASE64 | 1u << OPT_KEY_HEX)

@@ -71,7 +71,7 @@ enum status check_log(const char *dir, bool may_create)
 
 enum status open_store(const struct args *args, dwal_kv **out)
 {
-	const struct dwal_options options = {.read_only = true};
+	const struct dwal_options options = {.read_only = true, .verify = args->verify};
 	struct dwal_error error = {0};
 	enum status status = check_log(args->operand[0], false);
 	int ret;

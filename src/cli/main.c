@@ -31,12 +31,12 @@ const struct command commands[] = {
 	 "\nExamples:\n"
 	 "  v=$(datawal get log --key alpha)\n"
 	 "  datawal get log --key photo.jpg > photo.jpg\n",
-	 OPTS_ALL | OPTS_KEY | SHOW | 1u << OPT_RAW, 1, 1, cmd_get},
+	 OPTS_ALL | OPTS_KEY | SHOW | 1u << OPT_RAW | 1u << OPT_VERIFY, 1, 1, cmd_get},
 	{"list", "DIR|MOUNT", "live keys with the sizes of their values, in byte order",
 	 "\nExamples:\n"
 	 "  datawal list log\n"
 	 "  datawal list log --json\n",
-	 OPTS_ALL | SHOW, 1, 1, cmd_list},
+	 OPTS_ALL | SHOW | 1u << OPT_VERIFY, 1, 1, cmd_list},
 	{"report", "DIR|MOUNT", "the recovery report, also of a damaged log",
 	 "Exit status 2 for a torn tail, 3 for damage.\n"
 	 "\nExamples:\n"
@@ -83,7 +83,7 @@ const struct command commands[] = {
 	 "Live are the Puts that are some key's value; bytes are those of frames.\n"
 	 "\nExamples:\n"
 	 "  datawal stats log\n",
-	 OPTS_ALL, 1, 1, cmd_stats},
+	 OPTS_ALL | 1u << OPT_VERIFY, 1, 1, cmd_stats},
 	{"put", "DIR --key T --value T|--file F|-", "write a value under a key",
 	 "Prints nothing unless asked with --json. DIR is created when absent. The value is\n"
 	 "at most 64 MiB, the key 64 KiB.\n"
