@@ -16,6 +16,7 @@ void fs_options_init(struct fs_options *options)
 
 	umask(mask);
 	*options = (struct fs_options){
+		.verify = DWAL_VERIFY_INDEX,
 		.commit_seconds = FS_COMMIT_SECONDS,
 		.lock_wait_ms = FS_LOCK_WAIT_MS,
 		.segment_size = FS_SEGMENT_SIZE,

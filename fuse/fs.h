@@ -58,6 +58,7 @@ struct fs_options {
 	bool create;
 	bool strict;
 	bool degraded;           /* read_only: what is intact of a damaged log */
+	enum dwal_verify verify; /* what of sealed segments is read when it is mounted */
 	bool sync;               /* every close, unlink, rename durable before it returns */
 	bool noclock;            /* write no times of operations */
 	bool noxattr;            /* extended attributes are neither shown nor taken */

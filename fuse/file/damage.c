@@ -29,7 +29,8 @@ static void describe(const struct dwal_error *error, char *out, size_t size)
 	(void)snprintf(out, size, "%s", text); /* cut if long */
 }
 
-static struct damage *new_damage(const struct dwal_error *error, const struct dwal_bytes *key)
+static struct damage *new_damage(const struct dwal_error *error, const struct dwal_bytes *key,
+				 bool by_scrub)
 {
 	struct damage *damage = calloc(1, sizeof(*damage) + (key ? key->len : 0) + 1);
 
@@ -38,6 +39,7 @@ static struct damage *new_damage(const struct dwal_error *error, const struct dw
 	damage->segment = error->segment;
 	damage->offset = error->offset;
 	describe(error, damage->reason, sizeof(damage->reason));
+	damage->by_scrub = by_scrub;
 	damage->has_key = key;
 	if (key && key->len) {
 		damage->key_len = key->len;
@@ -47,7 +49,8 @@ static struct damage *new_damage(const struct dwal_error *error, const struct dw
 }
 
 /* True: it is the first time. Without memory it is told, and counted, again. */
-static bool list(struct fs *fs, const struct dwal_error *error, const struct dwal_bytes *key)
+static bool list(struct fs *fs, const struct dwal_error *error, const struct dwal_bytes *key,
+		 bool by_scrub)
 {
 	struct damage *known, *damage;
 	bool is_new;
@@ -57,7 +60,8 @@ static bool list(struct fs *fs, const struct dwal_error *error, const struct dwa
 	if (known->segment == error->segment && known->offset == error->offset)
 		break;
 	is_new = !known;
-	damage = is_new && fs->damage_count < DAMAGE_LISTED ? new_damage(error, key) : NULL;
+	damage = is_new && fs->damage_count < DAMAGE_LISTED ? new_damage(error, key, by_scrub)
+							    : NULL;
 	if (damage)
 		DL_APPEND(fs->damage, damage);
 	fs->damage_count += is_new;
@@ -83,7 +87,8 @@ static void note(struct fs *fs, const struct dwal_error *error, const struct dwa
 {
 	char reason[64], name[256] = "", line[1024];
 
-	if (fs->opt.degraded || !is_of_the_log(error->code) || !list(fs, error, key) || !fs->tell)
+	if (fs->opt.degraded || !is_of_the_log(error->code) || !list(fs, error, key, false) ||
+	    !fs->tell)
 		return;
 	describe(error, reason, sizeof(reason));
 	if (key)
@@ -122,6 +127,21 @@ int damage_get(struct fs *fs, struct dwal_bytes key, void **value, size_t *len)
 	if (r)
 		note(fs, &error, &key);
 	return errno_of(r);
+}
+
+void damage_found(struct fs *fs, const struct dwal_error *error)
+{
+	char line[1024];
+
+	if (!is_of_the_log(error->code) || !list(fs, error, NULL, true) || !fs->tell)
+		return;
+	(void)snprintf(
+		line, sizeof(line),
+		"%s; reading what stands there is an error, other files are not affected; "
+		"check the disk, 'datawal check' says more, 'datawal salvage DIR OUT' copies "
+		"what is intact",
+		error->message);
+	fs->tell(fs->tell_ctx, line);
 }
 
 uint64_t damage_each(struct fs *fs, void (*fn)(void *ctx, const struct damage *damage), void *ctx)

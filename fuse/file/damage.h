@@ -15,7 +15,8 @@ struct damage {
 	uint32_t segment;
 	uint64_t offset;
 	char reason[64];
-	bool has_key; /* else its name had gone already */
+	bool by_scrub; /* not looked for under any key */
+	bool has_key;  /* else its name had gone already */
 	size_t key_len;
 	char key[];
 };
@@ -28,6 +29,9 @@ int damage_read(struct fs *fs, const struct node *node, dwal_value *value, uint6
 
 /* dwal_kv_get(). */
 int damage_get(struct fs *fs, struct dwal_bytes key, void **value, size_t *len);
+
+/* What reading a whole segment has found. Takes the tree's lock. */
+void damage_found(struct fs *fs, const struct dwal_error *error);
 
 /* What was found so far, and how much in all. fn is called under the tree's lock. */
 uint64_t damage_each(struct fs *fs, void (*fn)(void *ctx, const struct damage *damage), void *ctx);

@@ -119,6 +119,20 @@ static void say_found(FILE *out, const struct dwal_report *found)
 		say(out, "side file               %s\n", found->side_files[i]);
 }
 
+static void say_indexes(FILE *out, const struct fs *fs)
+{
+	const struct dwal_report *found = dwal_kv_report(fs->kv);
+
+	if (fs->opt.verify == DWAL_VERIFY_FULL || fs->opt.degraded) {
+		say(out, "index files used        none: every segment was read (verify=full)\n");
+		return;
+	}
+	say(out, "index files used        %" PRIu64 "\n", found->indexes_used);
+	for (size_t i = 0; i < found->indexes_ignored; i++)
+		say(out, "  %08" PRIu32 ".dwal-index: ignored: %s\n", found->ignored[i].segment,
+		    found->ignored[i].why);
+}
+
 static void say_lost(FILE *out, const struct dwal_report *found)
 {
 	say(out, "lost                    %" PRIu64 " bytes in %" PRIu64 " places%s\n",
@@ -192,7 +206,8 @@ static void say_damaged(void *out, const struct damage *damage)
 	if (damage->has_key)
 		say_quoted(out, damage->key, damage->key_len);
 	else
-		say(out, "a file that was removed");
+		say(out,
+		    damage->by_scrub ? "found by reading the segment" : "a file that was removed");
 	say(out, ": segment %08" PRIu32 ", offset %" PRIu64 ": %s\n", damage->segment,
 	    damage->offset, damage->reason);
 }
@@ -214,6 +229,7 @@ static int write_recovery(struct fs *fs, FILE *out)
 	say_started(out, fs);
 	say(out, "\nWhen it was mounted:\n");
 	say_found(out, dwal_kv_report(fs->kv));
+	say_indexes(out, fs);
 	if (fs->opt.degraded)
 		say_lost(out, dwal_kv_report(fs->kv));
 	say_unfinished(out, fs);
@@ -270,6 +286,19 @@ static void put_found(struct json *json, const struct dwal_report *found)
 	json_text(json, "made_side_file", found->made_side_file);
 }
 
+static void put_indexes(struct json *json, const struct dwal_report *found)
+{
+	json_number(json, "indexes_used", found->indexes_used);
+	json_open(json, "indexes_ignored", '[');
+	for (size_t i = 0; i < found->indexes_ignored; i++) {
+		json_open(json, NULL, '{');
+		json_number(json, "segment", found->ignored[i].segment);
+		json_text(json, "why", found->ignored[i].why);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+}
+
 static void put_unfinished(struct json *json, const struct fs *fs)
 {
 	json_open(json, "unfinished", '[');
@@ -303,6 +332,7 @@ static int write_recovery_json(struct fs *fs, FILE *out)
 	put_head(&json, fs, "recovery");
 	json_number(&json, "mounted_at", (uint64_t)fs->started.tv_sec);
 	put_found(&json, dwal_kv_report(fs->kv));
+	put_indexes(&json, dwal_kv_report(fs->kv));
 	json_bool(&json, "poisoned", dwal_kv_is_poisoned(fs->kv));
 	json_text(&json, "refusal", dwal_kv_refusal(fs->kv));
 	put_unfinished(&json, fs);

@@ -13,11 +13,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "file/rebase.h"
 #include "mount/giveback.h"
+#include "mount/modest.h"
 #include "rawkind.h"
 
 #define LOOK_SECONDS 2
@@ -35,16 +34,6 @@ struct compactor {
 	uint64_t freed;   /* told to giveback */
 	uint64_t rebased; /* segments rewritten when that was done last */
 };
-
-/* A little only: whoever waits for a lock that this thread holds for a moment, or
- * for a sync that it leads, would wait for the idle processor, or disk. */
-static void be_modest(void)
-{
-	enum { WHO_PROCESS = 1, CLASS_BEST_EFFORT = 2, CLASS_SHIFT = 13, LOWEST = 7 };
-
-	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_BEST_EFFORT << CLASS_SHIFT | LOWEST);
-	(void)!nice(5); /* of the thread, in Linux */
-}
 
 static size_t most_held(void)
 {

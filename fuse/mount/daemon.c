@@ -3,9 +3,9 @@
  * The order of what a mount needs, and of its end. Must not know what a request
  * means.
  *
- * Five kinds of threads: the main one, which waits for libfuse's loop; the
+ * Six kinds of threads: the main one, which waits for libfuse's loop; the
  * loop's workers; the watcher, the only one that takes signals; the keeper; the
- * compactor. What none of them may do is in session.h.
+ * compactor; the scrubber. What none of them may do is in session.h.
  */
 #include "mount/daemon.h"
 
@@ -25,6 +25,7 @@
 #include "mount/keeper.h"
 #include "mount/messages.h"
 #include "mount/resources.h"
+#include "mount/scrubber.h"
 #include "mount/session.h"
 #include "mount/store.h"
 #include "mount/watcher.h"
@@ -33,7 +34,8 @@ struct daemon {
 	struct fs *fs;
 	struct session session;
 	struct keeper *keeper;
-	struct compactor *compactor; /* NULL on a read-only mount */
+	struct compactor *compactor; /* NULL on a read-only mount, as the next */
+	struct scrubber *scrubber;
 	struct watcher watcher;
 	struct resources resources;
 	struct reports reports;
@@ -102,6 +104,8 @@ static int start_threads(struct daemon *d)
 
 	if (!err && !d->fs->opt.read_only)
 		err = compactor_start(d->fs, &d->compactor);
+	if (!err && !d->fs->opt.read_only)
+		err = scrubber_start(d->fs, &d->scrubber);
 	if (!err)
 		err = watcher_start(&d->watcher);
 	if (err)
@@ -162,10 +166,13 @@ static void unmount(struct daemon *d)
 	session_unmount(&d->session, d->resources.reserve[1]);
 }
 
-static void end_compactor(struct daemon *d)
+/* What nobody waits for. */
+static void end_background(struct daemon *d)
 {
 	compactor_stop(d->compactor);
 	d->compactor = NULL;
+	scrubber_stop(d->scrubber);
+	d->scrubber = NULL;
 }
 
 static void serve(struct daemon *d, bool single_thread)
@@ -178,7 +185,7 @@ static void serve(struct daemon *d, bool single_thread)
 	if (err < 0 && err != -ECONNABORTED) /* unmounted while a request was handed over */
 		report(&d->reports, "the mount on %s broke: %s", d->fs->opt.mountpoint,
 		       strerror(-err));
-	end_compactor(d);
+	end_background(d);
 	unmount(d);
 	resources_give_up(&d->resources);
 	commit_rest(d, cut ? MOUNT_END_CUT : MOUNT_END_CLOSED);
@@ -191,7 +198,7 @@ static void end(struct daemon *d)
 	int err;
 
 	unmount(d);
-	end_compactor(d);
+	end_background(d);
 	keeper_stop(d->keeper);
 	session_release(&d->session);
 	err = store_close(d->fs);

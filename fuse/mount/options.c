@@ -31,6 +31,7 @@ enum kind {
 	ID,
 	OCTAL,
 	HISTORY,
+	VERIFY,
 };
 
 struct known {
@@ -63,6 +64,7 @@ static const struct known known[] = {
 	{"renamelimit=", BYTES, AT(rename_limit), 0, (uint64_t)1 << 62},
 	{"staging=", BYTES, AT(stage_limit), 1, (uint64_t)1 << 62},
 	{"history=", HISTORY, AT(history), 0, 0},
+	{"verify=", VERIFY, AT(verify), 0, 0},
 	{"uid=", ID, AT(uid), 0, UINT32_MAX - 1},
 	{"gid=", ID, AT(gid), 0, UINT32_MAX - 1},
 	{"umask=", OCTAL, AT(umask), 0, 0777},
@@ -222,6 +224,19 @@ static int set_history(const char *word, const char *value, struct history_limit
 	return 0;
 }
 
+static int set_verify(const char *word, const char *value, enum dwal_verify *out)
+{
+	if (strcmp(value, "full") == 0)
+		*out = DWAL_VERIFY_FULL;
+	else if (strcmp(value, "index") == 0)
+		*out = DWAL_VERIFY_INDEX;
+	else {
+		complain("bad value in option '%s': full or index is needed", word);
+		return -1;
+	}
+	return 0;
+}
+
 _Static_assert(sizeof(uid_t) == 4 && sizeof(gid_t) == 4 && sizeof(mode_t) == 4,
 	       "set_value() writes them as 32 bits");
 
@@ -258,6 +273,8 @@ static int take_option(struct request *request, const char *word)
 		return 0;
 	case HISTORY:
 		return set_history(word, word + strlen(option->name), field);
+	case VERIFY:
+		return set_verify(word, word + strlen(option->name), field);
 	default:
 		return set_value(option, word, field);
 	}
@@ -431,6 +448,8 @@ void print_help(void)
 	      "  history=WHAT        what superseded records stay: auto (as the disk has room "
 	      "for),\n"
 	      "                      all, none, a size such as 10G, an age such as 30d (auto)\n"
+	      "  verify=WHAT         what of sealed segments is read before the mount is there:\n"
+	      "                      index (what no index file tells), full: all (index)\n"
 	      "  setid, devices      set-id bits and device nodes of the log count (neither\n"
 	      "                      does, whatever suid and dev say); by root only\n"
 	      "  nonempty            mount over a directory that is not empty\n"

@@ -130,6 +130,7 @@ static int open_log(struct fs *fs, struct dwal_error *error)
 		.read_only = fs->opt.read_only,
 		.degraded = fs->opt.degraded,
 		.strict = fs->opt.strict,
+		.verify = fs->opt.verify,
 		.lock_wait_ms = fs->opt.lock_wait_ms,
 		.segment_size = fs->opt.segment_size,
 		.sync_apart = true,

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Reads slowly, and only what was not read for long. Must not know what an index file
+ * looks like, nor what is done about damage.
+ */
+#include "mount/scrubber.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "file/damage.h"
+#include "mount/modest.h"
+
+#define BYTES_PER_SECOND ((uint64_t)50 << 20)
+#define FRESH_SECONDS    ((uint64_t)7 * 24 * 3600)
+#define PASS_SECONDS     600 /* also without a new segment: one may have been rewritten */
+#define NS_PER_SECOND    1000000000
+
+struct scrubber {
+	struct fs *fs;
+	pthread_t thread;
+	struct timespec due; /* when what was read so far may have been read; of the thread */
+
+	pthread_mutex_t lock;
+	pthread_cond_t stopped; /* by CLOCK_MONOTONIC */
+	bool stop;
+};
+
+static struct timespec now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* a valid clock */
+	return t;
+}
+
+static bool is_before(struct timespec a, struct timespec b)
+{
+	return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+static struct timespec later(struct timespec t, uint64_t ns)
+{
+	ns += (uint64_t)t.tv_nsec;
+	t.tv_sec += (time_t)(ns / NS_PER_SECOND);
+	t.tv_nsec = (long)(ns % NS_PER_SECOND);
+	return t;
+}
+
+/* False: it is to end. */
+static bool wait_until(struct scrubber *scrubber, struct timespec due)
+{
+	bool stop;
+
+	pthread_mutex_lock(&scrubber->lock);
+	while (!scrubber->stop &&
+	       pthread_cond_timedwait(&scrubber->stopped, &scrubber->lock, &due) != ETIMEDOUT)
+		;
+	stop = scrubber->stop;
+	pthread_mutex_unlock(&scrubber->lock);
+	return !stop;
+}
+
+static int progress(void *ctx, uint64_t bytes)
+{
+	struct scrubber *scrubber = ctx;
+	const struct timespec t = now();
+
+	if (is_before(scrubber->due, t))
+		scrubber->due = t;
+	scrubber->due = later(scrubber->due, bytes * NS_PER_SECOND / BYTES_PER_SECOND);
+	return wait_until(scrubber, scrubber->due) ? 0 : -ECANCELED;
+}
+
+static void damaged(void *ctx, const struct dwal_error *damage)
+{
+	struct scrubber *scrubber = ctx;
+
+	damage_found(scrubber->fs, damage);
+}
+
+static void *work(void *arg)
+{
+	struct scrubber *scrubber = arg;
+	struct fs *fs = scrubber->fs;
+	const struct dwal_scrub_options options = {
+		.fresh_seconds = FRESH_SECONDS,
+		.progress = progress,
+		.damaged = damaged,
+		.ctx = scrubber,
+	};
+	const uint64_t rest = fs->opt.commit_seconds * (uint64_t)NS_PER_SECOND;
+	struct timespec pass = now();
+	uint32_t seen = 0;
+
+	be_modest();
+	while (wait_until(scrubber, later(now(), rest))) {
+		const uint32_t active = dwal_kv_active_segment(fs->kv);
+
+		if (active == seen && is_before(now(), pass))
+			continue;
+		seen = active;
+		(void)dwal_kv_scrub(fs->kv, &options, NULL); /* later then */
+		pass = later(now(), PASS_SECONDS * (uint64_t)NS_PER_SECOND);
+	}
+	return NULL;
+}
+
+static void init_stopped(struct scrubber *scrubber)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&scrubber->lock, NULL);
+	(void)pthread_condattr_init(&attr); /* nor can these fail */
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&scrubber->stopped, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
+static void release(struct scrubber *scrubber)
+{
+	pthread_cond_destroy(&scrubber->stopped);
+	pthread_mutex_destroy(&scrubber->lock);
+	free(scrubber);
+}
+
+int scrubber_start(struct fs *fs, struct scrubber **out)
+{
+	struct scrubber *scrubber = calloc(1, sizeof(*scrubber));
+	int r;
+
+	if (!scrubber)
+		return ENOMEM;
+	scrubber->fs = fs;
+	init_stopped(scrubber);
+	r = pthread_create(&scrubber->thread, NULL, work, scrubber);
+	if (r) {
+		release(scrubber);
+		return r;
+	}
+	*out = scrubber;
+	return 0;
+}
+
+void scrubber_stop(struct scrubber *scrubber)
+{
+	if (!scrubber)
+		return;
+	pthread_mutex_lock(&scrubber->lock);
+	scrubber->stop = true;
+	pthread_cond_signal(&scrubber->stopped);
+	pthread_mutex_unlock(&scrubber->lock);
+	pthread_join(scrubber->thread, NULL);
+	release(scrubber);
+}
