@@ -38,8 +38,11 @@ void txn_begin(struct txn *txn, struct fs *fs, const char *op, struct timespec w
 	txn->capacity = TXN_FEW;
 	txn->op = op;
 	txn->removes = false;
+	txn->ahead = NULL;
 	txn->time = txn->mtime = txn->ctime = txn->entered = when;
 	txn->enters = false;
+	txn->found = fs->found;
+	txn->has_found = fs->has_found;
 }
 
 void txn_end(struct txn *txn)
@@ -175,6 +178,13 @@ void txn_on_full_disk(struct txn *txn)
 	txn->removes = true;
 }
 
+void txn_fill(struct txn *txn, size_t *at, struct dwal_bytes content)
+{
+	while (txn->ops[*at].type != DWAL_PUT)
+		++*at;
+	txn->ops[(*at)++].payload = content;
+}
+
 size_t txn_attr_bytes(const struct txn *txn)
 {
 	size_t bytes = 0;
@@ -214,9 +224,34 @@ static void make_lines(const struct txn *txn, struct lines *lines)
 		add_time(lines, "ctime", txn->ctime);
 	if (txn->enters)
 		add_time(lines, "entered", txn->entered);
-	if (fs->has_found)
-		add_time(lines, "found", fs->found);
+	if (txn->has_found)
+		add_time(lines, "found", txn->found);
 	lines->list[lines->count++] = (struct dwal_line){"op", txn->op};
+}
+
+/* lines: where those of its header are kept. */
+static struct dwal_batch batch_of(const struct txn *txn, struct lines *lines)
+{
+	make_lines(txn, lines);
+	return (struct dwal_batch){
+		.ops = txn->ops,
+		.n = txn->count,
+		.lines = lines->list,
+		.n_lines = lines->count,
+		.may_use_reserve = txn->removes,
+		.ahead = txn->ahead,
+	};
+}
+
+int txn_write_ahead(struct txn *txn, dwal_ahead **out)
+{
+	struct dwal_batch batch;
+	struct lines lines;
+
+	if (txn->error)
+		return txn->error;
+	batch = batch_of(txn, &lines);
+	return errno_of(dwal_kv_ahead(txn->fs->kv, &batch, out));
 }
 
 int txn_commit(struct txn *txn)
@@ -228,8 +263,7 @@ int txn_commit(struct txn *txn)
 
 	if (r || !txn->count)
 		return r;
-	make_lines(txn, &lines);
-	batch = (struct dwal_batch){txn->ops, txn->count, lines.list, lines.count, txn->removes};
+	batch = batch_of(txn, &lines);
 	r = errno_of(dwal_kv_write(fs->kv, &batch, txn->places));
 	if (r == ENOSPC || r == EDQUOT)
 		compaction_note_full(&fs->compaction);

@@ -41,8 +41,9 @@ struct txn {
 	struct dwal_place *places; /* of the records, once committed */
 	struct txn_note *notes;
 	size_t count, capacity;
-	size_t put;   /* the number of the last Put */
-	bool removes; /* it may use the room that is kept for a full disk */
+	size_t put;        /* the number of the last Put */
+	bool removes;      /* it may use the room that is kept for a full disk */
+	dwal_ahead *ahead; /* borrowed: what was written ahead of it, or NULL */
 
 	/* What the header says, beside what the records are: ATTRIBUTES.md. */
 	const char *op;
@@ -51,6 +52,8 @@ struct txn {
 	struct timespec ctime;   /* of the Put's file */
 	struct timespec entered; /* of the directory of its name */
 	bool enters;             /* that is to be said, whatever it is */
+	struct timespec found;   /* the active segment's own, */
+	bool has_found;          /* if it is to be said */
 
 	struct dwal_op few_ops[TXN_FEW];
 	struct dwal_place few_places[TXN_FEW];
@@ -111,8 +114,15 @@ void txn_raw(struct txn *txn, struct dwal_bytes key, struct dwal_bytes payload);
  * possible on a full disk. */
 void txn_on_full_disk(struct txn *txn);
 
+/* The content of the next Put from the *at-th record on, and *at is behind it. */
+void txn_fill(struct txn *txn, size_t *at, struct dwal_bytes content);
+
 /* The bytes of attributes among the records. */
 size_t txn_attr_bytes(const struct txn *txn);
+
+/* Writes it ahead of its commit, or of that of another one that is to be the same
+ * then. Wants no lock. 0 or an errno; nothing is changed by it. */
+int txn_write_ahead(struct txn *txn, dwal_ahead **out);
 
 /* Appends all in one write; nothing when there is nothing. Not under the tree's
  * lock. Written on return, see txn_sync(). 0; the errno of what could not be

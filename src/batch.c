@@ -13,13 +13,16 @@
 /* From here on a payload is not copied but written from where it is. */
 #define BORROW_FROM (64u << 10)
 
+/* The same of what is written ahead: so much need not be written again. */
+#define BORROW_AHEAD 1024u
+
 /* What is kept from one batch to the next. */
 #define KEEP_BUFFER (1u << 20)
 #define KEEP_IOV    64
 
-static bool is_borrowed(const struct dwal_op *op)
+static bool is_borrowed(const struct batch_records *records, const struct dwal_op *op)
 {
-	return op->payload.len >= BORROW_FROM;
+	return op->payload.len >= (records->ahead ? BORROW_AHEAD : BORROW_FROM);
 }
 
 /* What the frames of some records need. */
@@ -29,7 +32,8 @@ struct measure {
 	size_t header_len;       /* of the payload of a header */
 };
 
-static int measure_op(struct measure *measure, const struct dwal_op *op)
+static int measure_op(struct measure *measure, const struct batch_records *records,
+		      const struct dwal_op *op)
 {
 	int rc = frame_check(op);
 
@@ -41,7 +45,7 @@ static int measure_op(struct measure *measure, const struct dwal_op *op)
 	if (measure->bytes > SSIZE_MAX) /* of 32 bits; keys and payloads may share memory */
 		return -EOVERFLOW;
 	measure->copied += FRAME_OVERHEAD + op->key.len;
-	if (is_borrowed(op))
+	if (is_borrowed(records, op))
 		measure->borrowed++;
 	else
 		measure->copied += op->payload.len;
@@ -73,7 +77,7 @@ static int measure_all(struct measure *measure, const struct batch_records *reco
 
 	*measure = (struct measure){0};
 	for (size_t i = 0; !rc && i < records->n; i++)
-		rc = measure_op(measure, &records->ops[i]);
+		rc = measure_op(measure, records, &records->ops[i]);
 	if (rc || !needs_header(records))
 		return rc;
 	header = header_of(records, txid, measure->bytes);
@@ -121,17 +125,17 @@ struct pen {
 
 /* Writes one frame; its CRC. */
 static uint32_t put_frame(struct batch *batch, struct pen *pen, const struct dwal_op *op,
-			  uint64_t txid)
+			  bool borrows, uint64_t txid)
 {
 	unsigned char *frame = pen->at, *p;
 	uint32_t crc;
 
 	frame_put_header(op, txid, frame);
 	p = put_bytes(frame + DWAL_HEADER_SIZE, op->key);
-	if (!is_borrowed(op))
+	if (!borrows)
 		p = put_bytes(p, op->payload);
 	crc = dwal_crc32c(0, frame, (size_t)(p - frame));
-	if (is_borrowed(op)) {
+	if (borrows) {
 		add_iov(batch, pen->run, (size_t)(p - pen->run));
 		add_iov(batch, op->payload.data, op->payload.len);
 		crc = dwal_crc32c(crc, op->payload.data, op->payload.len);
@@ -175,7 +179,8 @@ static void put_all(struct batch *batch, const struct batch_records *records, ui
 		begin_header(batch, &pen, &header, measure->header_len, &crcs);
 	for (size_t i = 0; i < records->n; i++) {
 		uint64_t own = records->is_operation ? txid : txid + i;
-		uint32_t crc = put_frame(batch, &pen, &records->ops[i], own);
+		const struct dwal_op *op = &records->ops[i];
+		uint32_t crc = put_frame(batch, &pen, op, is_borrowed(records, op), own);
 
 		if (crcs)
 			header_put_crc(crcs, i, crc);
@@ -197,6 +202,7 @@ int batch_encode(struct batch *batch, const struct batch_records *records, uint6
 	batch->iov_count = 0;
 	batch->bytes = 0;
 	batch->header_len = 0;
+	batch->is_written = false;
 	put_all(batch, records, txid, &measure);
 	return 0;
 }

@@ -17,6 +17,7 @@ struct batch_records {
 	const struct dwal_line *lines;
 	size_t line_count;
 	bool may_use_reserve; /* it removes something: reserve.h */
+	dwal_ahead *ahead;    /* of it, or NULL: then less is written from where it is */
 };
 
 /* So many txids they use. */
@@ -29,11 +30,12 @@ static inline size_t batch_txids(const struct batch_records *records)
 struct batch {
 	unsigned char *buffer; /* everything but large payloads, which stay where they are */
 	size_t buffer_size;
-	struct iovec *iov; /* the frames, in order */
+	struct iovec *iov; /* the frames, in order; every second one is a large payload */
 	size_t iov_room;
 	size_t iov_count;
 	uint64_t bytes;      /* of all frames together */
 	uint32_t header_len; /* of the frame of the header that comes first; 0 for none */
+	bool is_written;     /* it has been put where it belongs */
 };
 
 /* Checks and encodes records, with txids from txid on. The result is valid

@@ -267,16 +267,29 @@ static void settle(dwal_kv *kv, const struct batch_records *records, const struc
 		apply(kv, records->ops, records->n, ready, places);
 }
 
-int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place *places)
+static struct batch_records records_of(const struct dwal_batch *batch)
 {
-	const struct batch_records records = {
+	return (struct batch_records){
 		.ops = batch->ops,
 		.n = batch->n,
 		.is_operation = true,
 		.lines = batch->lines,
 		.line_count = batch->n_lines,
 		.may_use_reserve = batch->may_use_reserve,
+		.ahead = batch->ahead,
 	};
+}
+
+int dwal_kv_ahead(dwal_kv *kv, const struct dwal_batch *batch, dwal_ahead **out)
+{
+	const struct batch_records records = records_of(batch);
+
+	return kv->log ? log_ahead(kv->log, &records, out) : DWAL_EREADONLY;
+}
+
+int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place *places)
+{
+	const struct batch_records records = records_of(batch);
 	const size_t n = batch->n;
 	struct slot few_slots[FEW], *ready = few_slots;
 	struct dwal_place few_places[FEW];
@@ -306,7 +319,7 @@ int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch, struct dwal_place
 int dwal_kv_batch(dwal_kv *kv, const struct dwal_op *ops, size_t n, const struct dwal_line *lines,
 		  size_t n_lines, struct dwal_place *places)
 {
-	return dwal_kv_write(kv, &(struct dwal_batch){ops, n, lines, n_lines, false}, places);
+	return dwal_kv_write(kv, &(struct dwal_batch){ops, n, lines, n_lines, false, NULL}, places);
 }
 
 int dwal_kv_put(dwal_kv *kv, const void *key, size_t key_len, const void *value, size_t value_len)

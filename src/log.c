@@ -199,8 +199,9 @@ static int finish_active(dwal_log *log)
 	return durable ? 0 : dwal_log_sync(log);
 }
 
-/* Under append_lock. DWAL_EUNSYNCED: after a sync, to be tried again. */
-static int rotate(dwal_log *log)
+/* To what is written ahead, or an empty one. Under append_lock. DWAL_EUNSYNCED: after
+ * a sync, to be tried again. */
+static int rotate(dwal_log *log, dwal_ahead *ahead)
 {
 	struct segment *last = log_active(log), *next;
 	uint32_t id = last->id;
@@ -216,11 +217,12 @@ static int rotate(dwal_log *log)
 	if (!rc)
 		rc = finish_active(log);
 	if (!rc)
-		rc = create_next(log, id + 1, &next);
+		rc = ahead ? log_ahead_take(log, ahead, id + 1, &next)
+			   : create_next(log, id + 1, &next);
 	if (rc)
 		return rc;
 	log->put_off = 0;
-	log->begun = 0;
+	log->begun = next->end;
 	(void)log_leave_room(log); /* only room; all bytes are durable */
 	pthread_mutex_lock(&log->state_lock);
 	log_add_segment(log, next);
@@ -236,7 +238,7 @@ int dwal_log_rotate(dwal_log *log)
 
 	do {
 		pthread_mutex_lock(&log->append_lock);
-		rc = rotate(log);
+		rc = rotate(log, NULL);
 		pthread_mutex_unlock(&log->append_lock);
 	} while (rc == DWAL_EUNSYNCED && (rc = dwal_log_sync(log)) == 0);
 	return rc;
@@ -270,11 +272,11 @@ static bool must_rotate(const dwal_log *log)
 	       (end > log->segment_size || log->batch.bytes > log->segment_size - end);
 }
 
-static void tell_places(const dwal_log *log, const struct batch_records *records,
+static void tell_places(const dwal_log *log, const struct batch_records *records, uint64_t start,
 			struct dwal_place *places)
 {
 	const struct segment *segment = log_active(log);
-	uint64_t offset = segment->end + log->batch.header_len;
+	uint64_t offset = start + log->batch.header_len;
 
 	for (size_t i = 0; i < records->n; i++) {
 		const struct dwal_op *op = &records->ops[i];
@@ -290,29 +292,33 @@ static void tell_places(const dwal_log *log, const struct batch_records *records
 	}
 }
 
-/* Writes what is encoded. Under append_lock. */
+/* Writes what is encoded, unless it is there. Under append_lock. */
 static int write_batch(dwal_log *log, const struct batch_records *records,
 		       struct dwal_place *places)
 {
 	const struct batch *batch = &log->batch;
 	unsigned char last_bytes[DWAL_TRAILER_SIZE];
 	struct segment *active = log_active(log);
-	int rc;
+	uint64_t start = batch->is_written ? 0 : active->end;
+	int rc = 0;
 
 	log_begin_append(log);
 	memcpy(last_bytes, batch_end(batch) - sizeof(last_bytes), sizeof(last_bytes));
-	rc = io_pwritev_full(log->io, active->fd, log->batch.iov, batch->iov_count, active->end);
+	if (!batch->is_written)
+		rc = io_pwritev_full(log->io, active->fd, batch->iov, batch->iov_count, start);
 	if (rc) {
 		cut_back(log, active);
 		return rc;
 	}
 	if (places)
-		tell_places(log, records, places);
+		tell_places(log, records, start, places);
 	log->last_txid += batch_txids(records);
 	pthread_mutex_lock(&log->state_lock);
-	active->end += batch->bytes;
+	active->end = start + batch->bytes;
 	active->records += records->n + (batch->header_len ? 1 : 0);
 	log->appended += batch->bytes;
+	if (batch->is_written && !atomic_load(&log->refusal))
+		log->durable = log->appended; /* as all before it: it was rotated to */
 	log_end_append(log, last_bytes);
 	pthread_mutex_unlock(&log->state_lock);
 	return 0;
@@ -328,8 +334,10 @@ static int prepare(dwal_log *log, const struct batch_records *records)
 	if (batch_txids(records) > UINT64_MAX - log->last_txid)
 		return -EOVERFLOW; /* no txid is left above the highest */
 	rc = batch_encode(&log->batch, records, log->last_txid + 1);
+	if (!rc && log_ahead_fits(log, records->ahead))
+		return rotate(log, records->ahead);
 	if (!rc && must_rotate(log)) {
-		rc = rotate(log);
+		rc = rotate(log, NULL);
 		if (io_is_full(rc) && records->may_use_reserve)
 			rc = 0; /* there may be room in the old one */
 	}
@@ -397,7 +405,7 @@ int dwal_log_append(dwal_log *log, const struct dwal_op *ops, size_t n, struct d
 int dwal_log_batch(dwal_log *log, const struct dwal_op *ops, size_t n,
 		   const struct dwal_line *lines, size_t n_lines, struct dwal_place *places)
 {
-	return log_append(log, &(struct batch_records){ops, n, true, lines, n_lines, false},
+	return log_append(log, &(struct batch_records){ops, n, true, lines, n_lines, false, NULL},
 			  places);
 }
 

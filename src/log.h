@@ -15,6 +15,9 @@ struct index_writer;
  * (batch.h). */
 int log_append(dwal_log *log, const struct batch_records *records, struct dwal_place *places);
 
+/* dwal_kv_ahead(). */
+int log_ahead(dwal_log *log, const struct batch_records *records, dwal_ahead **out);
+
 /* The segment of that id, with a reference for the caller, to be given back
  * with segment_unref(); NULL if there is none. Cheap; never waits for I/O.
  * A place found in an index is read through it: segment_read_frame(). */

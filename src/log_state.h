@@ -34,6 +34,7 @@ struct dwal_log {
 	struct report report;
 	pthread_mutex_t name_lock; /* a sealed segment's name, and its index file's, go from file
 				    * to file under it; taken within nothing */
+	atomic_uint aheads; /* so many were begun */
 
 	/* One append or rotation at a time; held over its I/O. */
 	pthread_mutex_t append_lock;
@@ -100,6 +101,15 @@ int log_leave_room(dwal_log *log);
 
 /* Takes append_lock. Makes the file, unless it is there, if there is room. */
 void log_renew_reserve(dwal_log *log);
+
+/* log_ahead.c, under append_lock. Whether what is encoded is what was written ahead,
+ * and may be taken. ahead may be NULL. */
+bool log_ahead_fits(const dwal_log *log, const dwal_ahead *ahead);
+
+/* Makes the file that is written ahead whole, with what is encoded, and durable, and
+ * gives it the name of that segment, durably. 0 or -errno; then nothing has changed,
+ * or the log is poisoned. */
+int log_ahead_take(dwal_log *log, dwal_ahead *ahead, uint32_t id, struct segment **out);
 
 /* log_check.c. The active segment is now as it is to be: remembers it. 0 or
  * -errno. */

@@ -176,6 +176,11 @@ int segment_create(const struct io *io, int dirfd, uint32_t id, const struct fil
 	return rc && fd >= 0 ? file_unmake(io, dirfd, name, rc) : rc;
 }
 
+int segment_of_file(const struct io *io, uint32_t id, int *fd, struct segment **out)
+{
+	return opened(io, id, steal_fd(fd), out);
+}
+
 int segment_open_file(const struct io *io, const char *path, struct segment **out)
 {
 	const char *slash = strrchr(path, '/');

@@ -117,6 +117,9 @@ int segment_open_side(const struct io *io, int dirfd, uint32_t id, const char *n
 int segment_create(const struct io *io, int dirfd, uint32_t id, const struct file_like *like,
 		   struct segment **out);
 
+/* What is open at *fd, which is taken over, and is to have that id. */
+int segment_of_file(const struct io *io, uint32_t id, int *fd, struct segment **out);
+
 struct segment *segment_ref(struct segment *segment);
 
 /* The one of that id among n, which ascend, with a reference; NULL: none. */

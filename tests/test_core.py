@@ -160,6 +160,8 @@ CASES = [
     ("power", "a_rotation_is_whole_or_did_not_happen", mark.clause("C20", "C21")),
     ("power", "operations_are_whole_whatever_sectors_a_power_cut_leaves",
      mark.clause("C16", "C16b", "C21")),
+    ("power", "what_is_written_ahead_is_whole_and_durable_or_nothing",
+     mark.clause("C16c", "C21", "C21a")),
     ("power", "a_torn_tail_is_never_lost_whenever_the_repair_is_cut_short",
      mark.clause("C8", "C15", "C21")),
     ("power", "a_compacted_log_bears_its_name_only_when_all_of_it_is_durable",

@@ -49,6 +49,11 @@ void logname_index_temp(uint32_t id, char out[LOGNAME_TEMP_SIZE])
 	(void)snprintf(out, LOGNAME_TEMP_SIZE, "index.%08" PRIu32 LOGNAME_TEMP_SUFFIX, id);
 }
 
+void logname_ahead(unsigned n, char out[LOGNAME_TEMP_SIZE])
+{
+	(void)snprintf(out, LOGNAME_TEMP_SIZE, "ahead-%u" LOGNAME_TEMP_SUFFIX, n); /* fits */
+}
+
 bool logname_parse_segment(const char *name, uint32_t *id)
 {
 	uint32_t n;

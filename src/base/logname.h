@@ -24,13 +24,16 @@
 void logname_segment(uint32_t id, char out[LOGNAME_SIZE]);
 
 /* What a segment is called while it is being rewritten: a temporary file. */
-#define LOGNAME_TEMP_SIZE 24
+#define LOGNAME_TEMP_SIZE 32
 void logname_rewritten(uint32_t id, char out[LOGNAME_TEMP_SIZE]);
 
 /* The index file of a segment, and what it is called while it is being written: a
  * temporary file. */
 void logname_index(uint32_t id, char out[LOGNAME_TEMP_SIZE]);
 void logname_index_temp(uint32_t id, char out[LOGNAME_TEMP_SIZE]);
+
+/* What the nth piece is called that is written ahead of its place in the log. */
+void logname_ahead(unsigned n, char out[LOGNAME_TEMP_SIZE]);
 
 /* True for exactly eight decimal digits and ".dwal". */
 bool logname_parse_segment(const char *name, uint32_t *id);

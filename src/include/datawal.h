@@ -324,6 +324,7 @@ typedef struct dwal_iter dwal_iter;
 typedef struct dwal_kv dwal_kv;
 typedef struct dwal_cursor dwal_cursor;
 typedef struct dwal_value dwal_value;
+typedef struct dwal_ahead dwal_ahead;
 
 /* Called for every record replayed by an open, in log order, before the
  * open returns. The record is valid during the call. A negative return
@@ -564,6 +565,7 @@ struct dwal_batch {
 	const struct dwal_line *lines;
 	size_t n_lines;
 	bool may_use_reserve; /* it removes something, which must go on a full disk */
+	dwal_ahead *ahead;    /* written ahead of it, or NULL; the caller's to free; used once */
 };
 
 /* What may do so can use the room that is kept by dwal_options.reserve, or was
@@ -575,6 +577,18 @@ struct dwal_batch {
  * cannot be made again. dwal_kv_delete() may. */
 DWAL_PUBLIC int dwal_kv_write(dwal_kv *kv, const struct dwal_batch *batch,
 			      struct dwal_place *places);
+
+/* Writes a large batch ahead, durably, while others write: dwal_kv_write() of it with
+ * *out then makes that the next segment, and has only its headers to write and a few
+ * syncs to wait for, whatever its size; it is durable on return. Where the batch is
+ * not what it was (keys, sizes, lines' lengths, payloads' addresses) all of it is
+ * written as if there were nothing ahead. The payloads' bytes stay as they are until
+ * then. Nobody sees anything of it before. -errno as of an append: nothing is left
+ * behind. */
+DWAL_PUBLIC int dwal_kv_ahead(dwal_kv *kv, const struct dwal_batch *batch, dwal_ahead **out);
+
+/* Also takes away what was not used. Before the store is closed. Takes NULL. */
+DWAL_PUBLIC void dwal_ahead_free(dwal_ahead *ahead);
 
 /* The live value, newly allocated (free() it; never NULL on success, also
  * when empty). Frame, CRC and stored key are checked. DWAL_ABSENT,

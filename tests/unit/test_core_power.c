@@ -62,6 +62,12 @@ static void operations_are_whole_whatever_sectors_a_power_cut_leaves(void)
 	simulate("rename", false, 3000);
 }
 
+static void what_is_written_ahead_is_whole_and_durable_or_nothing(void)
+{
+	simulate("rename-ahead", false, 1000);
+	simulate("rename-ahead", true, 500);
+}
+
 static void a_torn_tail_is_never_lost_whenever_the_repair_is_cut_short(void)
 {
 	simulate("torn", false, 1500);
@@ -126,6 +132,7 @@ static void an_index_file_that_cannot_be_written_or_read_loses_nothing(void)
 UNIT_MAIN(UNIT(what_was_synced_survives_a_power_cut_and_nothing_else_appears),
 	  UNIT(a_rotation_is_whole_or_did_not_happen),
 	  UNIT(operations_are_whole_whatever_sectors_a_power_cut_leaves),
+	  UNIT(what_is_written_ahead_is_whole_and_durable_or_nothing),
 	  UNIT(a_torn_tail_is_never_lost_whenever_the_repair_is_cut_short),
 	  UNIT(a_compacted_log_bears_its_name_only_when_all_of_it_is_durable),
 	  UNIT(a_failed_call_is_told_and_loses_nothing_that_was_acknowledged),

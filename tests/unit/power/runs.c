@@ -91,6 +91,28 @@ static void rename_as_one(struct world *world)
 	(void)world_close(world);
 }
 
+/* The same of what is large, ahead of what others write: once from the active segment
+ * on, once from a new one. */
+static void rename_ahead(struct world *world)
+{
+	struct dwal_op ops[6];
+
+	(void)world_open(world, NULL);
+	put(world, 0, 1100);
+	put(world, 1, 60);
+	ops[0] = world_put(world, 2, 1100);
+	ops[1] = world_attributes(world, 2, 30);
+	ops[2] = world_put(world, 3, 60);
+	ops[3] = world_delete(0);
+	ops[4] = world_delete(1);
+	(void)world_write_ahead(world, ops, 5);
+	ops[0] = world_put(world, 4, 1100);
+	ops[1] = world_delete(2);
+	(void)world_write_ahead(world, ops, 2);
+	put(world, 5, 40);
+	(void)world_close(world);
+}
+
 /* What a crash has left in a life before: a torn tail, or the first records of
  * an operation; and a side file of the same name as is needed for it. */
 static void torn(struct world *world)
@@ -252,6 +274,7 @@ const struct run world_runs[] = {
 	{"rotate", rotate},
 	{"rotate-by-size", rotate_by_size},
 	{"rename", rename_as_one},
+	{"rename-ahead", rename_ahead},
 	{"torn", torn},
 	{"compact-to", compact_to},
 	{"compact", compact},

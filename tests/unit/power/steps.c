@@ -164,22 +164,46 @@ static bool is_open_question(const struct world *world)
 	return dwal_kv_is_poisoned(world->kv);
 }
 
-int world_write(struct world *world, const struct dwal_op *ops, size_t n, bool has_line)
+static int write_batch(struct world *world, const struct dwal_batch *batch)
 {
-	static const struct dwal_line line = {"time", "1764000000.123456789"};
-	bool has_header = n > 1 || has_line;
 	int rc;
 
-	if (!world->kv)
-		return -EBADF;
-	oracle_begin(&world->oracle, ops, n, has_header);
-	rc = dwal_kv_batch(world->kv, ops, n, has_line ? &line : NULL, has_line, NULL);
+	oracle_begin(&world->oracle, batch->ops, batch->n, batch->n > 1 || batch->n_lines);
+	rc = dwal_kv_write(world->kv, batch, NULL);
 	expect(world, rc, "write", "");
 	if (!rc)
 		world->oracle.returned = world->oracle.count;
 	else if (!is_open_question(world))
 		world->oracle.count--;
 	return told(world, rc);
+}
+
+static const struct dwal_line line = {"time", "1764000000.123456789"};
+
+int world_write(struct world *world, const struct dwal_op *ops, size_t n, bool has_line)
+{
+	const struct dwal_batch batch = {.ops = ops, .n = n, .lines = &line, .n_lines = has_line};
+
+	return world->kv ? write_batch(world, &batch) : -EBADF;
+}
+
+int world_write_ahead(struct world *world, const struct dwal_op *ops, size_t n)
+{
+	struct dwal_batch batch = {.ops = ops, .n = n, .lines = &line, .n_lines = 1};
+	const struct dwal_op other = world_put(world, 7, 30);
+	int rc;
+
+	if (!world->kv)
+		return -EBADF;
+	rc = dwal_kv_ahead(world->kv, &batch, &batch.ahead);
+	expect(world, rc, "writing ahead", "");
+	(void)told(world, rc);
+	(void)world_write(world, &other, 1, false);
+	rc = write_batch(world, &batch);
+	if (!rc && batch.ahead)
+		world->oracle.acked = world->oracle.returned;
+	dwal_ahead_free(batch.ahead);
+	return rc;
 }
 
 int world_append(struct world *world, const struct dwal_op *ops, size_t n)

@@ -192,11 +192,13 @@ static bool keep_any(void *ctx)
 	return unit_random(ctx) >> 33 & 1;
 }
 
-/* The process dies; before, in states other than the first, a sync of the file
- * has failed: 1 and 2 what the cache shows is not on the disk, or in part. */
+/* The process dies; before, in states other than the first, or where the log is
+ * poisoned already, a sync of the file has failed: 1 and 2 what the cache shows is
+ * not on the disk, or in part. */
 static void kill_process(const struct world *world, unsigned ino)
 {
 	uint64_t seed = world->campaign->seed * 77 + world->point + 1;
+	bool poisoned = world->kv && dwal_kv_is_poisoned(world->kv);
 
 	for (unsigned i = 0; i < (ino ? 4 : 1); i++) {
 		struct crash_step step = {world->point, i ? 'f' : 'k', i};
@@ -207,11 +209,11 @@ static void kill_process(const struct world *world, unsigned ino)
 		next = world_next(world, step);
 		disk_copy(&next->disk, &world->disk);
 		disk_drop_unnamed(&next->disk);
-		next->lies = world->lies || i;
-		if (i) {
+		next->lies = world->lies || poisoned || i;
+		if (i)
 			disk_fail_sync(&next->disk, ino, i == 1 ? keep_none : keep_any, &seed);
+		if (poisoned || i)
 			next->oracle.returned = next->oracle.acked;
-		}
 		world_visit(next);
 	}
 }

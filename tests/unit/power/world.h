@@ -115,6 +115,8 @@ __attribute__((noreturn, format(printf, 2, 3))) void world_fail(const struct wor
 /* Steps of a run. Each gives what the call returned. */
 int world_open(struct world *world, const struct dwal_options *options);
 int world_write(struct world *world, const struct dwal_op *ops, size_t n, bool has_line);
+/* An operation with a line, written ahead of a Put of k7, durable. */
+int world_write_ahead(struct world *world, const struct dwal_op *ops, size_t n);
 int world_append(struct world *world, const struct dwal_op *ops, size_t n);
 int world_sync(struct world *world);
 int world_rotate(struct world *world);
