@@ -9,8 +9,10 @@
  *                the change of the tree that belongs to it: a Put can never
  *                follow the tombstone of the name it was meant for. Held over
  *                the append (the log has one writer anyway), never over a
- *                sync but that of a failed write's cut back: an operation
- *                that needs one gives the lock back, see txn_unlock().
+ *                sync but that of a failed write's cut back and of a new
+ *                segment: an operation that needs another one gives the
+ *                lock back, see txn_unlock(), and a large one is written
+ *                ahead without it.
  *   stage->lock  the staged bytes of one file. Held over its commit.
  *   tree.lock    names, lookup counts, handle counts, attributes, the list of
  *                stages. Never held over I/O.

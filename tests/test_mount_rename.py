@@ -4,6 +4,8 @@ import ctypes
 import errno
 import os
 import subprocess
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from mounting import wait_for
 pytestmark = pytest.mark.sanitize
 
 AT_FDCWD = -100
+JOIN_SECONDS = 20
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -150,6 +153,137 @@ def test_a_renamed_directory_is_puts_first_then_tombstones(datawal, logdir, moun
     kinds = [(r.type, r.key) for r in datawal.scan(logdir)[before:] if r.type != "Raw"]
     assert sorted(kinds[:2]) == [("Put", b"e/one"), ("Put", b"e/sub/two")]
     assert sorted(kinds[2:]) == [("Delete", b"d/one"), ("Delete", b"d/sub/two")]
+
+
+def in_thread(function, *args):
+    """Begun; join() it. Of its failure nobody hears."""
+    def call():
+        with suppress(OSError):
+            function(*args)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread
+
+
+def make_large_directory(m):
+    """9 MiB: what is below 8 is written at once."""
+    (m / "d/sub").mkdir(parents=True)
+    for number in range(3):
+        (m / f"d/sub/{number}").write_bytes(b"%d" % number * (3 << 20))
+    (m / "d/small").write_bytes(b"small")
+
+
+@contextmanager
+def renamed_ahead(gate, source, target):
+    """For the block the contents of the directory are on their way to the log; then it is renamed.
+    What is changed in the directory that it is in waits for that, in the kernel."""
+    with gate.held("append"):
+        renaming = in_thread(os.rename, source, target)
+        gate.wait("append")
+        gate.let_others("append")
+        yield
+    renaming.join(JOIN_SECONDS)
+    assert not renaming.is_alive()
+
+
+@pytest.mark.clause("S7f")
+def test_others_change_what_they_like_while_a_large_directory_is_renamed(datawal, gated):
+    m, gate = gated()
+    make_large_directory(m)
+    (m / "others").mkdir()
+    before = tree_of(m / "d")
+    with renamed_ahead(gate, m / "d", m / "e"):
+        other = in_thread((m / "others/new").write_bytes, b"meanwhile")
+        other.join(JOIN_SECONDS)
+        assert not other.is_alive(), "a create waits for the rename"
+        assert peek.get(m.log, "others/new") == b"meanwhile"
+        assert (m / "d/sub/1").read_bytes() == before[Path("sub/1")]
+    assert tree_of(m / "e") == before and not (m / "d").exists()
+    m.remount()
+    assert tree_of(m / "e") == before and not (m / "d").exists()
+    assert (m / "others/new").read_bytes() == b"meanwhile"
+    assert list(m.log.glob("*.dwal-tmp")) == []
+    [report] = datawal.json("report", m.log)
+    assert report["txids_missing"] == report["txids_out_of_order"] == 0
+
+
+def change_value(m):
+    (m / "d/sub/1").write_bytes(b"changed" * (3 << 20 >> 3))
+
+
+def change_mode(m):
+    (m / "d/sub/1").chmod(0o600)
+
+
+def add_file(m):
+    (m / "d/sub/new").write_bytes(b"new")
+
+
+def add_directory(m):
+    (m / "d/sub/deep").mkdir()
+
+
+def remove_file(m):
+    (m / "d/sub/1").unlink()
+
+
+def rename_within(m):
+    os.rename(m / "d/sub/1", m / "d/sub/one")
+
+
+def exchange_contents(m):
+    """The same names and sizes."""
+    os.rename(m / "d/sub/1", m / "d/sub/kept")
+    os.rename(m / "d/sub/2", m / "d/sub/1")
+    os.rename(m / "d/sub/kept", m / "d/sub/2")
+
+
+@pytest.mark.clause("S7f")
+@pytest.mark.parametrize("change", [change_value, change_mode, add_file, add_directory, remove_file,
+                                    rename_within, exchange_contents])
+def test_what_changes_below_a_large_directory_that_is_renamed_moves_with_it(gated, change):
+    m, gate = gated()
+    make_large_directory(m)
+    with renamed_ahead(gate, m / "d", m / "e"):
+        change(m)
+        wanted = tree_of(m / "d")
+        modes = {p.relative_to(m / "d"): p.stat().st_mode for p in (m / "d").rglob("*")}
+    for _ in range(2):
+        assert tree_of(m / "e") == wanted and not (m / "d").exists()
+        assert {p.relative_to(m / "e"): p.stat().st_mode for p in (m / "e").rglob("*")} == modes
+        m.remount()
+
+
+@pytest.mark.clause("S7d", "S7f")
+@pytest.mark.parametrize("place", ["append", "rename"])
+def test_a_large_directory_has_its_old_name_when_the_daemon_is_killed_before_the_new(gated, place):
+    m, gate = gated()
+    make_large_directory(m)
+    before = tree_of(m / "d")
+    with gate.held(place):
+        in_thread(os.rename, m / "d", m / "e")
+        gate.wait(place)
+        assert len(list(m.log.glob("*.dwal-tmp"))) == 1
+        m.kill9()
+    m.remount()
+    assert tree_of(m / "d") == before and not (m / "e").exists()
+    assert list(m.log.glob("*.dwal-tmp")) == []
+
+
+@pytest.mark.clause("S7f")
+def test_a_large_directory_is_durable_under_its_new_name(gated):
+    """The file is the next segment, and nothing is left to be synced."""
+    m, gate = gated()
+    make_large_directory(m)
+    os.rename(m / "d", m / "e")
+    assert (m.log / "00000002.dwal").stat().st_size > 9 << 20
+    gate.watch("sync")
+    fd = os.open(m, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+    gate.forget()
+    assert "sync" not in gate.seen
 
 
 @pytest.mark.clause("S7d")

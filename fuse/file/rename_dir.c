@@ -2,6 +2,10 @@
  *
  * Renaming a directory: many keys, one write. The library takes a write back
  * as a whole when it fails, so nothing has to be undone by hand.
+ *
+ * A large one has two turns. In the first it is only found out what is to be written;
+ * that is then written ahead without a lock, and in the second one, if the log holds
+ * what it held, it becomes the log's. If it does not, all is written in this turn.
  */
 #include "file/rename_dir.h"
 
@@ -17,13 +21,20 @@
 #include "file/damage.h"
 #include "file/publish.h"
 
+/* From so many bytes on it is written ahead: others would wait for them. Of 200 MiB,
+ * creates by 4 others waited 1 s at their 99th percentile, and 18 to 46 ms since (files of
+ * 1 MiB and of 32 KiB; of 4 KiB 2 s and 14 ms); less costs more syncs than it takes. */
+#define AHEAD_FROM ((uint64_t)8 << 20)
+
 /* One file or directory that moves. */
 struct move {
-	struct node *node; /* stays: names change under the write lock only */
+	struct node *node; /* stays in this turn: names change under the write lock only */
+	bool is_dir;
 	char *old_key, *new_key;
 	size_t old_len, new_len;
 	void *content; /* of a file */
 	size_t size;
+	uint64_t txid;  /* of its Put, where it is written ahead */
 	bool with_attr; /* has an attribute record as well, or is one */
 };
 
@@ -35,6 +46,14 @@ struct moves {
 	struct timespec when;
 	const struct node *top;
 	bool replaces;
+	bool borrows; /* the contents */
+};
+
+struct rename_ahead {
+	struct moves moves;
+	struct txn txn;
+	bool was_tried;
+	dwal_ahead *written; /* NULL: that has failed */
 };
 
 static void release(struct moves *moves)
@@ -42,7 +61,8 @@ static void release(struct moves *moves)
 	for (size_t i = 0; i < moves->count; i++) {
 		free(moves->list[i].old_key);
 		free(moves->list[i].new_key);
-		free(moves->list[i].content);
+		if (!moves->borrows)
+			free(moves->list[i].content);
 	}
 	free(moves->list);
 }
@@ -156,13 +176,14 @@ static int add_move(struct fs *fs, struct moves *moves, struct node *node)
 	if (!move)
 		return ENOMEM;
 	move->node = node;
+	move->is_dir = node_is_dir(node);
 	r = set_keys(fs, moves, move);
 	if (r)
 		return r;
 	move->with_attr = needs_record(fs, moves, move);
 	moves->bytes += move->old_len + move->new_len;
-	if (!node_is_dir(node))
-		moves->bytes += node_size(node);
+	if (!move->is_dir)
+		moves->bytes += move->size = node_size(node);
 	return moves->bytes > fs->opt.rename_limit ? EXDEV : 0;
 }
 
@@ -183,7 +204,7 @@ static int read_contents(struct fs *fs, struct moves *moves)
 
 	for (size_t i = 0; i < moves->count && !r; i++) {
 		struct move *move = &moves->list[i];
-		if (!node_is_dir(move->node))
+		if (!move->is_dir)
 			r = damage_get(fs, (struct dwal_bytes){move->old_key, move->old_len},
 				       &move->content, &move->size);
 	}
@@ -228,16 +249,23 @@ static void gather(struct txn *txn, const struct moves *moves)
 		txn_enter(txn, moves->when);
 }
 
-static int write_moves(struct fs *fs, const struct moves *moves)
+static int make_txn(struct fs *fs, const struct moves *moves, struct txn *txn)
+{
+	txn_begin(txn, fs, "rename", moves->when);
+	tree_lock(&fs->tree);
+	gather(txn, moves);
+	tree_unlock(&fs->tree);
+	return moves->bytes + txn_attr_bytes(txn) > fs->opt.rename_limit ? EXDEV : 0;
+}
+
+static int write_moves(struct fs *fs, const struct moves *moves, dwal_ahead *written)
 {
 	cleanup_txn struct txn txn;
-	int r;
+	int r = make_txn(fs, moves, &txn);
 
-	txn_begin(&txn, fs, "rename", moves->when);
-	tree_lock(&fs->tree);
-	gather(&txn, moves);
-	tree_unlock(&fs->tree);
-	r = moves->bytes + txn_attr_bytes(&txn) > fs->opt.rename_limit ? EXDEV : txn_commit(&txn);
+	txn.ahead = written;
+	if (!r)
+		r = txn_commit(&txn);
 	if (r)
 		return r;
 	tree_lock(&fs->tree);
@@ -246,25 +274,143 @@ static int write_moves(struct fs *fs, const struct moves *moves)
 	return 0;
 }
 
-int rename_dir_keys(struct fs *fs, struct node *dir, struct dwal_bytes new_key,
-		    struct dwal_bytes old_key, bool replaces, struct timespec when)
+/* ------------------------------------------------------------- two turns */
+
+void rename_ahead_free(struct rename_ahead *ahead)
 {
-	struct moves moves = {.new_key = new_key,
-			      .old_key = old_key,
-			      .when = when,
-			      .top = dir,
-			      .replaces = replaces};
-	int r = commit_staged(fs, dir);
+	if (!ahead)
+		return;
+	dwal_ahead_free(ahead->written);
+	txn_end(&ahead->txn);
+	release(&ahead->moves);
+	free(ahead);
+}
+
+/* Which values they are. No one is put again under its txid. */
+static int note_txids(struct fs *fs, struct moves *moves)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < moves->count && !r; i++) {
+		struct move *move = &moves->list[i];
+		struct dwal_place place;
+		uint32_t size;
+
+		if (!move->is_dir)
+			r = errno_of(dwal_kv_ref_of(fs->kv, move->old_key, move->old_len, &place,
+						    &size));
+		if (!move->is_dir && !r)
+			move->txid = place.txid;
+	}
+	return r;
+}
+
+/* The first turn: takes the moves over. Without memory there is but one. */
+static int put_off(struct fs *fs, struct moves *moves, struct rename_ahead **out)
+{
+	struct rename_ahead *ahead = calloc(1, sizeof(*ahead));
+	int r;
+
+	if (!ahead)
+		return 0;
+	ahead->moves = *moves;
+	moves->list = NULL;
+	moves->count = 0;
+	*out = ahead;
+	r = make_txn(fs, &ahead->moves, &ahead->txn);
+	return r ? r : FS_PUT_OFF;
+}
+
+void rename_dir_write_ahead(struct fs *fs, struct rename_ahead *ahead)
+{
+	size_t at = 0;
+
+	if (!ahead || ahead->was_tried)
+		return;
+	ahead->was_tried = true;
+	if (read_contents(fs, &ahead->moves))
+		return;
+	for (size_t i = 0; i < ahead->moves.count; i++) {
+		const struct move *move = &ahead->moves.list[i];
+
+		if (!move->is_dir)
+			txn_fill(&ahead->txn, &at, (struct dwal_bytes){move->content, move->size});
+	}
+	if (txn_write_ahead(&ahead->txn, &ahead->written))
+		ahead->written = NULL;
+}
+
+static bool is_same_key(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
+static bool is_same_move(const struct move *a, const struct move *b)
+{
+	return a->is_dir == b->is_dir && a->txid == b->txid &&
+	       is_same_key(a->old_key, a->old_len, b->old_key, b->old_len) &&
+	       is_same_key(a->new_key, a->new_len, b->new_key, b->new_len);
+}
+
+/* The second turn: has the log what it had in the first? */
+static bool is_as_it_was(const struct moves *moves, const struct rename_ahead *ahead)
+{
+	bool is = ahead && ahead->written && ahead->moves.count == moves->count;
+
+	for (size_t i = 0; is && i < moves->count; i++)
+		is = is_same_move(&moves->list[i], &ahead->moves.list[i]);
+	return is;
+}
+
+static void borrow_contents(struct moves *moves, const struct rename_ahead *ahead)
+{
+	moves->borrows = true;
+	for (size_t i = 0; i < moves->count; i++) {
+		moves->list[i].content = ahead->moves.list[i].content;
+		moves->list[i].size = ahead->moves.list[i].size;
+	}
+}
+
+static int write_now(struct fs *fs, struct moves *moves, const struct rename_ahead *ahead)
+{
+	bool is_written = is_as_it_was(moves, ahead);
+	int r = 0;
+
+	if (is_written)
+		borrow_contents(moves, ahead);
+	else
+		r = read_contents(fs, moves);
+	return r ? r : write_moves(fs, moves, is_written ? ahead->written : NULL);
+}
+
+/* In whichever turn. */
+static int move_all(struct fs *fs, struct moves *moves, struct rename_ahead **ahead)
+{
+	int r = 0;
+
+	if (ahead && moves->bytes >= AHEAD_FROM)
+		r = note_txids(fs, moves);
+	if (!r && ahead && !*ahead && moves->bytes >= AHEAD_FROM)
+		r = put_off(fs, moves, ahead);
+	return r ? r : write_now(fs, moves, ahead ? *ahead : NULL);
+}
+
+int rename_dir_keys(struct fs *fs, const struct rename_dir *what, struct rename_ahead **ahead)
+{
+	struct moves moves = {.new_key = what->new_key,
+			      .old_key = what->old_key,
+			      .when = what->when,
+			      .top = what->dir,
+			      .replaces = what->replaces};
+	int r = commit_staged(fs, what->dir);
 
 	if (!r) {
 		tree_lock(&fs->tree);
-		r = collect(fs, &moves, dir);
+		r = collect(fs, &moves, what->dir);
 		tree_unlock(&fs->tree);
 	}
 	if (!r)
-		r = read_contents(fs, &moves);
-	if (!r)
-		r = write_moves(fs, &moves);
+		r = move_all(fs, &moves, ahead);
 	release(&moves);
 	return r;
 }

@@ -27,6 +27,7 @@ struct renaming {
 	struct node *beside; /* a directory that had to be made for it, or NULL */
 	bool told;           /* the log knows the old name */
 	struct timespec when;
+	struct rename_ahead *ahead; /* of a large directory, from its first turn on */
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
 	size_t old_len, new_len;
 };
@@ -113,7 +114,10 @@ static int rename_node(struct fs *fs, struct renaming *ren)
 	int r;
 
 	if (node_is_dir(ren->node))
-		r = rename_dir_keys(fs, ren->node, new_key, old_key, ren->replaced, ren->when);
+		r = rename_dir_keys(
+			fs,
+			&(struct rename_dir){ren->node, new_key, old_key, ren->replaced, ren->when},
+			&ren->ahead);
 	else
 		r = publish_as(fs, ren->node, &name);
 	tree_lock(&fs->tree);
@@ -159,10 +163,12 @@ static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_in
 	if (r)
 		return r;
 	do {
+		rename_dir_write_ahead(fs, ren.ahead);
 		txn_lock(fs);
 		r = rename_locked(fs, from_dir, name, &ren, flags);
 		place_release(&ren.place);
 	} while (txn_unlock(fs, r));
+	rename_ahead_free(ren.ahead);
 	return ops_synced(fs, r);
 }
 

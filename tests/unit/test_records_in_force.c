@@ -209,7 +209,10 @@ static void rename_to(struct node *node, const char *name, struct node *replaced
 	to.old_key.data = old_key;
 	to.new_key.data = new_key;
 	txn_lock(fs);
-	r = node_is_dir(node) ? rename_dir_keys(fs, node, to.new_key, to.old_key, replaced, when)
+	r = node_is_dir(node) ? rename_dir_keys(fs,
+						&(struct rename_dir){node, to.new_key, to.old_key,
+								     replaced, when},
+						NULL)
 			      : publish_as(fs, node, &to);
 	CHECK(!txn_unlock(fs, r));
 	CHECK_INT(r, 0);
