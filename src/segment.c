@@ -16,6 +16,9 @@ _Static_assert(DWAL_MAX_SEGMENT_ID == 99999999, "eight digits, as logname_segmen
 
 #define BLOCK 4096u /* bytes that a disk may fail to read */
 
+/* A large value is read in pieces of which the CRC finds the bytes in the cache. */
+#define PIECE (256u << 10)
+
 struct id_list {
 	const struct io *io;
 	int dirfd;
@@ -336,10 +339,40 @@ int segment_crc(struct segment *segment, uint64_t offset, uint64_t n, void *buff
 	return 0;
 }
 
+/* Compares with the trailer of a frame whose header is parsed, and whose other bytes
+ * have this CRC. 0, -errno, or 1 when the file ends before. */
+static int compare_crc(struct segment *segment, uint64_t offset, uint32_t crc,
+		       struct dwal_record *record, enum dwal_frame_status *status)
+{
+	unsigned char trailer[DWAL_TRAILER_SIZE];
+	int rc = segment_read(segment, offset + record->length - sizeof(trailer), trailer,
+			      sizeof(trailer));
+
+	if (rc)
+		return rc;
+	record->crc32c = frame_stored_crc(trailer + sizeof(trailer));
+	record->segment = segment->id;
+	record->offset = offset;
+	if (record->crc32c != crc)
+		*status = DWAL_BAD_CRC;
+	return 0;
+}
+
+/* What a check that read piece by piece comes to. */
+static int checked(int rc, const struct dwal_record *record, struct dwal_record *out,
+		   enum dwal_frame_status *status)
+{
+	if (rc > 0)
+		*status = DWAL_TRUNCATED; /* cut since its size was taken */
+	else if (!rc && *status == DWAL_FRAME_OK)
+		*out = *record;
+	return rc < 0 ? rc : 0;
+}
+
 int segment_check(struct segment *segment, uint64_t offset, uint64_t limit, void *buffer,
 		  size_t size, struct dwal_record *out, enum dwal_frame_status *status)
 {
-	unsigned char header[DWAL_HEADER_SIZE], trailer[DWAL_TRAILER_SIZE];
+	unsigned char header[DWAL_HEADER_SIZE];
 	uint64_t left = offset < limit ? limit - offset : 0;
 	size_t want = left < sizeof(header) ? (size_t)left : sizeof(header), got;
 	struct dwal_record record;
@@ -357,21 +390,41 @@ int segment_check(struct segment *segment, uint64_t offset, uint64_t limit, void
 	}
 	rc = segment_crc(segment, offset, record.length - DWAL_TRAILER_SIZE, buffer, size, &crc);
 	if (!rc)
-		rc = segment_read(segment, offset + record.length - DWAL_TRAILER_SIZE, trailer,
-				  sizeof(trailer));
-	if (rc < 0)
-		return rc;
-	if (rc) {
-		*status = DWAL_TRUNCATED; /* cut since its size was taken */
-		return 0;
+		rc = compare_crc(segment, offset, crc, &record, status);
+	return checked(rc, &record, out, status);
+}
+
+/* Goes on with *crc. 0, -errno, or 1 when the file ends before. */
+static int read_and_sum(struct segment *segment, uint64_t offset, unsigned char *buffer, size_t n,
+			uint32_t *crc)
+{
+	int rc = 0;
+
+	for (size_t at = 0, len; !rc && at < n; at += len) {
+		len = n - at < PIECE ? n - at : PIECE;
+		rc = segment_read(segment, offset + at, buffer + at, len);
+		if (!rc)
+			*crc = dwal_crc32c(*crc, buffer + at, len);
 	}
-	record.crc32c = frame_stored_crc(trailer + sizeof(trailer));
-	if (record.crc32c != crc) {
-		*status = DWAL_BAD_CRC;
-		return 0;
-	}
-	record.segment = segment->id;
-	record.offset = offset;
-	*out = record;
-	return 0;
+	return rc;
+}
+
+int segment_read_apart(struct segment *segment, uint64_t offset, struct segment_area head,
+		       struct segment_area rest, struct dwal_record *out,
+		       enum dwal_frame_status *status)
+{
+	struct dwal_record record = {0};
+	uint32_t crc = 0;
+	int rc = read_and_sum(segment, offset, head.bytes, head.len, &crc);
+
+	*status = rc ? DWAL_TRUNCATED : frame_parse_header(head.bytes, head.len, &record);
+	if (!rc && *status == DWAL_FRAME_OK &&
+	    record.length != head.len + rest.len + DWAL_TRAILER_SIZE)
+		*status = DWAL_TRUNCATED;
+	if (rc < 0 || *status != DWAL_FRAME_OK)
+		return rc < 0 ? rc : 0;
+	rc = read_and_sum(segment, offset + head.len, rest.bytes, rest.len, &crc);
+	if (!rc)
+		rc = compare_crc(segment, offset, crc, &record, status);
+	return checked(rc, &record, out, status);
 }

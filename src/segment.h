@@ -158,6 +158,18 @@ int segment_check(struct segment *segment, uint64_t offset, uint64_t limit, void
 int segment_read_frame(struct segment *segment, uint64_t offset, uint32_t length, void *buffer,
 		       struct dwal_record *out, enum dwal_frame_status *status);
 
+struct segment_area {
+	void *bytes;
+	size_t len;
+};
+
+/* The same into two buffers, head for the header and what follows it, rest for what
+ * comes then, but for the CRC: the frame is that long. Reads each byte once. The data
+ * pointers of out are NULL. What is in the buffers is good with DWAL_FRAME_OK alone. */
+int segment_read_apart(struct segment *segment, uint64_t offset, struct segment_area head,
+		       struct segment_area rest, struct dwal_record *out,
+		       enum dwal_frame_status *status);
+
 /* A segment and how much of it belongs to the log at some moment. */
 struct segment_view {
 	struct segment *segment; /* a reference */

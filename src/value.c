@@ -231,6 +231,11 @@ int dwal_value_crc32c(const dwal_value *value, uint32_t *crc)
 	return 0;
 }
 
+bool dwal_value_is_checked(const dwal_value *value)
+{
+	return value->state != UNCHECKED;
+}
+
 static int remember(dwal_value *value, int err)
 {
 	if (err == 0)
@@ -283,6 +288,33 @@ static int check_pieces(dwal_value *value, struct dwal_error *error)
 			    &record, error);
 }
 
+/* All of a value that fits no such buffer. Nothing that is not good stays in the caller's. */
+static int check_and_read_all(dwal_value *value, void *buffer, struct dwal_error *error)
+{
+	const struct dwal_bytes key = {value->key, value->key_len};
+	const struct segment_area rest = {buffer, value->size};
+	struct segment_area head = {.len = DWAL_HEADER_SIZE + key.len};
+	cleanup_free unsigned char *bytes = malloc(head.len);
+	enum dwal_frame_status status;
+	struct dwal_record record;
+	int err;
+
+	if (!bytes)
+		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(value->kv));
+	head.bytes = bytes;
+	err = segment_read_apart(value->segment, value->place.offset, head, rest, &record, &status);
+	record.key.data = bytes + DWAL_HEADER_SIZE;
+	if (err)
+		err = fail(value->kv, &value->place, err, error);
+	else if (status != DWAL_FRAME_OK)
+		err = kv_corrupt(value->kv, &value->place, status, NULL, error);
+	else
+		err = check_record(value->kv, &value->place, key, &record, error);
+	if (err)
+		memset(buffer, 0, rest.len);
+	return remember(value, err);
+}
+
 static int check_and_read_pieces(dwal_value *value, uint64_t offset, void *buffer, size_t n,
 				 struct dwal_error *error)
 {
@@ -311,6 +343,8 @@ int dwal_value_read(dwal_value *value, uint64_t offset, void *buffer, size_t n, 
 		offset = 0;
 	if (value->state == UNCHECKED && value->place.length <= CHECK_BUFFER)
 		err = check_and_read(value, offset, buffer, n, error);
+	else if (value->state == UNCHECKED && n == value->size)
+		err = check_and_read_all(value, buffer, error);
 	else
 		err = check_and_read_pieces(value, offset, buffer, n, error);
 	if (!err)

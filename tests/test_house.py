@@ -89,7 +89,8 @@ fs: errmap errands compaction tree/node
 txn: fs tree/number tree/nodeattr
 file/damage: fs tree/treename
 file/bytes:
-file/stage: file/bytes file/damage txn fs tree/tree tree/treename tree/nodeattr
+file/whole: file/bytes
+file/stage: file/whole file/bytes file/damage txn fs tree/tree tree/treename tree/nodeattr
 file/content: file/stage file/damage tree/nodeattr
 file/publish: file/stage txn tree/beside tree/tree tree/number tree/treename tree/nodeattr
 file/handle: file/publish file/content txn tree/tree tree/nodeattr

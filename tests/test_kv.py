@@ -33,6 +33,7 @@ CASES = [
            "valid_frame_of_another_key_or_type_is_refused"),
     *holds(pytest.mark.clause("C30"), "test_value",
            "value_stays_readable_after_overwrite_delete_and_rotate",
+           "value_is_read_whole_at_once_or_by_and_by",
            "value_at_a_place_is_the_put_that_was_written_there",
            "value_at_a_place_that_is_not_its_own_is_refused"),
     *holds(pytest.mark.clause("C30a"), "test_places",

@@ -92,19 +92,40 @@ void content_drop_staging(struct fs *fs, struct stage *stage)
 	tree_unlock(&fs->tree);
 }
 
-int content_read(struct fs *fs, struct stage *stage, void *buffer, size_t n, uint64_t offset,
-		 size_t *got)
+static int read_staged(const struct stage *stage, uint64_t offset, struct piece *piece)
 {
-	*got = 0;
-	if (offset >= stage->size)
-		return 0;
-	if (n > stage->size - offset)
-		n = stage->size - offset;
-	if (!stage->loaded)
-		return damage_read(fs, stage->node, stage->base, offset, buffer, n, got);
-	memcpy(buffer, stage->bytes.data + offset, n);
-	*got = n;
+	memcpy(piece->buffer, stage->bytes.data + offset, piece->n);
 	return 0;
+}
+
+/* A content that this piece is not all of is read as a whole, once. */
+static int read_base(struct fs *fs, struct stage *stage, uint64_t offset, struct piece *piece)
+{
+	int r = 0;
+
+	if (!stage->whole && piece->n < stage->size && !dwal_value_is_checked(stage->base))
+		r = stage_read_whole(fs, stage);
+	if (r)
+		return r;
+	if (!stage->whole)
+		return damage_read(fs, stage->node, stage->base, offset, piece->buffer, piece->n,
+				   &piece->n);
+	stage_hand_out(fs, stage, offset, piece);
+	return 0;
+}
+
+int content_read(struct fs *fs, struct stage *stage, uint64_t offset, struct piece *piece)
+{
+	uint64_t left = offset < stage->size ? stage->size - offset : 0;
+
+	piece->bytes = piece->buffer;
+	piece->whole = NULL;
+	if (piece->n > left)
+		piece->n = left;
+	if (!piece->n)
+		return 0;
+	return stage->loaded ? read_staged(stage, offset, piece)
+			     : read_base(fs, stage, offset, piece);
 }
 
 /* Zeros from the end to there. */

@@ -11,9 +11,8 @@
 
 #include "file/stage.h"
 
-/* *got is less than n only at the end. */
-int content_read(struct fs *fs, struct stage *stage, void *buffer, size_t n, uint64_t offset,
-		 size_t *got);
+/* Less than is wanted only at the end. To piece->whole goes a reference, or NULL. */
+int content_read(struct fs *fs, struct stage *stage, uint64_t offset, struct piece *piece);
 
 enum content_write {
 	CONTENT_WRITE,

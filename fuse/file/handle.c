@@ -94,13 +94,12 @@ static void note_read(struct fs *fs, struct handle *handle)
 	tree_unlock(&fs->tree);
 }
 
-int handle_read(struct fs *fs, struct handle *handle, void *buffer, size_t n, off_t offset,
-		size_t *got)
+int handle_read(struct fs *fs, struct handle *handle, off_t offset, struct piece *piece)
 {
 	int r;
 
 	pthread_mutex_lock(&handle->stage->lock);
-	r = content_read(fs, handle->stage, buffer, n, (uint64_t)offset, got);
+	r = content_read(fs, handle->stage, (uint64_t)offset, piece);
 	pthread_mutex_unlock(&handle->stage->lock);
 	if (!r)
 		note_read(fs, handle);

@@ -40,8 +40,7 @@ int handle_flush(struct fs *fs, struct handle *handle);
 int handle_fsync(struct fs *fs, struct handle *handle);
 
 /* As content_read(), content_write() and content_allocate(). */
-int handle_read(struct fs *fs, struct handle *handle, void *buffer, size_t n, off_t offset,
-		size_t *got);
+int handle_read(struct fs *fs, struct handle *handle, off_t offset, struct piece *piece);
 int handle_write(struct fs *fs, struct handle *handle, const void *buffer, size_t n, off_t offset,
 		 enum content_write how, size_t *put);
 int handle_allocate(struct fs *fs, struct handle *handle, int mode, off_t offset, off_t length);

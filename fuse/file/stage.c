@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "file/damage.h"
@@ -178,12 +179,16 @@ static struct stage *take_clean(struct fs *fs, const struct stage *except)
 	return stage;
 }
 
+static bool has_room(const struct fs *fs)
+{
+	return fs->staged_bytes + fs->clean_bytes <= fs->opt.stage_limit;
+}
+
 static void make_room(struct fs *fs, const struct stage *except)
 {
 	struct stage *stage;
 
-	while (fs->clean_bytes && fs->staged_bytes + fs->clean_bytes > fs->opt.stage_limit &&
-	       (stage = take_clean(fs, except))) {
+	while (fs->clean_bytes && !has_room(fs) && (stage = take_clean(fs, except))) {
 		stage_release_memory(fs, stage);
 		pthread_mutex_unlock(&stage->lock);
 		stage_put(fs, stage);
@@ -217,9 +222,17 @@ int stage_read_base(struct fs *fs, const struct stage *stage, void *buffer, size
 	size_t got = 0;
 	int r = 0;
 
-	if (n && stage->base)
+	if (stage->whole)
+		memcpy(buffer, stage->whole->bytes.data, got = n);
+	else if (n && stage->base)
 		r = damage_read(fs, stage->node, stage->base, 0, buffer, n, &got);
 	return !r && got != n ? EIO : r;
+}
+
+static void drop_whole(struct stage *stage)
+{
+	whole_unref(stage->whole);
+	stage->whole = NULL;
 }
 
 int stage_prepare(struct fs *fs, struct stage *stage, size_t keep, size_t need)
@@ -241,7 +254,38 @@ int stage_prepare(struct fs *fs, struct stage *stage, size_t keep, size_t need)
 	}
 	stage->loaded = true;
 	stage->touched = touched;
+	drop_whole(stage);
 	return 0;
+}
+
+int stage_read_whole(struct fs *fs, struct stage *stage)
+{
+	struct whole *whole = NULL;
+	int r = 0;
+
+	set_clean(fs, stage, bytes_taken(stage->size));
+	make_room(fs, stage);
+	if (has_room(fs))
+		whole = whole_new(stage->size);
+	if (whole)
+		r = stage_read_base(fs, stage, whole->bytes.data, stage->size);
+	if (!whole || r) {
+		whole_unref(whole);
+		set_clean(fs, stage, 0);
+		return r;
+	}
+	stage->whole = whole;
+	stage->unread = stage->size;
+	return 0;
+}
+
+void stage_hand_out(struct fs *fs, struct stage *stage, uint64_t offset, struct piece *piece)
+{
+	piece->whole = whole_ref(stage->whole);
+	piece->bytes = stage->whole->bytes.data + offset;
+	stage->unread -= piece->n < stage->unread ? piece->n : stage->unread;
+	if (!stage->unread)
+		stage_release_memory(fs, stage);
 }
 
 void stage_settle(struct fs *fs, struct stage *stage)
@@ -260,6 +304,7 @@ void stage_release_memory(struct fs *fs, struct stage *stage)
 	(void)count(fs, stage, 0);
 	set_clean(fs, stage, 0);
 	bytes_release(&stage->bytes);
+	drop_whole(stage);
 	stage->touched = 0;
 	stage->loaded = false;
 }

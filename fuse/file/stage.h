@@ -25,7 +25,7 @@
 #ifndef FILE_STAGE_H
 #define FILE_STAGE_H
 
-#include "file/bytes.h"
+#include "file/whole.h"
 #include "fs.h"
 
 struct stage {
@@ -49,6 +49,8 @@ struct stage {
 	size_t counted;          /* in fs->staged_bytes */
 	atomic_size_t clean;     /* in fs->clean_bytes: may be dropped */
 	bool loaded;             /* bytes hold the content, else base does */
+	struct whole *whole;     /* the content, not loaded but read to be handed out; or NULL */
+	size_t unread;           /* of that, what was not handed out yet */
 	bool fresh;              /* the staging began with nothing of the old content */
 	bool any_close;          /* changed by path: any writer's close publishes */
 	uint64_t generation;     /* number of the staging */
@@ -89,6 +91,14 @@ int stage_prepare(struct fs *fs, struct stage *stage, size_t keep, size_t need);
 /* Counts what the stage holds as what it is now: when it is no longer dirty,
  * its bytes may be dropped. */
 void stage_settle(struct fs *fs, struct stage *stage);
+
+/* Has the whole content in memory until all of it was handed out once: before any of it
+ * is, all must be read, and need not be read again then. 0, also where there is no room
+ * for that and nothing has changed, or why the log could not be read. */
+int stage_read_whole(struct fs *fs, struct stage *stage);
+
+/* Hands out a piece of stage->whole. */
+void stage_hand_out(struct fs *fs, struct stage *stage, uint64_t offset, struct piece *piece);
 
 /* Frees the bytes: the content is what the log has. */
 void stage_release_memory(struct fs *fs, struct stage *stage);

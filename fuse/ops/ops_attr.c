@@ -275,20 +275,22 @@ static int readlink_do(struct fs *fs, fuse_ino_t ino, char target[PATH_MAX])
 {
 	struct handle *handle;
 	struct node *node;
-	size_t got = 0;
+	struct piece piece = {.buffer = target, .n = PATH_MAX};
 	int r = ops_find(fs, ino, &node);
 
 	if (!r)
 		r = handle_open(fs, node, false, false, &handle);
 	if (r)
 		return r;
-	r = handle_read(fs, handle, target, PATH_MAX, 0, &got);
+	r = handle_read(fs, handle, 0, &piece);
 	handle_close(fs, handle);
 	if (r)
 		return r;
-	if (got == PATH_MAX)
+	memmove(target, piece.bytes, piece.n);
+	whole_unref(piece.whole);
+	if (piece.n == PATH_MAX)
 		return ENAMETOOLONG; /* put there by other means */
-	target[got] = '\0';
+	target[piece.n] = '\0';
 	return 0;
 }
 

@@ -72,17 +72,17 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	char *buffer = malloc(size ? size : 1);
-	size_t got = 0;
+	struct piece piece = {.buffer = buffer, .n = size, .bytes = buffer};
 	int r = ENOMEM;
 
 	if (buffer)
-		r = logdir_owns(ino)
-			    ? logdir_read(req_fs(req), fi, offset, buffer, size, &got)
-			    : handle_read(req_fs(req), handle_of(fi), buffer, size, offset, &got);
+		r = logdir_owns(ino) ? logdir_read(req_fs(req), fi, offset, buffer, size, &piece.n)
+				     : handle_read(req_fs(req), handle_of(fi), offset, &piece);
 	if (r)
 		fuse_reply_err(req, r);
 	else
-		fuse_reply_buf(req, buffer, got);
+		fuse_reply_buf(req, piece.bytes, piece.n);
+	whole_unref(piece.whole);
 	free(buffer);
 }
 

@@ -606,9 +606,10 @@ DWAL_PUBLIC int dwal_kv_ref_of(dwal_kv *kv, const void *key, size_t key_len,
 
 /* A live value as it is now, to be read piece by piece however often the key
  * is written or deleted meanwhile. The whole frame is checked (CRC, stored
- * key) by the first dwal_value_read(), with at most 1 MiB of memory. The
- * handle is the caller's; close it before the store. It may be used by one
- * thread at a time. DWAL_ABSENT, DWAL_EGONE, -errno. */
+ * key) by the first dwal_value_read(), with at most 1 MiB of memory; where that
+ * asks for all of the value its bytes are read once. The handle is the caller's;
+ * close it before the store. It may be used by one thread at a time. DWAL_ABSENT,
+ * DWAL_EGONE, -errno. */
 DWAL_PUBLIC int dwal_kv_value(dwal_kv *kv, const void *key, size_t key_len, dwal_value **out);
 
 /* The same for the Put of key at a place that dwal_kv_batch() gave, which need
@@ -627,6 +628,9 @@ DWAL_PUBLIC int dwal_value_crc32c(const dwal_value *value, uint32_t *crc);
  * DWAL_ECORRUPT (each time, once found), -errno. */
 DWAL_PUBLIC int dwal_value_read(dwal_value *value, uint64_t offset, void *buffer, size_t n,
 				size_t *got, struct dwal_error *error);
+
+/* Whether a read has found out by now whether the frame is whole. */
+DWAL_PUBLIC bool dwal_value_is_checked(const dwal_value *value);
 DWAL_PUBLIC void dwal_value_close(dwal_value *value);
 
 /* Live keys in byte order (as memcmp, a prefix first), as they are at the

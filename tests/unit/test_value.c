@@ -7,6 +7,25 @@
 
 #include <errno.h>
 
+/* All of it asked for at once: none of it stays in the buffer. */
+static void check_refused_whole(dwal_kv *kv, const char *key)
+{
+	dwal_value *handle;
+	char *buffer;
+	size_t size, got = 77;
+
+	CHECK_INT(dwal_kv_value(kv, key, strlen(key), &handle), 0);
+	size = dwal_value_size(handle);
+	buffer = calloc(1, size);
+	CHECK_INT(dwal_value_read(handle, 0, buffer, size, &got, &error), DWAL_ECORRUPT);
+	CHECK(got == 77 && error.offset == place_of(kv, key).offset);
+	CHECK(!buffer[0] && memcmp(buffer, buffer + 1, size - 1) == 0);
+	CHECK(dwal_value_is_checked(handle));
+	CHECK_INT(dwal_value_read(handle, 0, buffer, 1, &got, &error), DWAL_ECORRUPT);
+	free(buffer);
+	dwal_value_close(handle);
+}
+
 static void check_refused(dwal_kv *kv, const char *key)
 {
 	struct dwal_place place = place_of(kv, key);
@@ -27,6 +46,7 @@ static void check_refused(dwal_kv *kv, const char *key)
 		CHECK_INT(dwal_value_read(handle, 0, &byte, 1, &got, &error), DWAL_ECORRUPT);
 	CHECK_INT(got, 77);
 	dwal_value_close(handle);
+	check_refused_whole(kv, key);
 }
 
 /* Small values are checked and read in one go, large ones in pieces. */
@@ -144,6 +164,37 @@ static void value_stays_readable_after_overwrite_delete_and_rotate(void)
 	free(big);
 	CHECK_INT(dwal_kv_close(kv), 0);
 	unit_dir_remove(&dir);
+}
+
+static void value_is_read_whole_at_once_or_by_and_by(void)
+{
+	char *written = malloc(sizes[1]), *seen = malloc(sizes[1]);
+	dwal_value *value;
+	dwal_kv *kv;
+	size_t got;
+
+	dir = unit_dir_make();
+	kv = open_store();
+	for (size_t i = 0; i < sizes[1]; i++)
+		written[i] = (char)(i % 251);
+	for (size_t i = 0; i < 2; i++) {
+		CHECK_INT(dwal_kv_put(kv, "key", 3, written, sizes[i]), 0);
+		CHECK_INT(dwal_kv_value(kv, "key", 3, &value), 0);
+		CHECK(!dwal_value_is_checked(value));
+		for (int again = 0; again < 2; again++) {
+			memset(seen, 7, sizes[i]);
+			CHECK_INT(dwal_value_read(value, 0, seen, sizes[i], &got, &error), 0);
+			CHECK(got == sizes[i] && memcmp(seen, written, got) == 0);
+			CHECK(dwal_value_is_checked(value));
+		}
+		CHECK_INT(dwal_value_read(value, 1, seen, sizes[i], &got, &error), 0);
+		CHECK(got == sizes[i] - 1 && memcmp(seen, written + 1, got) == 0);
+		dwal_value_close(value);
+	}
+	CHECK_INT(dwal_kv_close(kv), 0);
+	unit_dir_remove(&dir);
+	free(written);
+	free(seen);
 }
 
 static struct dwal_op put_of(const char *key, const char *value)
@@ -297,6 +348,7 @@ UNIT_MAIN(UNIT(cursor_gives_keys_in_byte_order),
 	  UNIT(get_of_a_damaged_frame_is_an_error_that_says_where),
 	  UNIT(valid_frame_of_another_key_or_type_is_refused),
 	  UNIT(value_stays_readable_after_overwrite_delete_and_rotate),
+	  UNIT(value_is_read_whole_at_once_or_by_and_by),
 	  UNIT(value_at_a_place_is_the_put_that_was_written_there),
 	  UNIT(value_at_a_place_that_is_not_its_own_is_refused),
 	  UNIT(empty_key_and_empty_value_are_like_others),
