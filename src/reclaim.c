@@ -165,11 +165,13 @@ static void count(struct reclaim *reclaim, const struct plan *plan)
 		stats->bytes_freed += plan->end - plan->kept;
 }
 
+/* The plan is to be released also on failure. */
 static int plan_segment(struct reclaim *reclaim, const struct segment_view *view, struct plan *plan)
 {
 	int err = facts_begin(&reclaim->facts);
 
-	if (!err)
+	*plan = (struct plan){.damaged = reclaim_is_damaged(reclaim, view->segment->id)};
+	if (!err && !plan->damaged)
 		err = reclaim_plan(reclaim, view->segment, view->end, plan);
 	return err ? reclaim_fail(reclaim, view->segment->id, "cannot be read", err) : 0;
 }
@@ -186,48 +188,34 @@ static int rewrite(struct reclaim *reclaim, struct segment_view *view, const str
 	return err;
 }
 
-static int go_through(struct reclaim *reclaim, struct segment_view *view)
+/* Where there is no room, it is to be planned and tried again. */
+static int carry_out(struct reclaim *reclaim, struct segment_view *view, const struct plan *plan)
 {
 	const uint32_t id = view->segment->id;
-	const uint64_t done = reclaim->stats.bytes_done;
-	struct plan plan = {0};
 	int err = 0;
 
-	if (!reclaim_is_damaged(reclaim, id))
-		err = plan_segment(reclaim, view, &plan);
-	else
-		plan.damaged = true;
-	if (!err && is_worth_it(reclaim, &plan)) {
+	if (is_worth_it(reclaim, plan)) {
 		if (!reclaim->options.dry_run)
-			err = rewrite(reclaim, view, &plan);
-		if (!err) {
-			facts_accept(&reclaim->facts);
-			count(reclaim, &plan);
-		}
+			err = rewrite(reclaim, view, plan);
+		if (io_is_full(err))
+			reclaim->stats.bytes_done -= plan->end;
+		if (err)
+			return err;
+		facts_accept(&reclaim->facts);
+		count(reclaim, plan);
 	}
-	plan_release(&plan);
-	if (io_is_full(err)) { /* to be tried again */
-		reclaim->stats.bytes_done = done;
-		return err;
-	}
-	reclaim->stats.segments_damaged += plan.damaged;
+	reclaim->stats.segments_damaged += plan->damaged;
 	reclaim->stats.segments_done++;
-	if (err || !tell(reclaim))
-		return err;
-	return reclaim_fail(reclaim, id, "", reclaim->stopped);
+	return tell(reclaim) ? reclaim_fail(reclaim, id, "", reclaim->stopped) : 0;
 }
 
-/* True if something in the active segment can go. */
-static int active_is_worth_it(struct reclaim *reclaim, const struct segment_view *active, bool *is)
+static int go_through(struct reclaim *reclaim, struct segment_view *view)
 {
-	struct plan plan = {0};
-	int err = 0;
+	struct plan plan;
+	int err = plan_segment(reclaim, view, &plan);
 
-	*is = false;
-	if (!reclaim_is_damaged(reclaim, active->segment->id)) {
-		err = plan_segment(reclaim, active, &plan);
-		*is = !err && is_worth_it(reclaim, &plan);
-	}
+	if (!err)
+		err = carry_out(reclaim, view, &plan);
 	plan_release(&plan);
 	return err;
 }
@@ -300,25 +288,37 @@ static bool has_enough(const struct reclaim *reclaim)
 	return enough && reclaim->stats.bytes_freed >= enough;
 }
 
-/* What was appended to it since the survey stays. */
+/* Nothing is appended to it any more then. What was since the survey stays. */
+static int seal(struct reclaim *reclaim, struct segment_view *active, struct plan *plan)
+{
+	int err = reclaim_seal(reclaim, active->segment->id);
+
+	active->end = active->segment->end;
+	if (err || active->end == plan->end)
+		return err;
+	reclaim->stats.bytes_done -= plan->end;
+	plan_release(plan);
+	return plan_segment(reclaim, active, plan);
+}
+
 static int go_through_active(struct reclaim *reclaim, struct candidate *candidate)
 {
 	struct segment_view *active = candidate->view;
-	bool seal;
-	int err = active_is_worth_it(reclaim, active, &seal);
+	struct plan plan;
+	int err = plan_segment(reclaim, active, &plan);
 
-	if (err || !seal)
-		return err;
-	if (!reclaim->options.dry_run) {
-		err = reclaim_seal(reclaim, active->segment->id);
-		active->end = active->segment->end; /* nothing is appended to it any more */
+	if (!err && is_worth_it(reclaim, &plan)) {
+		if (!reclaim->options.dry_run)
+			err = seal(reclaim, active, &plan);
+		if (!err) {
+			candidate->is_active = false;
+			reclaim->stats.segments++;
+			reclaim->stats.bytes += active->end;
+			err = carry_out(reclaim, active, &plan);
+		}
 	}
-	if (err)
-		return err;
-	candidate->is_active = false;
-	reclaim->stats.segments++;
-	reclaim->stats.bytes += active->end;
-	return go_through(reclaim, active);
+	plan_release(&plan);
+	return err;
 }
 
 /* Those that find no room on a full disk stay in the list. */

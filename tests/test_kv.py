@@ -107,6 +107,8 @@ CASES = [
     *holds(pytest.mark.clause("C37d"), "test_reclaim_order",
            "what_is_held_open_stays_readable_among_many_segments"),
     *holds(pytest.mark.clause("C37d"), "test_reclaim", "what_is_held_open_stays_readable"),
+    *holds(pytest.mark.clause("C37e"), "test_reclaim_order",
+           "what_comes_while_the_active_segment_is_judged_stays"),
     *holds(pytest.mark.clause("C37e"), "test_reclaim",
            "a_segment_that_is_damaged_is_left_alone_and_proves_nothing"),
     *holds(pytest.mark.clause("C37e"), "test_scrub",

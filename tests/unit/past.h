@@ -173,6 +173,13 @@ static inline const char *past_time(const struct past *past, size_t i)
 /* Compaction in place. */
 static const struct dwal_rewrite_options plain = {.raw_kind = past_kind};
 
+static inline void write_one(dwal_kv *kv, enum dwal_type type, const char *key, const char *payload)
+{
+	const struct dwal_op op = {type, {key, strlen(key)}, {payload, strlen(payload)}};
+
+	CHECK_INT(dwal_kv_batch(kv, &op, 1, NULL, 0, NULL), 0);
+}
+
 static inline struct dwal_rewrite_stats compact(dwal_kv *kv,
 						const struct dwal_rewrite_options *options)
 {

@@ -11,13 +11,6 @@
 
 static struct past before, after;
 
-static void write_one(dwal_kv *kv, enum dwal_type type, const char *key, const char *payload)
-{
-	const struct dwal_op op = {type, {key, strlen(key)}, {payload, strlen(payload)}};
-
-	CHECK_INT(dwal_kv_batch(kv, &op, 1, NULL, 0, NULL), 0);
-}
-
 static uint64_t size_of_segment(uint32_t id)
 {
 	char path[128];

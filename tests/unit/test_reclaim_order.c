@@ -317,6 +317,46 @@ static void keys_are_read_while_they_move(void)
 	end(kv);
 }
 
+struct looks {
+	dwal_kv *kv;
+	unsigned n, late; /* of them, the one at which something is put; 0: none */
+};
+
+static enum dwal_raw_kind look(void *ctx, const struct dwal_record *record)
+{
+	struct looks *looks = ctx;
+
+	CHECK(record->type == DWAL_RAW);
+	if (++looks->n == looks->late)
+		put(looks->kv, "late", "after the survey");
+	return DWAL_RAW_OTHER;
+}
+
+/* Each time it is read, but to be written, there is one look at its Raw record. */
+static void what_comes_while_the_active_segment_is_judged_stays(void)
+{
+	for (unsigned late = 0; late <= 2; late++) {
+		struct dwal_rewrite_options options = plain;
+		dwal_kv *kv = begin();
+		struct looks looks = {kv, 0, late};
+
+		put(kv, "a", "old");
+		put(kv, "a", "new");
+		write_one(kv, DWAL_RAW, "x", "anybody's");
+		options.raw_kind = look;
+		options.raw_kind_ctx = &looks;
+		CHECK_INT(compact(kv, &options).records_dropped, 1);
+		CHECK_INT(looks.n, late ? 3 : 2);
+		for (int again = 0; again < 2; again++) {
+			check_value(kv, "a", "new");
+			check_value(kv, "late", late ? "after the survey" : NULL);
+			CHECK_INT(dwal_kv_close(kv), 0);
+			kv = open_io(&fault.io, NULL);
+		}
+		end(kv);
+	}
+}
+
 UNIT_MAIN(UNIT(what_superseded_a_record_is_durable_before_it_goes),
 	  UNIT(a_header_stays_with_its_lines_and_announces_nothing),
 	  UNIT(a_rewritten_segment_has_the_time_of_the_old_one),
@@ -325,4 +365,5 @@ UNIT_MAIN(UNIT(what_superseded_a_record_is_durable_before_it_goes),
 	  UNIT(a_later_value_does_not_make_a_tombstone_superfluous),
 	  UNIT(a_segment_that_somebody_has_replaced_is_left_alone),
 	  UNIT(what_is_held_open_stays_readable_among_many_segments),
-	  UNIT(keys_are_read_while_they_move))
+	  UNIT(keys_are_read_while_they_move),
+	  UNIT(what_comes_while_the_active_segment_is_judged_stays))
