@@ -262,13 +262,21 @@ static int take_in_all(struct keydir_loader *loader)
 	return err;
 }
 
+/* Nobody waits for a single key then. */
+static void be_patient(struct keydir *dir, bool is)
+{
+	dir->slots.is_patient = dir->slabs.is_patient = is;
+}
+
 /* What is to be removed waits in an entry without a value. */
 int keydir_load(struct keydir_loader *loader, struct dwal_bytes key,
 		const struct keydir_value *value)
 {
 	struct slot *waiting = &loader->waiting[loader->n];
-	int err = keydir_prepare(loader->dir, key, waiting);
+	int err;
 
+	be_patient(loader->dir, true);
+	err = keydir_prepare(loader->dir, key, waiting);
 	if (err)
 		return err;
 	if (value)
@@ -281,6 +289,7 @@ int keydir_load_flush(struct keydir_loader *loader)
 	int err = take_in_all(loader);
 
 	slots_settle(&loader->dir->slots);
+	be_patient(loader->dir, false);
 	return err;
 }
 

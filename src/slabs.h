@@ -10,12 +10,13 @@
 #ifndef DWAL_SLABS_H
 #define DWAL_SLABS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define SLABS_UNIT    8u           /* bytes; what a chunk is aligned to */
-#define SLABS_UNITS   (1u << 17)   /* of a slab: 1 MiB; of it only what is used is touched */
-#define SLABS_MOST    (1u << 15)   /* slabs: 32 GiB of chunks */
+#define SLABS_UNITS   (1u << 18)   /* of a slab: 2 MiB; of it only what is used is touched */
+#define SLABS_MOST    (1u << 14)   /* slabs: 32 GiB of chunks */
 #define SLABS_MAX     (128u << 10) /* bytes of a chunk */
 #define SLABS_EXACT   128u         /* units; up to here each size has a list of its own */
 #define SLABS_CLASSES 640u
@@ -30,6 +31,7 @@ struct slabs {
 	struct slab *of;
 	uint32_t n, room;
 	uint32_t free[SLABS_CLASSES]; /* the first of each list, or 0 */
+	bool is_patient;              /* those behind the first are taken as huge pages */
 };
 
 void slabs_release(struct slabs *slabs);

@@ -5,6 +5,8 @@
  */
 #include "slots.h"
 
+#include "hugepage.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -78,6 +80,8 @@ static int grow(struct slots *slots, size_t n)
 	of = calloc(size, sizeof(*of));
 	if (!of)
 		return -ENOMEM;
+	if (slots->is_patient)
+		hugepage_advise(of, size * sizeof(*of));
 	slots->old = slots->now;
 	slots->now = (struct slots_table){of, size};
 	return 0;

@@ -39,8 +39,9 @@ struct slots_table {
 /* Zero is ready. */
 struct slots {
 	struct slots_table now, old;
-	size_t moved; /* this many of old's first slots */
-	size_t n;     /* numbers, in both */
+	size_t moved;    /* this many of old's first slots */
+	size_t n;        /* numbers, in both */
+	bool is_patient; /* it grows into huge pages */
 };
 
 void slots_release(struct slots *slots);

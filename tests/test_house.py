@@ -39,8 +39,9 @@ horizon: text
 tags: horizon
 moves:
 facts:
-slots:
-slabs:
+hugepage:
+slots: hugepage
+slabs: hugepage
 keydir: slots slabs usage moves frame
 batch: frame header
 segment: frame file io

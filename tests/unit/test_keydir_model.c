@@ -20,6 +20,7 @@ static bool fails(void)
 static uint64_t hash_or_worse(uint64_t key, const void *bytes, size_t len);
 
 #define malloc(size)             (fails() ? NULL : malloc(size))
+#define aligned_alloc(to, size)  (fails() ? NULL : aligned_alloc(to, size))
 #define calloc(n, size)          (fails() ? NULL : calloc(n, size))
 #define reallocarray(p, n, size) (fails() ? NULL : reallocarray(p, n, size))
 #define keyed_hash               hash_or_worse
@@ -28,6 +29,7 @@ static uint64_t hash_or_worse(uint64_t key, const void *bytes, size_t len);
 #include "slots.c"
 #include "usage.c"
 #undef malloc
+#undef aligned_alloc
 #undef calloc
 #undef reallocarray
 #undef keyed_hash

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Memory in huge pages: a search at random in much of it misses the processor's table of
+ * pages less often. Whoever touches one first waits until all of it is zeroed.
+ */
+#ifndef DWAL_HUGEPAGE_H
+#define DWAL_HUGEPAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#define HUGEPAGE ((size_t)2 << 20) /* where there are others, these are as good as any */
+
+/* Those that lie in these n bytes, as far as they were not touched yet. Where that cannot
+ * be, nothing changes. */
+static inline void hugepage_advise(void *bytes, size_t n)
+{
+	uintptr_t end = ((uintptr_t)bytes + n) & -HUGEPAGE;
+	uintptr_t from = ((uintptr_t)bytes + HUGEPAGE - 1) & -HUGEPAGE;
+
+	if (from < end)
+		(void)madvise((void *)from, end - from, MADV_HUGEPAGE);
+}
+
+#endif
