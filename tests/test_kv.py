@@ -128,6 +128,7 @@ CASES = [
            "an_index_file_that_cannot_be_written_is_no_error"),
     *holds(pytest.mark.clause("C42c"), "test_scrub",
            "an_index_file_never_gets_the_name_beside_another_file",
+           "scrubs_beside_writing_and_compaction_change_nothing",
            "an_index_file_is_gone_for_good_before_its_segment_is_rewritten"),
     *holds(pytest.mark.clause("C42d"), "test_scrub",
            "a_segment_is_not_compared_again_before_its_time",

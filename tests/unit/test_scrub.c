@@ -7,6 +7,8 @@
 #include "fault_io.h"
 #include "log.h"
 
+#include <stdatomic.h>
+
 static void index_files_are_written_for_sealed_segments_and_for_no_other(void)
 {
 	struct dwal_scrub_stats stats;
@@ -312,6 +314,57 @@ static void an_index_file_is_gone_for_good_before_its_segment_is_rewritten(void)
 	unit_dir_remove(&dir);
 }
 
+struct beside {
+	dwal_kv *kv;
+	atomic_bool done;
+	uint64_t written, damaged, ignored;
+};
+
+static void *scrub_beside(void *arg)
+{
+	struct beside *beside = arg;
+
+	while (!atomic_load(&beside->done)) {
+		struct dwal_scrub_stats stats = indexed_scrub(beside->kv);
+
+		beside->written += stats.written;
+		beside->damaged += stats.damaged;
+		beside->ignored += stats.ignored;
+	}
+	return NULL;
+}
+
+static void scrubs_beside_writing_and_compaction_change_nothing(void)
+{
+	struct indexed_view full, view;
+	struct beside beside = {0};
+	pthread_t thread;
+	char key[16];
+
+	dir = unit_dir_make();
+	beside.kv = open_store();
+	CHECK(pthread_create(&thread, NULL, scrub_beside, &beside) == 0);
+	for (int i = 0; i < 40; i++) {
+		for (int k = 0; k < 5; k++) {
+			snprintf(key, sizeof(key), "%d", (i * k) % 7);
+			indexed_put(beside.kv, key, 100 + (size_t)i, 'v');
+		}
+		CHECK_INT(dwal_kv_rotate(beside.kv), 0);
+		if (i % 4 == 3)
+			CHECK_INT(dwal_kv_compact(beside.kv, NULL, NULL, &error), 0);
+	}
+	atomic_store(&beside.done, true);
+	pthread_join(thread, NULL);
+	(void)indexed_scrub(beside.kv);
+	CHECK_INT(dwal_kv_close(beside.kv), 0);
+	CHECK(beside.written && !beside.damaged && !beside.ignored);
+	full = indexed_view(&indexed_fully);
+	view = indexed_view(&indexed_by_index);
+	CHECK(view.used && !view.ignored);
+	CHECK_INT(view.crc, full.crc);
+	unit_dir_remove(&dir);
+}
+
 static int stop(void *ctx, uint64_t bytes)
 {
 	return -ECANCELED;
@@ -339,4 +392,5 @@ UNIT_MAIN(UNIT(index_files_are_written_for_sealed_segments_and_for_no_other),
 	  UNIT(nothing_goes_because_of_what_an_index_file_says),
 	  UNIT(an_index_file_never_gets_the_name_beside_another_file),
 	  UNIT(an_index_file_is_gone_for_good_before_its_segment_is_rewritten),
+	  UNIT(scrubs_beside_writing_and_compaction_change_nothing),
 	  UNIT(a_scrub_that_is_stopped_leaves_no_file))
