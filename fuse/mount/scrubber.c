@@ -14,13 +14,16 @@
 
 #define BYTES_PER_SECOND ((uint64_t)50 << 20)
 #define FRESH_SECONDS    ((uint64_t)7 * 24 * 3600)
-#define PASS_SECONDS     600 /* also without a new segment: one may have been rewritten */
-#define NS_PER_SECOND    1000000000
+#define LOOK_SECONDS     5
+#define PASS_SECONDS     ((uint64_t)3600) /* also without news: for what was not compared for long */
+#define NS_PER_SECOND    ((uint64_t)1000000000)
 
 struct scrubber {
 	struct fs *fs;
 	pthread_t thread;
-	struct timespec due; /* when what was read so far may have been read; of the thread */
+	struct timespec due; /* when what was read so far may have been read; of the thread, */
+	uint32_t active;     /* as the next: the active segment when it looked last, */
+	uint64_t run;        /* and the last compaction */
 
 	pthread_mutex_t lock;
 	pthread_cond_t stopped; /* by CLOCK_MONOTONIC */
@@ -80,6 +83,20 @@ static void damaged(void *ctx, const struct dwal_error *damage)
 	damage_found(scrubber->fs, damage);
 }
 
+/* A segment may have been sealed, or rewritten, since the last time. */
+static bool has_news(struct scrubber *scrubber)
+{
+	struct fs *fs = scrubber->fs;
+	const char *why_not;
+	const uint32_t active = dwal_kv_active_segment(fs->kv);
+	const uint64_t run = compaction_last(&fs->compaction, &why_not).state.run;
+	bool has = active != scrubber->active || run != scrubber->run;
+
+	scrubber->active = active;
+	scrubber->run = run;
+	return has;
+}
+
 static void *work(void *arg)
 {
 	struct scrubber *scrubber = arg;
@@ -90,19 +107,16 @@ static void *work(void *arg)
 		.damaged = damaged,
 		.ctx = scrubber,
 	};
-	const uint64_t rest = fs->opt.commit_seconds * (uint64_t)NS_PER_SECOND;
+	const uint32_t commit = fs->opt.commit_seconds;
+	const uint64_t rest = commit < LOOK_SECONDS ? commit : LOOK_SECONDS;
 	struct timespec pass = now();
-	uint32_t seen = 0;
 
 	be_modest();
-	while (wait_until(scrubber, later(now(), rest))) {
-		const uint32_t active = dwal_kv_active_segment(fs->kv);
-
-		if (active == seen && is_before(now(), pass))
+	while (wait_until(scrubber, later(now(), rest * NS_PER_SECOND))) {
+		if (!has_news(scrubber) && is_before(now(), pass))
 			continue;
-		seen = active;
 		(void)dwal_kv_scrub(fs->kv, &options, NULL); /* later then */
-		pass = later(now(), PASS_SECONDS * (uint64_t)NS_PER_SECOND);
+		pass = later(now(), PASS_SECONDS * NS_PER_SECOND);
 	}
 	return NULL;
 }
