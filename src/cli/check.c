@@ -12,7 +12,8 @@ struct check {
 	const char *dir;
 	uint64_t keys, bytes, unreadable;
 	struct dwal_scrub_stats scrub;
-	bool refused; /* by whoever opens the log, as a mount does */
+	bool refused;  /* by whoever reads all of the log */
+	bool by_index; /* and not by a mount, which reads less */
 	struct dwal_error refusal;
 };
 
@@ -69,19 +70,23 @@ static int check_indexes(struct check *check, dwal_kv *kv)
 	return dwal_kv_scrub(kv, &options, &check->scrub);
 }
 
-/* A log with a hard error has no live values: nothing opens it, and what that says
- * is what a mount says. */
+/* A log with a hard error has no live values, unless index files stand before it: nothing
+ * else opens it, and what that says is what a mount says. */
 static enum status check_projection(struct check *check, const char *dir)
 {
-	const struct dwal_options options = {.read_only = true};
+	struct dwal_options options = {.read_only = true};
+	struct dwal_error error = {0};
 	dwal_kv *kv;
 	int ret = dwal_kv_open(dir, &options, &kv, &check->refusal);
 
 	check->refused = ret == DWAL_ECORRUPT;
-	if (check->refused)
-		return DONE;
+	if (check->refused) {
+		options.verify = DWAL_VERIFY_INDEX;
+		ret = dwal_kv_open(dir, &options, &kv, &error);
+		check->by_index = !ret;
+	}
 	if (ret)
-		return fail(dir, ret, &check->refusal);
+		return check->refused ? DONE : fail(dir, ret, &check->refusal);
 	ret = check_values(check, kv, dir);
 	if (!ret)
 		ret = check_indexes(check, kv);
@@ -98,7 +103,11 @@ static enum status judge(const struct check *check)
 
 static void print_mount(const struct check *check)
 {
-	if (check->refused)
+	if (check->by_index)
+		printf("a mount             comes up by index files, with verify=full it refuses "
+		       "this log: %s\n",
+		       check->refusal.message);
+	else if (check->refused)
 		printf("a mount             refuses this log: %s\n", check->refusal.message);
 	else if (check->v.torn)
 		puts("a mount             cuts the torn tail off, into a side file, and comes up");
@@ -128,6 +137,13 @@ static void print_check(const struct check *check)
 	putchar('\n');
 }
 
+static const char *mount_word(const struct check *check)
+{
+	if (check->by_index)
+		return "by-index";
+	return check->refused ? "refuses" : check->v.torn ? "repairs" : "ready";
+}
+
 static void print_check_json(const struct check *check)
 {
 	static const char *const verdicts[] = {
@@ -140,7 +156,7 @@ static void print_check_json(const struct check *check)
 	json_number(&json, "unreadable_values", check->unreadable);
 	json_number(&json, "index_files", check->scrub.compared);
 	json_number(&json, "index_files_ignored", check->scrub.ignored);
-	json_text(&json, "mount", check->refused ? "refuses" : check->v.torn ? "repairs" : "ready");
+	json_text(&json, "mount", mount_word(check));
 	json_text(&json, "refusal", check->refused ? check->refusal.message : NULL);
 	json_text(&json, "verdict", verdicts[judge(check)]);
 	json_close(&json, '}');
