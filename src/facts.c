@@ -8,16 +8,13 @@
 #include "keyed_hash.h"
 #include "util.h"
 
+#include <assert.h>
 #include <errno.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 /* Of a value, or of an entry. A tombstone is a Delete, or the end of an entry.
  * Only what counts as of facts->keep is marked; all that lies below is counted,
  * since a tombstone hides it whatever its txid. */
 struct fact {
-	UT_hash_handle hh;
 	struct mark last;       /* Put or Delete; entry or its end */
 	struct mark attributes; /* attributes or Delete */
 	struct mark tombstone;
@@ -25,8 +22,18 @@ struct fact {
 	uint64_t behind; /* what the next one would hide beside that */
 	uint64_t going;  /* of below, what can go in the round */
 	uint32_t round;
+	uint32_t key_len;
 	unsigned char key[];
 };
+
+#define FACT_SIZE (offsetof(struct fact, key))
+
+static_assert(FACT_SIZE + DWAL_MAX_KEY <= SLABS_MAX, "a fact is a chunk");
+
+/* Nobody waits for a single record. A compaction of 10^6 keys that were put twice took
+ * 3.7 us a key, 6.2 with uthash's tables, where a search that finds nothing goes through a
+ * chain, and two fifths of the time were spent in such. */
+static const struct facts_table empty = {.slots.is_patient = true, .slabs.is_patient = true};
 
 void facts_init(struct facts *facts, uint64_t keep, uint64_t highest)
 {
@@ -34,21 +41,17 @@ void facts_init(struct facts *facts, uint64_t keep, uint64_t highest)
 		.keep = keep ? keep : UINT64_MAX,
 		.highest = highest,
 		.hash_key = keyed_hash_key(),
+		.values = empty,
+		.entries = empty,
 		.lowest_damaged = UINT32_MAX,
 	};
 }
 
-static void clear_table(struct fact **table)
+static void clear_table(struct facts_table *table)
 {
-	struct fact *fact = *table;
-
-	HASH_CLEAR(hh, *table);
-	while (fact) {
-		struct fact *next = fact->hh.next;
-
-		free(fact);
-		fact = next;
-	}
+	slots_release(&table->slots);
+	slabs_release(&table->slabs);
+	*table = empty;
 }
 
 void facts_clear(struct facts *facts)
@@ -64,37 +67,65 @@ void facts_release(struct facts *facts)
 	facts->accepted = NULL;
 }
 
-static unsigned hash(const struct facts *facts, struct dwal_bytes key)
+struct search {
+	const struct facts_table *table;
+	struct dwal_bytes key;
+};
+
+static bool has_key(void *ctx, uint32_t number)
 {
-	return (unsigned)keyed_hash(facts->hash_key, key.data, key.len);
+	const struct search *search = ctx;
+	const struct fact *fact = slabs_at(&search->table->slabs, number);
+
+	return fact->key_len == search->key.len &&
+	       (!fact->key_len || memcmp(fact->key, search->key.data, fact->key_len) == 0);
 }
 
-static struct fact *find(const struct facts *facts, struct fact *table, struct dwal_bytes key)
+static struct fact *find_hashed(const struct facts_table *table, struct dwal_bytes key,
+				uint32_t hash)
 {
-	const void *bytes = key.len ? key.data : ""; /* memcmp must not see NULL */
-	struct fact *fact;
+	struct search search = {table, key};
+	const struct slot *slot = slots_find(&table->slots, hash, has_key, &search);
 
-	HASH_FIND_BYHASHVALUE(hh, table, bytes, key.len, hash(facts, key), fact);
-	return fact;
+	return slot ? slabs_at(&table->slabs, slot->number) : NULL;
+}
+
+static uint32_t hash_of(const struct facts *facts, struct dwal_bytes key)
+{
+	return (uint32_t)keyed_hash(facts->hash_key, key.data, key.len);
+}
+
+static struct fact *find(const struct facts *facts, const struct facts_table *table,
+			 struct dwal_bytes key)
+{
+	return find_hashed(table, key, hash_of(facts, key));
 }
 
 /* NULL: no memory. */
-static struct fact *find_or_add(const struct facts *facts, struct fact **table,
+static struct fact *add(struct facts_table *table, struct dwal_bytes key, uint32_t hash)
+{
+	uint32_t number = slots_reserve(&table->slots, 1)
+				  ? 0
+				  : slabs_alloc(&table->slabs, FACT_SIZE + key.len);
+	struct fact *fact;
+
+	if (!number)
+		return NULL;
+	fact = slabs_at(&table->slabs, number);
+	*fact = (struct fact){.key_len = (uint32_t)key.len};
+	put_bytes(fact->key, key);
+	slots_add(&table->slots, hash, number);
+	return fact;
+}
+
+/* The same. */
+static struct fact *find_or_add(const struct facts *facts, struct facts_table *table,
 				struct dwal_bytes key)
 {
-	struct fact *fact = find(facts, *table, key);
+	uint32_t hash = hash_of(facts, key);
+	struct fact *fact = find_hashed(table, key, hash);
 
-	if (fact)
-		return fact;
-	fact = calloc(1, sizeof(*fact) + key.len);
-	if (!fact)
-		return NULL;
-	put_bytes(fact->key, key);
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, *table, fact->key, key.len, hash(facts, key), fact);
-	if (fact->hh.tbl)
-		return fact;
-	free(fact);
-	return NULL;
+	return fact ? fact : add(table, key, hash);
 }
 
 /* What a record is, seen from its key. */
@@ -120,7 +151,7 @@ static enum role role_of(const struct dwal_record *record, enum dwal_raw_kind ki
 	return NOTHING;
 }
 
-static struct fact **table_of(struct facts *facts, enum dwal_raw_kind kind)
+static struct facts_table *table_of(struct facts *facts, enum dwal_raw_kind kind)
 {
 	return kind == DWAL_RAW_ENTRY || kind == DWAL_RAW_ENTRY_END ? &facts->entries
 								    : &facts->values;
@@ -144,11 +175,12 @@ int facts_add(struct facts *facts, const struct dwal_record *record, enum dwal_r
 	const enum role role = role_of(record, kind);
 	const bool counts = record->txid <= facts->keep;
 	const struct mark mark = mark_of(record);
-	struct fact **table = table_of(facts, kind), *fact;
+	struct facts_table *table = table_of(facts, kind);
+	struct fact *fact;
 
 	if (role == NOTHING)
 		return 0;
-	fact = is_live ? find(facts, *table, record->key) : find_or_add(facts, table, record->key);
+	fact = is_live ? find(facts, table, record->key) : find_or_add(facts, table, record->key);
 	if (!fact)
 		return is_live ? 0 : -ENOMEM;
 	if (role != TOMBSTONE)
@@ -246,7 +278,7 @@ struct judgement facts_judge(struct facts *facts, const struct dwal_record *reco
 {
 	static const struct mark none;
 	const enum role role = role_of(record, kind);
-	struct fact *fact = find(facts, *table_of(facts, kind), record->key);
+	struct fact *fact = find(facts, table_of(facts, kind), record->key);
 	struct judgement judgement;
 
 	if (role == NOTHING || record->txid == facts->highest)

@@ -8,19 +8,25 @@
 #define DWAL_FACTS_H
 
 #include "datawal.h"
+#include "slabs.h"
+#include "slots.h"
 
-struct fact;
+/* By key. */
+struct facts_table {
+	struct slots slots; /* where the facts are */
+	struct slabs slabs; /* the facts */
+};
 
 struct facts {
-	uint64_t keep;           /* states as of this txid and of later ones stay right */
-	uint64_t highest;        /* txid: its records stay */
-	uint64_t hash_key;       /* of the tables below */
-	struct fact *values;     /* what has been said of the value of a key */
-	struct fact *entries;    /* of the thing of its own under the key */
-	uint32_t lowest_damaged; /* segment; UINT32_MAX: none */
-	uint32_t round;          /* number of the segment that is being judged, from 1 */
-	bool *accepted;          /* of a round: what could go in it went */
-	size_t rounds;           /* room of that */
+	uint64_t keep;              /* states as of this txid and of later ones stay right */
+	uint64_t highest;           /* txid: its records stay */
+	uint64_t hash_key;          /* of the tables below */
+	struct facts_table values;  /* what has been said of the value of a key */
+	struct facts_table entries; /* of the thing of its own under the key */
+	uint32_t lowest_damaged;    /* segment; UINT32_MAX: none */
+	uint32_t round;             /* number of the segment that is being judged, from 1 */
+	bool *accepted;             /* of a round: what could go in it went */
+	size_t rounds;              /* room of that */
 };
 
 /* keep: 0 for the present only. highest: the highest txid of the log. */

@@ -38,10 +38,10 @@ header: text
 horizon: text
 tags: horizon
 moves:
-facts:
 hugepage:
 slots: hugepage
 slabs: hugepage
+facts: slots slabs
 keydir: slots slabs usage moves frame
 batch: frame header
 segment: frame file io

@@ -820,7 +820,7 @@ struct dwal_rewrite_options {
  * was or rewritten, durable. The order of records, their txids and the names of
  * segments stay. Reads the whole log once before it drops anything, and drops
  * nothing because of a record that it has not read, or of one in a damaged
- * segment. Memory: about 150 bytes for each key with a record that is not a
+ * segment. Memory: about 120 bytes and the key for each key with a record that is not a
  * live Put, while it runs. options and stats may be NULL; stats are filled in
  * also when it fails. A dry run may be of a store that only reads. -EBUSY: another
  * one runs; DWAL_EREADONLY, DWAL_EPOISONED, -errno (then temporary files, if any,
