@@ -98,7 +98,7 @@ static int compact_store(struct target *target)
 
 static int compact_mount(const struct target *target)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
+	const struct timespec pause = {.tv_nsec = 20000000};
 	const struct mountctl_compact order = {0};
 	struct mountctl_compact_state state;
 
