@@ -3,6 +3,7 @@
  * Records to the bytes of one write. Must not know where they go.
  */
 #include "batch.h"
+#include "crc32c.h"
 #include "frame.h"
 #include "header.h"
 #include "util.h"
@@ -123,10 +124,24 @@ struct pen {
 	unsigned char *at, *run;
 };
 
-/* Writes one frame; its CRC. */
-static uint32_t put_frame(struct batch *batch, struct pen *pen, const struct dwal_op *op,
-			  bool borrows, uint64_t txid)
+/* Behind a CRC of what comes before it. To combine two takes 2 us; of 200 MiB the CRCs
+ * took 100 ms on two busy CPUs. */
+static uint32_t add_payload(uint32_t crc, struct dwal_bytes payload, struct payload_crc *known)
 {
+	if (!known || payload.len < BORROW_FROM)
+		return dwal_crc32c(crc, payload.data, payload.len);
+	if (known->data != payload.data || known->len != payload.len)
+		*known = (struct payload_crc){payload.data, payload.len,
+					      dwal_crc32c(0, payload.data, payload.len)};
+	return crc32c_combine(crc, known->crc, payload.len);
+}
+
+/* Writes the i-th frame; its CRC. */
+static uint32_t put_frame(struct batch *batch, struct pen *pen, const struct batch_records *records,
+			  size_t i, uint64_t txid)
+{
+	const struct dwal_op *op = &records->ops[i];
+	const bool borrows = is_borrowed(records, op);
 	unsigned char *frame = pen->at, *p;
 	uint32_t crc;
 
@@ -138,7 +153,7 @@ static uint32_t put_frame(struct batch *batch, struct pen *pen, const struct dwa
 	if (borrows) {
 		add_iov(batch, pen->run, (size_t)(p - pen->run));
 		add_iov(batch, op->payload.data, op->payload.len);
-		crc = dwal_crc32c(crc, op->payload.data, op->payload.len);
+		crc = add_payload(crc, op->payload, records->crcs ? &records->crcs[i] : NULL);
 		pen->run = p;
 	}
 	frame_put_trailer(crc, p);
@@ -179,8 +194,7 @@ static void put_all(struct batch *batch, const struct batch_records *records, ui
 		begin_header(batch, &pen, &header, measure->header_len, &crcs);
 	for (size_t i = 0; i < records->n; i++) {
 		uint64_t own = records->is_operation ? txid : txid + i;
-		const struct dwal_op *op = &records->ops[i];
-		uint32_t crc = put_frame(batch, &pen, op, is_borrowed(records, op), own);
+		uint32_t crc = put_frame(batch, &pen, records, i, own);
 
 		if (crcs)
 			header_put_crc(crcs, i, crc);

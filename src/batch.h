@@ -9,6 +9,13 @@
 
 #include <sys/uio.h>
 
+/* The CRC of a payload by itself, so that it need not be gone through again. */
+struct payload_crc {
+	const void *data; /* NULL: not known yet */
+	size_t len;
+	uint32_t crc;
+};
+
 /* What is to be written. */
 struct batch_records {
 	const struct dwal_op *ops;
@@ -16,8 +23,9 @@ struct batch_records {
 	bool is_operation; /* one txid, and a header where one is due; else rising txids */
 	const struct dwal_line *lines;
 	size_t line_count;
-	bool may_use_reserve; /* it removes something: reserve.h */
-	dwal_ahead *ahead;    /* of it, or NULL: then less is written from where it is */
+	bool may_use_reserve;     /* it removes something: reserve.h */
+	dwal_ahead *ahead;        /* of it, or NULL: then less is written from where it is */
+	struct payload_crc *crcs; /* of each of ops, noted and used; or NULL */
 };
 
 /* So many txids they use. */

@@ -133,6 +133,31 @@ uint32_t crc32c_before_a_zero(uint32_t crc)
 	return crc;
 }
 
+/* Of polynomials, modulo that of the CRC. */
+static uint32_t multiply(uint32_t a, uint32_t b)
+{
+	uint32_t product = 0;
+
+	for (uint32_t bit = 1u << 31; bit; bit >>= 1) {
+		if (a & bit)
+			product ^= b;
+		b = SHIFT(b);
+	}
+	return product;
+}
+
+uint32_t crc32c_combine(uint32_t before, uint32_t behind, uint64_t len)
+{
+	uint32_t square = 1u << 23; /* x^8: a byte */
+
+	for (; len; len >>= 1) {
+		if (len & 1)
+			before = multiply(before, square);
+		square = multiply(square, square);
+	}
+	return before ^ behind;
+}
+
 uint32_t crc32c_table(uint32_t crc, const void *data, size_t len)
 {
 	const unsigned char *p = data;

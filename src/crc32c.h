@@ -13,6 +13,9 @@
  * zero byte. */
 uint32_t crc32c_before_a_zero(uint32_t crc);
 
+/* The CRC of some bytes and len ones behind them, from the CRC of either. */
+uint32_t crc32c_combine(uint32_t before, uint32_t behind, uint64_t len);
+
 uint32_t crc32c_table(uint32_t crc, const void *data, size_t len);
 
 #ifdef HAVE_ISAL

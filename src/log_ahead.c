@@ -24,6 +24,8 @@ struct dwal_ahead {
 	int fd;
 	bool is_made, is_taken; /* a file of that name; it is a segment by now */
 	struct batch batch;     /* as it was written; what its runs held is gone */
+	struct payload_crc *crcs;
+	size_t n; /* of them: one for each record */
 };
 
 static bool is_payload(size_t i)
@@ -110,7 +112,12 @@ static int write_ahead(dwal_ahead *ahead, const struct batch_records *records)
 	struct batch_records mine = *records;
 	int rc = atomic_load(&ahead->log->refusal);
 
+	ahead->n = records->n;
+	ahead->crcs = calloc(ahead->n, sizeof(*ahead->crcs));
 	mine.ahead = ahead;
+	mine.crcs = ahead->crcs;
+	if (!rc && !ahead->crcs)
+		rc = -ENOMEM;
 	if (!rc)
 		rc = batch_encode(&ahead->batch, &mine, log_last_txid(ahead->log) + 1);
 	if (!rc)
@@ -152,7 +159,17 @@ void dwal_ahead_free(dwal_ahead *ahead)
 	if (ahead->is_made && !ahead->is_taken)
 		(void)io->unlinkat(io, ahead->log->dirfd, ahead->name, 0); /* or the next open */
 	batch_release(&ahead->batch);
+	free(ahead->crcs);
 	free(ahead);
+}
+
+struct batch_records log_ahead_records(const struct batch_records *records)
+{
+	struct batch_records known = *records;
+
+	if (records->ahead && records->ahead->n == records->n)
+		known.crcs = records->ahead->crcs;
+	return known;
 }
 
 static bool is_same_layout(const struct batch *a, const struct batch *b)

@@ -34,7 +34,7 @@ struct dwal_log {
 	struct report report;
 	pthread_mutex_t name_lock; /* a sealed segment's name, and its index file's, go from file
 				    * to file under it; taken within nothing */
-	atomic_uint aheads; /* so many were begun */
+	atomic_uint aheads;        /* so many were begun */
 
 	/* One append or rotation at a time; held over its I/O. */
 	pthread_mutex_t append_lock;
@@ -102,7 +102,10 @@ int log_leave_room(dwal_log *log);
 /* Takes append_lock. Makes the file, unless it is there, if there is room. */
 void log_renew_reserve(dwal_log *log);
 
-/* log_ahead.c, under append_lock. Whether what is encoded is what was written ahead,
+/* log_ahead.c, under append_lock. The same records, with what is known of them. */
+struct batch_records log_ahead_records(const struct batch_records *records);
+
+/* Whether what is encoded is what was written ahead,
  * and may be taken. ahead may be NULL. */
 bool log_ahead_fits(const dwal_log *log, const dwal_ahead *ahead);
 

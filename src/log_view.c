@@ -51,3 +51,23 @@ int dwal_log_iterate(dwal_log *log, uint32_t segment, uint64_t offset, dwal_iter
 		rc = iter_open(log->dir, views, n, segment, offset, false, out);
 	return rc ? error_set(error, rc, "%s: %s", log->dir, dwal_strerror(rc)) : 0;
 }
+
+uint32_t dwal_log_active_segment(dwal_log *log)
+{
+	uint32_t id;
+
+	pthread_mutex_lock(&log->state_lock);
+	id = log_active(log)->id;
+	pthread_mutex_unlock(&log->state_lock);
+	return id;
+}
+
+uint64_t log_last_txid(dwal_log *log)
+{
+	uint64_t txid;
+
+	pthread_mutex_lock(&log->append_lock);
+	txid = log->last_txid;
+	pthread_mutex_unlock(&log->append_lock);
+	return txid;
+}

@@ -43,7 +43,7 @@ slots: hugepage
 slabs: hugepage
 facts: slots slabs
 keydir: slots slabs usage moves frame
-batch: frame header
+batch: frame header crc32c
 segment: frame file io
 scan: segment frame
 index: segment frame file io

@@ -69,6 +69,11 @@ static void crc_implementations_agree_at_every_length_start_and_cut(void)
 			EACH_CRC(f)
 	CHECK_INT((*f)((*f)(0, buffer, cut), buffer + cut, sizeof(buffer) - cut),
 		  slow_crc(buffer, sizeof(buffer)));
+	for (size_t cut = 0; cut <= sizeof(buffer); cut++)
+		CHECK_INT(crc32c_combine(dwal_crc32c(0, buffer, cut),
+					 dwal_crc32c(0, buffer + cut, sizeof(buffer) - cut),
+					 sizeof(buffer) - cut),
+			  slow_crc(buffer, sizeof(buffer)));
 }
 
 static void a_frame_reads_back_as_it_was_written(void)
