@@ -127,8 +127,9 @@ mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn
 mount/keeper: file/pending txn fs
 mount/giveback: fs
 mount/modest:
+mount/pace:
 mount/compactor: mount/giveback mount/modest file/rebase fs
-mount/scrubber: mount/modest file/damage fs
+mount/scrubber: mount/modest mount/pace file/damage fs
 mount/daemon: mount/compactor mount/scrubber mount/confine mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
 main: mount/confine mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
 """

@@ -5,11 +5,14 @@ import errno
 import json
 import os
 import stat
+import subprocess
 import time
 
 import pytest
 
 import mounting
+import paths
+import suspicion
 
 pytestmark = pytest.mark.sanitize
 
@@ -183,3 +186,12 @@ def test_commands_that_read_may_believe_index_files(datawal, logdir, mount):
     assert datawal("list", logdir, "--verify", "index").stdout .split() == [b"5000", b"f"]
     assert datawal("get", logdir, "--key", "f", "--verify", "index", status=3).stdout == b""
     assert b"full or index" in datawal("list", logdir, "--verify=some", status=1).stderr
+
+
+@pytest.mark.clause("S22f")
+@pytest.mark.parametrize("case", ["nobody_reads_faster_than_his_pace", "no_burst_follows_a_rest"])
+def test_segments_are_read_slowly(case, tmp_path):
+    done = subprocess.run([paths.program("tests/test_pace"), case], cwd=tmp_path, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=20, check=False)
+    suspicion.check(case, done.stderr)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")[-8000:]

@@ -11,6 +11,7 @@
 
 #include "file/damage.h"
 #include "mount/modest.h"
+#include "mount/pace.h"
 
 #define BYTES_PER_SECOND ((uint64_t)50 << 20)
 #define FRESH_SECONDS    ((uint64_t)7 * 24 * 3600)
@@ -21,9 +22,9 @@
 struct scrubber {
 	struct fs *fs;
 	pthread_t thread;
-	struct timespec due; /* when what was read so far may have been read; of the thread, */
-	uint32_t active;     /* as the next: the active segment when it looked last, */
-	uint64_t run;        /* and the last compaction */
+	struct pace pace; /* of the thread, as the next two: */
+	uint32_t active;  /* segment, when it looked last, */
+	uint64_t run;     /* and the last compaction */
 
 	pthread_mutex_t lock;
 	pthread_cond_t stopped; /* by CLOCK_MONOTONIC */
@@ -35,19 +36,6 @@ static struct timespec now(void)
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* a valid clock */
-	return t;
-}
-
-static bool is_before(struct timespec a, struct timespec b)
-{
-	return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
-}
-
-static struct timespec later(struct timespec t, uint64_t ns)
-{
-	ns += (uint64_t)t.tv_nsec;
-	t.tv_sec += (time_t)(ns / NS_PER_SECOND);
-	t.tv_nsec = (long)(ns % NS_PER_SECOND);
 	return t;
 }
 
@@ -68,12 +56,8 @@ static bool wait_until(struct scrubber *scrubber, struct timespec due)
 static int progress(void *ctx, uint64_t bytes)
 {
 	struct scrubber *scrubber = ctx;
-	const struct timespec t = now();
 
-	if (is_before(scrubber->due, t))
-		scrubber->due = t;
-	scrubber->due = later(scrubber->due, bytes * NS_PER_SECOND / BYTES_PER_SECOND);
-	return wait_until(scrubber, scrubber->due) ? 0 : -ECANCELED;
+	return wait_until(scrubber, pace_after(&scrubber->pace, now(), bytes)) ? 0 : -ECANCELED;
 }
 
 static void damaged(void *ctx, const struct dwal_error *damage)
@@ -112,11 +96,11 @@ static void *work(void *arg)
 	struct timespec pass = now();
 
 	be_modest();
-	while (wait_until(scrubber, later(now(), rest * NS_PER_SECOND))) {
-		if (!has_news(scrubber) && is_before(now(), pass))
+	while (wait_until(scrubber, timespec_later(now(), rest * NS_PER_SECOND))) {
+		if (!has_news(scrubber) && timespec_is_before(now(), pass))
 			continue;
 		(void)dwal_kv_scrub(fs->kv, &options, NULL); /* later then */
-		pass = later(now(), PASS_SECONDS * NS_PER_SECOND);
+		pass = timespec_later(now(), PASS_SECONDS * NS_PER_SECOND);
 	}
 	return NULL;
 }
@@ -147,6 +131,7 @@ int scrubber_start(struct fs *fs, struct scrubber **out)
 	if (!scrubber)
 		return ENOMEM;
 	scrubber->fs = fs;
+	scrubber->pace.bytes_per_second = BYTES_PER_SECOND;
 	init_stopped(scrubber);
 	r = pthread_create(&scrubber->thread, NULL, work, scrubber);
 	if (r) {
