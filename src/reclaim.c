@@ -96,7 +96,8 @@ static int survey_record(void *ctx, const struct dwal_record *record)
 	const enum dwal_raw_kind kind = reclaim_kind(reclaim, record);
 	int err = facts_add(&reclaim->facts, record, kind, kv_is_live(reclaim->kv, record));
 
-	reclaim->index_crc = index_crc_add(reclaim->index_crc, record);
+	if (reclaim->compares)
+		reclaim->index_crc = index_crc_add(reclaim->index_crc, record);
 	reclaim->tells_time |= kind == DWAL_RAW_TIME;
 	if (record->txid > reclaim->facts.highest)
 		reclaim->facts.highest = record->txid;
@@ -110,9 +111,10 @@ static int survey_segment(struct reclaim *reclaim, const struct segment_view *vi
 	const struct segment *segment = view->segment;
 	int err;
 
+	reclaim->compares = segment->by_index;
 	reclaim->index_crc = index_crc_begin();
 	err = reclaim_each(reclaim, view->segment, view->end, survey_record, reclaim);
-	return !err && segment->by_index && segment->index_crc != reclaim->index_crc ? 1 : err;
+	return !err && reclaim->compares && segment->index_crc != reclaim->index_crc ? 1 : err;
 }
 
 /* Reads all segments but those known to be damaged; when one turns out to be,

@@ -19,8 +19,8 @@ struct reclaim {
 	bool tells_time;   /* there are records of DWAL_RAW_TIME */
 	uint32_t *damaged; /* segments: nothing goes because of what lies in one */
 	size_t damaged_count;
-	uint32_t index_crc; /* of the records of the segment that is surveyed, as index.h counts it
-			     */
+	bool compares;      /* the segment that is surveyed with what its index file told: */
+	uint32_t index_crc; /* of its records, as index.h counts it */
 	uint64_t untold;    /* bytes read or written since the last call of progress */
 	int stopped;        /* what that returned, if negative */
 	struct dwal_error *error;
