@@ -26,7 +26,7 @@ static void simulate_with(struct campaign options, const char *name, bool faults
 	campaign.stride = options.stride;
 	if (SANITIZED) {
 		campaign.depth = 1;
-		campaign.stride = 6;
+		campaign.stride = options.stride ? 10 * options.stride : 6;
 		least = 20;
 	}
 	signal(SIGABRT, world_abort);
