@@ -91,7 +91,7 @@ static void whatever_stands_in_an_index_file_changes_nothing_but_time(void)
 {
 	static const char *const names[] = {"00000001.dwal-index", "00000002.dwal-index"};
 	const char *told = getenv("INDEX_MUTATIONS");
-	const unsigned long rounds = told ? strtoul(told, NULL, 10) : 600;
+	const unsigned long rounds = told ? strtoul(told, NULL, 10) : 300;
 	struct indexed_bytes good[2];
 	struct indexed_view full;
 	uint64_t seed = 20260101, used = 0;
