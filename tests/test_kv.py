@@ -85,7 +85,7 @@ CASES = [
     *holds(pytest.mark.clause("C37"), "test_reclaim",
            "a_dry_run_says_the_same_and_changes_nothing",
            "it_stops_when_told_to_and_there_is_one_at_a_time",
-           "it_can_be_stopped_while_it_writes_a_large_segment", "reading_and_writing_go_on"),
+           "it_can_be_stopped_while_it_writes_a_segment", "reading_and_writing_go_on"),
     *holds(pytest.mark.clause("C37a"), "test_reclaim",
            "what_is_superseded_goes_and_what_is_live_stays",
            "with_everything_deleted_next_to_nothing_is_left"),

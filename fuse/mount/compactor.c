@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,8 @@ static int progress(void *ctx, const struct dwal_rewrite_stats *so_far)
 	struct compactor *compactor = ctx;
 	int r = compaction_progress(&compactor->fs->compaction, so_far);
 
+	/* Whoever was woken here may wait for as long as a tick of the clock else. */
+	(void)sched_yield();
 	if (r || compactor->dry_run)
 		return r;
 	note_freed(compactor, so_far);

@@ -795,7 +795,7 @@ struct dwal_rewrite_stats {
 	uint64_t keep_txid;           /* in force, the tags considered; 0: the present only */
 };
 
-/* Called after each piece of work, of 64 MiB at most. A negative value stops
+/* Called after each piece of work, of 64 KiB and a record at most. A negative value stops
  * the compaction with that code; what was rewritten stays. */
 typedef int (*dwal_rewrite_fn)(void *ctx, const struct dwal_rewrite_stats *so_far);
 
