@@ -4,6 +4,7 @@
  * lies elsewhere is there, and nothing is there that never was.
  */
 #include "damaged_log.h"
+#include "sanitized.h"
 
 #include <errno.h>
 
@@ -119,9 +120,10 @@ static void each_byte_of(uint32_t segment, unsigned char change)
 static void whatever_byte_is_changed_what_lies_elsewhere_is_there(void)
 {
 	static const unsigned char changes[] = {1, 3, 0x80, 0xff};
+	const size_t most = IS_SANITIZED ? 1 : sizeof(changes);
 
 	make_log();
-	for (size_t i = 0; i < sizeof(changes); i++)
+	for (size_t i = 0; i < most; i++)
 		for (uint32_t segment = 1; segment <= 3; segment++)
 			each_byte_of(segment, changes[i]);
 	unit_dir_remove(&dir);
