@@ -26,6 +26,7 @@ CASES = [
     *holds(pytest.mark.clause("C16c"), "test_written_ahead",
            "others_write_while_it_is_written_and_come_before_it",
            "little_is_left_to_write_and_nothing_to_sync",
+           "it_is_durable_before_it_has_its_name_and_so_is_that",
            "what_is_not_what_it_was_is_written_as_ever", "what_fails_leaves_nothing_behind"),
     *holds(pytest.mark.clause("C16b"), "test_kv", "a_batch_cut_short_changes_no_key"),
     *holds(pytest.mark.clause("C29"), "test_value",

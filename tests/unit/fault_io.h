@@ -51,6 +51,20 @@ static inline void fault_note(struct fault_io *fault, const char *what, const ch
 		snprintf(fault->trace + n, sizeof(fault->trace) - n, "%s %s\n", what, name);
 }
 
+/* These calls came in this order, whatever came between them. NULL ends them. */
+static inline void fault_check_order(const struct fault_io *fault, const char *const *calls)
+{
+	const char *at = fault->trace;
+
+	for (; *calls; calls++) {
+		at = strstr(at, *calls);
+		if (!at)
+			fprintf(stderr, "missing: %s\ngot:\n%s", *calls, fault->trace);
+		CHECK(at);
+		at += strlen(*calls);
+	}
+}
+
 /* Counts a call: 0, or the error it is to fail with. */
 static inline int fault_enter(struct fault_io *fault, const char *what, const char *name)
 {

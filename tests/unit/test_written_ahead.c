@@ -173,6 +173,20 @@ static void little_is_left_to_write_and_nothing_to_sync(void)
 	end(kv);
 }
 
+static void it_is_durable_before_it_has_its_name_and_so_is_that(void)
+{
+	dwal_kv *kv;
+	struct dwal_batch batch = begin(&kv);
+
+	CHECK_INT(dwal_kv_ahead(kv, &batch, &batch.ahead), 0);
+	fault.trace[0] = '\0';
+	CHECK_INT(dwal_kv_write(kv, &batch, NULL), 0);
+	fault_check_order(&fault, (const char *const[]){"fdatasync ahead-",
+							"rename 00000002.dwal\nfsync dir\n", NULL});
+	dwal_ahead_free(batch.ahead);
+	end(kv);
+}
+
 /* Others' payloads, and what was never written. */
 static void what_is_not_what_it_was_is_written_as_ever(void)
 {
@@ -227,4 +241,5 @@ static void what_fails_leaves_nothing_behind(void)
 
 UNIT_MAIN(UNIT(others_write_while_it_is_written_and_come_before_it),
 	  UNIT(little_is_left_to_write_and_nothing_to_sync),
+	  UNIT(it_is_durable_before_it_has_its_name_and_so_is_that),
 	  UNIT(what_is_not_what_it_was_is_written_as_ever), UNIT(what_fails_leaves_nothing_behind))
