@@ -115,10 +115,12 @@ class Change(NamedTuple):
         ns = getattr(st, field)
         ways = {f"that of {other!r}" for other, its in self.before.items()
                 if its and other != subject and getattr(its, field) == ns}
+        if is_far(ns):
+            ways.add(f"set to {ns}")
         if old and old.st_ino == st.st_ino and getattr(old, field) == ns:
             return frozenset(ways | {SAME})
         if is_far(ns):
-            return frozenset(ways | {f"set to {ns}"})
+            return frozenset(ways)
         if self.began - self.slack <= ns <= self.ended:
             ways.add(NOW)
         if ns < self.began and not (old and ways):
