@@ -19,11 +19,6 @@
  * each time all that it consists of is gone through. */
 #define PUT_OFF_AHEAD 1
 
-/* So many bytes at a time are on their way to the disk before a sync asks for them,
- * which finds less to wait for: a rotation's most of all. By turns, 6 values of
- * 64 MiB written to a mount on ext4 took 0.78 of the time (three runs each). */
-#define BEGIN_WRITE ((uint64_t)1 << 20)
-
 int log_reserve_segment(dwal_log *log)
 {
 	size_t room = log->room ? 2 * log->room : 8;

@@ -13,9 +13,6 @@
 
 #include <errno.h>
 
-/* So many bytes at a time are on their way to the disk before the sync asks. */
-#define BEGIN_WRITE ((uint64_t)1 << 20)
-
 #define AT_ONCE 64 /* parts of a write */
 
 struct dwal_ahead {

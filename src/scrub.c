@@ -73,9 +73,10 @@ static int end_reading(struct reading *reading, int err, enum dwal_frame_status 
 	if (err == DWAL_END && status == DWAL_FRAME_OK &&
 	    reading->scan.offset == reading->segment->end)
 		return tell(reading, 1);
+	if (status == DWAL_FRAME_OK)
+		status = DWAL_TRUNCATED;
 	if (err == DWAL_END)
-		found(reading, DWAL_ECORRUPT, status == DWAL_FRAME_OK ? DWAL_TRUNCATED : status,
-		      dwal_frame_status_text(status == DWAL_FRAME_OK ? DWAL_TRUNCATED : status));
+		found(reading, DWAL_ECORRUPT, status, dwal_frame_status_text(status));
 	else if (err == -EIO)
 		found(reading, err, DWAL_FRAME_OK, dwal_strerror(err));
 	else
