@@ -2,6 +2,7 @@
 """How many requests the kernel sends for an operation, exactly, and that what it believes meanwhile,
 without asking, is right."""
 import errno
+import mmap
 import os
 import subprocess
 import time
@@ -104,6 +105,50 @@ def test_the_time_from_before_a_change_that_was_asked_for_meanwhile_shows_for_a_
             break
         assert begun < end
     os.close(directory)
+
+
+def store_through_a_mapping(_, mapping):
+    mapping[:3] = b"new"
+    mapping.flush()
+
+
+def zero(path, _):
+    subprocess.run(["fallocate", "--punch-hole", "--length", "3", path], check=True)
+
+
+def rename_there_and_back(path, _):
+    os.rename(path, f"{path}2")
+    os.rename(f"{path}2", path)
+
+
+CHANGES = {
+    "mapping": store_through_a_mapping, "fallocate": zero, "rename": rename_there_and_back,
+    "setxattr": lambda path, _: os.setxattr(path, "user.a", b"value"),
+    "removexattr": lambda path, _: os.removexattr(path, "user.given"),
+    "chmod": lambda path, _: path.chmod(0o600), "truncate": lambda path, _: os.truncate(path, 1),
+    "write": lambda path, _: path.write_bytes(b"new"), "nothing": lambda path, _: path.exists(),
+}
+
+
+@pytest.mark.clause("S16i")
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_times_of_a_file_from_before_a_change_are_believed_no_more_after_it(gated, name):
+    m, gates = gated()
+    path = m / "f"
+    path.write_bytes(b"old value")
+    os.setxattr(path, "user.given", b"value")
+    with (path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping,
+          ThreadPoolExecutor(1) as pool):
+        mapping[:1] = b"x"
+        mapping.flush()
+        os.pwrite(file.fileno(), b"x", 0)  # so that the kernel asks
+        with gates.held("attr"):
+            racing = pool.submit(os.fstat, file.fileno())
+            gates.wait("attr")
+            gates.let_others("attr")
+            CHANGES[name](path, mapping)
+        told = racing.result(SECONDS)
+        assert (path.stat().st_ctime_ns > told.st_ctime_ns) == (name != "nothing")
 
 
 # --- names and attributes of new files ------------------------------------------------------

@@ -37,8 +37,7 @@ LONGEST = 120 + (60 * ROUNDS or SECONDS)
 DEVIATIONS = (
     Deviation("the kernel does not tell the mount what is written to a fifo",
               lambda d: d.is_time() and stat.S_ISFIFO(d.about.st_mode)),
-    Deviation("an attribute set to the value it has: ext4 does nothing; and while somebody lists the "
-              "directory, the ctime after a change of one can show a moment later",
+    Deviation("an attribute set to the value it has: ext4 does nothing",
               lambda d: d.is_time() and d.op.name.endswith("xattr")),
     Deviation("S16f: what is stored through a mapping behind a time that was set leaves that",
               lambda d: d.is_time() and d.op.name.startswith("map_") and SAME in d.mount),

@@ -48,11 +48,20 @@ double ops_attr_seconds(const struct fs *fs, const struct node *node);
 /* The kernel gives lookups of a node back. */
 void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups);
 
-/* After a request that failed and may have taken back what it, or another, had
- * shown, and before its reply: the kernel forgets the attributes. Later would be
- * too late: what is read meanwhile would be filled up with zeros to the staged
- * size. Attributes alone can be forgotten from within a request: the kernel
- * waits for nobody. Wants no lock. */
+/* The kernel forgets the attributes of a file, and what it was told of them on
+ * requests that still run. To be called before the reply of
+ *
+ *   a request that failed and may have taken back what it, or another, had shown:
+ *   later, what is read meanwhile would be filled up with zeros to the staged size;
+ *
+ *   one that changed what the kernel sees of the file without being told: a page of
+ *   a mapping, an extended attribute, an allocation, another name. By itself the
+ *   kernel then asks anew, but believes an older answer that arrives later, for as
+ *   long as that may be cached. Other changes it counts (attr_version in Linux'
+ *   fs/fuse), and drops older answers.
+ *
+ * Attributes alone can be forgotten from within a request: the kernel waits for
+ * nobody. Wants no lock. */
 void ops_forget_attr(struct fs *fs, fuse_ino_t ino);
 
 /* Replies with an entry; when the kernel no longer wants it, the lookup is

@@ -98,6 +98,8 @@ void ops_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, 
 
 	if (!r)
 		r = handle_write(req_fs(req), handle_of(fi), buffer, size, offset, how, &put);
+	if (fi->writepage)
+		ops_forget_attr(req_fs(req), ino);
 	if (r)
 		fuse_reply_err(req, r);
 	else
@@ -134,5 +136,7 @@ void ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t
 
 	if (!r)
 		r = handle_allocate(req_fs(req), handle_of(fi), mode, offset, length);
+	if (!r)
+		ops_forget_attr(req_fs(req), ino);
 	fuse_reply_err(req, r);
 }

@@ -26,6 +26,7 @@ struct renaming {
 	struct place place;  /* until the tree has it */
 	struct node *beside; /* a directory that had to be made for it, or NULL */
 	bool told;           /* the log knows the old name */
+	fuse_ino_t moved;    /* 0 until it is */
 	struct timespec when;
 	struct rename_ahead *ahead; /* of a large directory, from its first turn on */
 	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
@@ -79,6 +80,7 @@ static void move_node(struct fs *fs, struct renaming *ren)
 	else if (ren->replaced)
 		ops_lose(fs, ren->replaced, now);
 	ren->place = (struct place){0};
+	ren->moved = tree_id(&fs->tree, ren->node);
 	nodeattr_renamed(&fs->tree, ren->node, now);
 	nodeattr_touch(&fs->tree, old_dir, now);
 	nodeattr_touch(&fs->tree, ren->dir, now);
@@ -169,6 +171,8 @@ static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_in
 		place_release(&ren.place);
 	} while (txn_unlock(fs, r));
 	rename_ahead_free(ren.ahead);
+	if (ren.moved)
+		ops_forget_attr(fs, ren.moved);
 	return ops_synced(fs, r);
 }
 

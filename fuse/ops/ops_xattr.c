@@ -246,6 +246,7 @@ static void change_xattr(fuse_req_t req, fuse_ino_t ino, const struct change *ch
 			r = change_locked(fs, node, change);
 		} while (txn_unlock(fs, r));
 		r = ops_synced(fs, r);
+		ops_forget_attr(fs, ino);
 	}
 	fuse_reply_err(req, r);
 }
