@@ -121,6 +121,7 @@ static int new_kv(const char *dir, const struct dwal_options *options, dwal_kv *
 		free(kv);
 		return error_set(error, err, "%s: %s", dir, dwal_strerror(err));
 	}
+	io_waiting_init(&kv->waiting, options->waits);
 	kv->progress = options->progress;
 	kv->progress_ctx = options->progress_ctx;
 	keydir_init(&kv->keydir, keyed_hash_key());
@@ -148,6 +149,8 @@ int kv_open(const struct io *io, const char *dir, const struct dwal_options *opt
 			     options->observe,
 			     options->lost,
 			     options->observe_ctx};
+	if (!io && options->waits)
+		io = &kv->waiting.io;
 	err = options->read_only ? open_reading(kv, io, dir, options, &fold, error)
 				 : open_writing(kv, io, dir, options, &fold, error);
 	flushed = keydir_load_flush(&fold.loader);

@@ -10,6 +10,7 @@
 #define DWAL_KV_H
 
 #include "datawal.h"
+#include "io_waiting.h"
 #include "keydir.h"
 #include "segment.h"
 #include "tags.h"
@@ -17,8 +18,9 @@
 #include <pthread.h>
 
 struct dwal_kv {
-	dwal_log *log;       /* NULL when read-only */
-	dwal_reader *reader; /* NULL when writing */
+	struct io_waiting waiting; /* where the caller wants to know */
+	dwal_log *log;             /* NULL when read-only */
+	dwal_reader *reader;       /* NULL when writing */
 	dwal_progress_fn progress;
 	void *progress_ctx;
 	bool sync_apart;        /* the caller syncs before a rotation */

@@ -12,7 +12,11 @@
 
 int dwal_kv_sync(dwal_kv *kv)
 {
-	return kv->log ? dwal_log_sync(kv->log) : DWAL_EREADONLY;
+	if (!kv->log)
+		return DWAL_EREADONLY;
+	if (kv->waiting.waits)
+		kv->waiting.waits();
+	return dwal_log_sync(kv->log);
 }
 
 int dwal_kv_check(dwal_kv *kv)

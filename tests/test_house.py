@@ -54,7 +54,7 @@ recover: remains operation report index scan segment file io
 iter: recover operation scan segment
 log: recover iter batch lock report reserve index scan segment frame file io
 reader: recover iter report scan segment io
-kv: batch log reader keydir horizon tags report segment
+kv: io batch log reader keydir horizon tags report segment
 value: kv segment frame
 cursor: kv keydir usage
 keep: kv keydir log
@@ -120,9 +120,11 @@ mount/resources:
 mount/options: mount/messages fs
 mount/mounting: mount/options mount/messages log/logname
 mount/remount: mount/options mount/messages
-mount/session: mount/confine mount/options mount/refusal mount/messages ops/table fs
+mount/spin:
+mount/loop: mount/spin
+mount/session: mount/loop mount/confine mount/options mount/refusal mount/messages ops/table fs
 mount/background: mount/session mount/messages
-mount/watcher: mount/session mount/messages file/pending
+mount/watcher: mount/loop mount/session mount/messages file/pending
 mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replay
 mount/keeper: file/pending txn fs
 mount/giveback: fs
@@ -130,7 +132,7 @@ mount/modest:
 mount/pace:
 mount/compactor: mount/giveback mount/modest file/rebase fs
 mount/scrubber: mount/modest mount/pace file/damage fs
-mount/daemon: mount/compactor mount/scrubber mount/confine mount/keeper mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
+mount/daemon: mount/compactor mount/scrubber mount/confine mount/keeper mount/loop mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
 main: mount/confine mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
 """
 

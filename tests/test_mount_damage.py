@@ -114,6 +114,7 @@ FAILING = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "environment.h"
 static int fails(int fd)
@@ -140,6 +141,11 @@ static int fails(int fd)
 	}
 READ(pread)
 READ(pread64)
+ssize_t preadv64v2(int fd, const struct iovec *iov, int n, __off64_t offset, int flags)
+{
+	errno = EAGAIN; /* it is not in memory */
+	return -1;
+}
 """
 
 

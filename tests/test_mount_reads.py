@@ -17,11 +17,19 @@ READ_COUNTER = r"""
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 static ssize_t note(int fd, void *buffer, size_t n, __off64_t offset)
 {
 	ssize_t got = syscall(SYS_pread64, fd, buffer, n, offset);
 	dprintf(2, "read %zd\n", got);
+	return got;
+}
+ssize_t preadv64v2(int fd, const struct iovec *iov, int n, __off64_t offset, int flags)
+{
+	ssize_t got = syscall(SYS_preadv2, fd, iov, n, offset, 0L, flags);
+	if (got >= 0)
+		dprintf(2, "read %zd\n", got);
 	return got;
 }
 ssize_t pread(int fd, void *buffer, size_t n, off_t offset) { return note(fd, buffer, n, offset); }

@@ -23,6 +23,7 @@
 #include "mount/compactor.h"
 #include "mount/confine.h"
 #include "mount/keeper.h"
+#include "mount/loop.h"
 #include "mount/messages.h"
 #include "mount/resources.h"
 #include "mount/scrubber.h"
@@ -86,7 +87,7 @@ static void tell_line(void *reports, const char *line)
 static int open_store(struct daemon *d, struct request *request)
 {
 	struct dwal_error error = {.code = 0};
-	int err = store_open(&request->fs, &d->fs, &error);
+	int err = store_open(&request->fs, loop_step_aside, &d->fs, &error);
 
 	if (err) {
 		complain("%s", *error.message ? error.message : dwal_strerror(err));

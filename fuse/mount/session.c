@@ -18,11 +18,10 @@
 #include "cleanup.h"
 #include "complain.h"
 #include "mount/confine.h"
+#include "mount/loop.h"
 #include "mount/messages.h"
 #include "mount/refusal.h"
 #include "ops/table.h"
-
-#define IDLE_THREADS_MOST 4
 
 /* Does the kernel check permissions? Then it asks for the attributes of a directory
  * before each operation in it, since it drops them after each change: without,
@@ -89,19 +88,9 @@ int session_mount(struct session *session, struct fs *fs, const struct request *
 
 int session_loop(struct session *session, bool single_thread)
 {
-	struct fuse_loop_config *config;
-	int err;
-
 	if (single_thread)
 		return fuse_session_loop(session->fuse);
-	config = fuse_loop_cfg_create();
-	if (!config)
-		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, 0);
-	fuse_loop_cfg_set_idle_threads(config, IDLE_THREADS_MOST);
-	err = fuse_session_loop_mt(session->fuse, config);
-	fuse_loop_cfg_destroy(config);
-	return err;
+	return loop_run(session->fuse);
 }
 
 void session_end_loop(struct session *session)

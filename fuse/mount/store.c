@@ -123,7 +123,7 @@ static void take_back_attributes(struct fs *fs)
 		(void)txn_commit(&txn);
 }
 
-static int open_log(struct fs *fs, struct dwal_error *error)
+static int open_log(struct fs *fs, void (*waits)(void), struct dwal_error *error)
 {
 	struct replay replay = {.fs = fs};
 	struct dwal_options options = {
@@ -138,6 +138,7 @@ static int open_log(struct fs *fs, struct dwal_error *error)
 		.observe = observe,
 		.lost = observe_lost,
 		.observe_ctx = &replay,
+		.waits = waits,
 	};
 	int r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
 
@@ -184,7 +185,7 @@ static void tell_numbers(struct fs *fs)
 	}
 }
 
-static int build(struct fs *fs, struct dwal_error *error)
+static int build(struct fs *fs, void (*waits)(void), struct dwal_error *error)
 {
 	const struct tree_options options = {
 		.uid = fs->opt.uid,
@@ -196,7 +197,7 @@ static int build(struct fs *fs, struct dwal_error *error)
 	int r = -tree_init(&fs->tree, &options, fs->started);
 
 	if (!r)
-		r = open_log(fs, error); /* makes the directory */
+		r = open_log(fs, waits, error); /* makes the directory */
 	if (!r)
 		r = open_dir(fs, error);
 	if (r)
@@ -206,14 +207,15 @@ static int build(struct fs *fs, struct dwal_error *error)
 	return fs->logdir ? 0 : out_of_memory(error);
 }
 
-int store_open(struct fs_options *options, struct fs **out, struct dwal_error *error)
+int store_open(struct fs_options *options, void (*waits)(void), struct fs **out,
+	       struct dwal_error *error)
 {
 	struct fs *fs = fs_new(options);
 	int r;
 
 	if (!fs)
 		return out_of_memory(error);
-	r = build(fs, error);
+	r = build(fs, waits, error);
 	if (r) {
 		(void)store_close(fs); /* the first failure is the one to tell */
 		return r;

@@ -9,9 +9,11 @@
 #include "fs.h"
 
 /* Opens the log and builds the tree from its records. options is taken over
- * (store_close() frees its strings), also on failure. Returns 0 or a dwal code
+ * (store_close() frees its strings), also on failure. A thread calls waits
+ * before it waits for the disk (dwal_options). Returns 0 or a dwal code
  * with error filled in. Starts no thread. */
-int store_open(struct fs_options *options, struct fs **out, struct dwal_error *error);
+int store_open(struct fs_options *options, void (*waits)(void), struct fs **out,
+	       struct dwal_error *error);
 
 /* Closes the log and frees everything; takes NULL. Does not commit. No other
  * thread may use it any more. 0 or a dwal code. */

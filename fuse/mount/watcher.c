@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "file/pending.h"
+#include "mount/loop.h"
 
-#define WAKE_SIGNAL   SIGUSR1
 #define WAKE_PAUSE_NS 20000000L
 #define GRACE_NS      2000000000L
 
@@ -27,9 +27,9 @@ static void block_signals(struct watcher *watcher)
 	(void)sigaddset(&watcher->end_signals, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &watcher->end_signals, NULL);
 	(void)sigemptyset(&wake_signals);
-	(void)sigaddset(&wake_signals, WAKE_SIGNAL);
+	(void)sigaddset(&wake_signals, LOOP_WAKE_SIGNAL);
 	(void)pthread_sigmask(SIG_UNBLOCK, &wake_signals, NULL);
-	(void)sigaction(WAKE_SIGNAL, &wake, NULL);
+	(void)sigaction(LOOP_WAKE_SIGNAL, &wake, NULL);
 }
 
 void watcher_init(struct watcher *watcher, struct fs *fs, struct session *session,
@@ -68,7 +68,8 @@ static void stop_loop(struct watcher *watcher)
 {
 	session_end_loop(watcher->session);
 	while (!atomic_load(&watcher->loop_ended)) {
-		(void)pthread_kill(watcher->main_thread, WAKE_SIGNAL); /* the thread is there */
+		(void)pthread_kill(watcher->main_thread,
+				   LOOP_WAKE_SIGNAL); /* the thread is there */
 		(void)nanosleep(&(struct timespec){.tv_nsec = WAKE_PAUSE_NS}, NULL);
 	}
 }
