@@ -60,21 +60,27 @@ static _Thread_local struct worker *self;
 
 static void *work(void *worker);
 
+/* How the signal is blocked, which a worker takes in a crowd alone. */
+static void mask_wake_signal(int how)
+{
+	sigset_t wake;
+
+	(void)sigemptyset(&wake);
+	(void)sigaddset(&wake, LOOP_WAKE_SIGNAL);
+	(void)pthread_sigmask(how, &wake, NULL);
+}
+
 /* As many as there can be are enough. Wants the lock. 0 or a positive errno. */
 static int start_worker(struct loop *loop)
 {
 	struct worker *worker = &loop->workers[loop->count];
-	sigset_t all, before;
 	int r;
 
 	if (loop->ended || loop->count == WORKERS_MOST)
 		return 0;
 	*worker = (struct worker){.loop = loop, .token = (loop->count + 1) << 1};
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
 	r = pthread_create(&worker->thread, NULL, work, worker);
 	loop->count += r == 0;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
 
@@ -124,7 +130,8 @@ static bool is_request(struct loop *loop, int r)
 		return true;
 	if (r == -EINTR)
 		return false;
-	atomic_store(&loop->error, r);
+	if (r < 0)
+		atomic_store(&loop->error, r);
 	fuse_session_exit(loop->session);
 	(void)sem_post(&loop->wake);
 	return false;
@@ -189,18 +196,13 @@ static void lead(struct worker *worker)
 static int receive_in_crowd(struct worker *worker)
 {
 	struct loop *loop = worker->loop;
-	sigset_t wake;
-	bool none;
 	int r;
 
-	(void)sigemptyset(&wake);
-	(void)sigaddset(&wake, LOOP_WAKE_SIGNAL);
 	atomic_fetch_add(&loop->expectant, 1);
-	(void)pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
+	mask_wake_signal(SIG_UNBLOCK);
 	r = sleep_for_request(worker);
-	(void)pthread_sigmask(SIG_BLOCK, &wake, NULL);
-	none = atomic_fetch_sub(&loop->expectant, 1) == 1;
-	if (none)
+	mask_wake_signal(SIG_BLOCK);
+	if (atomic_fetch_sub(&loop->expectant, 1) == 1)
 		wake_follower(loop);
 	return r;
 }
@@ -254,6 +256,7 @@ static void *work(void *arg)
 	struct worker *worker = arg;
 	struct loop *loop = worker->loop;
 
+	mask_wake_signal(SIG_BLOCK);
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	(void)pthread_setname_np(pthread_self(), "worker"); /* for who looks at threads */
 	self = worker;
