@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "mount/spin.h"
 
 #define WORKERS_MOST 10 /* as in libfuse's loop */
@@ -96,18 +97,16 @@ static void wake_follower(struct loop *loop)
 }
 
 /* Whoever has it in this state. */
-static bool take_role_from(struct loop *loop, unsigned leader)
+static void take_role_from(struct loop *loop, unsigned leader)
 {
-	if (!atomic_compare_exchange_strong(&loop->leader, &leader, NOBODY))
-		return false;
-	wake_follower(loop);
-	return true;
+	if (atomic_compare_exchange_strong(&loop->leader, &leader, NOBODY))
+		wake_follower(loop);
 }
 
 void loop_step_aside(void)
 {
 	if (self)
-		(void)take_role_from(self->loop, self->token | SERVES);
+		take_role_from(self->loop, self->token | SERVES);
 }
 
 /* ---- taking requests ---- */
@@ -143,7 +142,7 @@ static int receive(struct worker *worker)
 {
 	struct loop *loop = worker->loop;
 	bool found = spin_for(&loop->spin, fuse_session_fd(loop->session));
-	int64_t begun = spin_clock();
+	int64_t begun = monotonic_ns();
 	int r = sleep_for_request(worker);
 
 	if (!found)
@@ -282,7 +281,7 @@ static void oversee(struct loop *loop)
 		if (served != atomic_load(&loop->served))
 			quiet = 0;
 		else if (leader & SERVES)
-			(void)take_role_from(loop, leader);
+			take_role_from(loop, leader);
 		else
 			quiet++;
 		if (quiet < QUIET_TICKS)

@@ -6,7 +6,8 @@
 
 #include <poll.h>
 #include <sched.h>
-#include <time.h>
+
+#include "clock.h"
 
 /* A program that does nothing else comes with its next request after 5 to 30 us. */
 #define MOST_NS  50000
@@ -16,17 +17,9 @@
 #define TAKEN_NS 500000
 #define REST_NS  500000000
 
-int64_t spin_clock(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* it is there */
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 bool spin_is_in_the_way(struct spin *spin)
 {
-	return spin_clock() < atomic_load(&spin->others_until);
+	return monotonic_ns() < atomic_load(&spin->others_until);
 }
 
 /* Whoever waits for this CPU goes first. */
@@ -35,7 +28,7 @@ static int64_t let_others(struct spin *spin, int64_t since)
 	int64_t now;
 
 	(void)sched_yield();
-	now = spin_clock();
+	now = monotonic_ns();
 	if (now - since > TAKEN_NS)
 		atomic_store(&spin->others_until, now + REST_NS);
 	return now;
@@ -55,7 +48,7 @@ bool spin_for(struct spin *spin, int fd)
 
 	if (!spin->ns || spin_is_in_the_way(spin))
 		return false;
-	begun = now = spin_clock();
+	begun = now = monotonic_ns();
 	while (poll(&wanted, 1, 0) == 0) {
 		if (now - begun >= spin->ns) {
 			halve(spin);
@@ -68,6 +61,6 @@ bool spin_for(struct spin *spin, int fd)
 
 void spin_slept(struct spin *spin, int64_t since)
 {
-	if (spin_clock() - since < MOST_NS)
+	if (monotonic_ns() - since < MOST_NS)
 		spin->ns = MOST_NS;
 }

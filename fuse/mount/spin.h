@@ -27,13 +27,9 @@ struct spin {
 /* Something can be read from the descriptor, or it is broken. */
 bool spin_for(struct spin *spin, int fd);
 
-/* A sleep for that has ended; it began at that time of spin_clock(). */
+/* A sleep for that has ended; it began at that time of monotonic_ns(). */
 void spin_slept(struct spin *spin, int64_t since);
 
 /* Is the CPU wanted by others? Any thread. */
 bool spin_is_in_the_way(struct spin *spin);
-
-/* Nanoseconds of a clock that only goes on. */
-int64_t spin_clock(void);
-
 #endif

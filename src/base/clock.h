@@ -9,13 +9,19 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Milliseconds of CLOCK_MONOTONIC. */
-static inline int64_t monotonic_ms(void)
+/* Nanoseconds of CLOCK_MONOTONIC, */
+static inline int64_t monotonic_ns(void)
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* and milliseconds. */
+static inline int64_t monotonic_ms(void)
+{
+	return monotonic_ns() / 1000000;
 }
 
 static inline bool timespec_equal(struct timespec a, struct timespec b)

@@ -258,7 +258,6 @@ static void it_stops_when_told_to_and_there_is_one_at_a_time(void)
 
 #define MANY_SMALL 3000
 
-/* Reading the log, judging the segment and writing it are 65 MiB each. */
 static unsigned calls;
 
 /* Asked again and again while it reads, plans and writes. */

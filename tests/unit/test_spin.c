@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "unit.h"
 
 /* On a machine with something else to do, that can take some tries. */
@@ -17,7 +18,7 @@ static void sleep_short(struct spin *spin)
 	int64_t before = spin->ns;
 
 	while (spin->ns == before)
-		spin_slept(spin, spin_clock());
+		spin_slept(spin, monotonic_ns());
 }
 
 static struct spin after_a_short_sleep(void)
@@ -44,7 +45,7 @@ static void at_first_and_after_a_long_sleep_there_is_no_looking(void)
 	CHECK_INT(pipe(fds), 0);
 	CHECK_INT(write(fds[1], "x", 1), 1);
 	CHECK(!spin_for(&spin, fds[0]));
-	spin_slept(&spin, spin_clock() - 1000000);
+	spin_slept(&spin, monotonic_ns() - 1000000);
 	CHECK(!spin_for(&spin, fds[0]));
 	spin = after_a_short_sleep();
 	CHECK(spin_for(&spin, fds[0]));

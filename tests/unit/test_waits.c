@@ -20,15 +20,12 @@ static void waits(void)
 	waited++;
 }
 
-static const struct dwal_options telling = {.waits = waits};
-
 static dwal_kv *open_kv(const struct unit_dir *dir, bool read_only)
 {
-	struct dwal_options options = telling;
+	const struct dwal_options options = {.waits = waits, .read_only = read_only};
 	struct dwal_error error;
 	dwal_kv *kv = NULL;
 
-	options.read_only = read_only;
 	CHECK_INT(dwal_kv_open(dir->path, &options, &kv, &error), 0);
 	waited = 0;
 	return kv;
