@@ -376,9 +376,9 @@ struct dwal_options {
 	void *observe_ctx;         /* of both */
 	dwal_progress_fn progress; /* dwal_kv_open */
 	void *progress_ctx;
-	void (*waits)(void);       /* dwal_kv_open: called by a thread before it waits for the disk,
-				    * in a read (not with every file system) and in
-				    * dwal_kv_sync(). It must not use the store. */
+	void (*waits)(void); /* dwal_kv_open: called by a thread before it waits for the disk,
+			      * in a read (not with every file system) and in
+			      * dwal_kv_sync(). It must not use the store. */
 };
 
 /* Opens dir for writing, creating it (and missing parents) unless
