@@ -29,7 +29,7 @@ struct renaming {
 	fuse_ino_t moved;    /* 0 until it is */
 	struct timespec when;
 	struct rename_ahead *ahead; /* of a large directory, from its first turn on */
-	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
+	char *old_key, *new_key;    /* in buffers that are not cleared each time: 128 KiB */
 	size_t old_len, new_len;
 };
 
@@ -152,7 +152,9 @@ static int rename_locked(struct fs *fs, struct node *from_dir, const char *from,
 static int rename_do(struct fs *fs, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 		     const char *newname, unsigned int flags, const struct fuse_ctx *ctx)
 {
-	struct renaming ren = {.name = newname, .maker = ops_maker(ctx)};
+	char old_key[DWAL_MAX_KEY], new_key[DWAL_MAX_KEY];
+	struct renaming ren = {
+		.name = newname, .maker = ops_maker(ctx), .old_key = old_key, .new_key = new_key};
 	struct node *from_dir;
 	int r = ops_may_change(fs, parent, &from_dir);
 
