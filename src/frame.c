@@ -124,21 +124,33 @@ bool frame_header_is_torn(const void *header, uint64_t file_offset)
 	return false;
 }
 
+static bool is_one_byte(uint32_t bits)
+{
+	while (bits && !(bits & UINT8_MAX))
+		bits >>= 8;
+	return bits <= UINT8_MAX;
+}
+
 /* A changed byte leaves itself in the register; each byte behind it shifts that
  * on. Going back from the end, the difference is that byte where it stood. */
-bool frame_key_is_doubtful(const struct dwal_record *record, uint32_t difference)
+unsigned frame_changes(const struct dwal_record *record, uint32_t difference)
 {
 	const size_t value = AT_KEY + record->key.len;
 	size_t at = record->length - DWAL_TRAILER_SIZE;
+	unsigned changes = is_one_byte(difference) ? FRAME_CHANGE_VALUE : 0;
 
 	while (at-- > 0) {
 		difference = crc32c_before_a_zero(difference);
-		if (difference > UINT8_MAX || at >= value)
+		if (difference > UINT8_MAX)
 			continue;
-		if (at < AT_TXID || at >= AT_KEY_LEN)
-			return true;
+		if (at >= value)
+			changes |= FRAME_CHANGE_VALUE;
+		else if (at < AT_TXID || at >= AT_KEY_LEN)
+			changes |= FRAME_CHANGE_KEY;
+		else
+			changes |= FRAME_CHANGE_TXID;
 	}
-	return false;
+	return changes;
 }
 
 uint32_t dwal_frame_size(size_t key_len, size_t payload_len)

@@ -30,10 +30,15 @@ uint32_t frame_stored_crc(const void *end);
  * one side of it and nothing wrong on the other. header: 24 bytes. */
 bool frame_header_is_torn(const void *header, uint64_t file_offset);
 
-/* Of a frame whose CRC is not the stored one: whether a single changed byte in
- * what says that it is of this key, its type, lengths and key, explains that.
- * difference: of the two CRCs. */
-bool frame_key_is_doubtful(const struct dwal_record *record, uint32_t difference);
+/* Of a frame whose CRC is not the stored one: where a single changed byte would explain
+ * that, as a set. difference: of the two CRCs. Chance alone explains other damage so by
+ * one of n bytes with a probability of n / 17 million. */
+enum frame_change {
+	FRAME_CHANGE_KEY = 1, /* what says that it is of this key: type, lengths, key */
+	FRAME_CHANGE_TXID = 2,
+	FRAME_CHANGE_VALUE = 4, /* or the stored CRC */
+};
+unsigned frame_changes(const struct dwal_record *record, uint32_t difference);
 
 /* 0, -EINVAL, DWAL_EKEYSIZE or DWAL_EPAYLOADSIZE. */
 int frame_check(const struct dwal_op *op);

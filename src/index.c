@@ -34,7 +34,7 @@ static bool is_kept(const struct dwal_record *record)
 	return record->type == DWAL_RAW && record->payload.len <= INDEX_PAYLOAD_MOST;
 }
 
-static bool may_be_text(const struct dwal_record *record)
+bool index_may_be_text(const struct dwal_record *record)
 {
 	return record->type == DWAL_PUT && record->payload.len &&
 	       record->payload.len <= INDEX_TEXT_MOST;
@@ -42,7 +42,7 @@ static bool may_be_text(const struct dwal_record *record)
 
 static bool is_text(const struct dwal_record *record)
 {
-	if (!may_be_text(record))
+	if (!index_may_be_text(record))
 		return false;
 	return record->payload.data ? !memchr(record->payload.data, 0, record->payload.len)
 				    : record->is_text;
@@ -79,7 +79,7 @@ bool index_parse_entry(const unsigned char p[INDEX_ENTRY_SIZE], struct dwal_reco
 		return false;
 	found.length = dwal_frame_size(found.key.len, found.payload.len);
 	if (!found.length || (flags & KEPT) != (is_kept(&found) ? KEPT : 0) ||
-	    (found.is_text && !may_be_text(&found)))
+	    (found.is_text && !index_may_be_text(&found)))
 		return false;
 	*out = found;
 	return true;

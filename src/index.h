@@ -31,6 +31,9 @@ struct index_tail {
 void index_put_head(unsigned char out[INDEX_HEAD_SIZE]);
 void index_put_entry(const struct dwal_record *record, unsigned char out[INDEX_ENTRY_SIZE]);
 
+/* By its length: then an entry says whether it is. */
+bool index_may_be_text(const struct dwal_record *record);
+
 /* The payload that stands behind the key, or none. */
 struct dwal_bytes index_kept(const struct dwal_record *record);
 

@@ -110,12 +110,16 @@ static bool may_use_index(const struct recovery *recovery, const struct segment 
 static int cannot_replay(const struct recovery *recovery, const struct segment *segment, int rc,
 			 struct dwal_error *error)
 {
+	const char *help = rc == -EIO
+				   ? "; check the disk; a mount with '-o ro,degraded' shows what "
+				     "can be read, 'datawal salvage DIR OUT' copies that"
+				   : "";
 	char name[LOGNAME_SIZE];
 
 	logname_segment(segment->id, name);
 	return error_set_at(error, rc, segment->id, 0, DWAL_FRAME_OK,
-			    "%.200s/%s: cannot be replayed: %s", recovery->dir, name,
-			    dwal_strerror(rc));
+			    "%.200s/%s: cannot be replayed: %s%s", recovery->dir, name,
+			    dwal_strerror(rc), help);
 }
 
 /* Puts the damage at which a scan has ended into the report. */
@@ -141,19 +145,40 @@ static int replay_damage(const struct recovery *recovery, const struct operation
 		       : recover_describe(recovery->dir, &damage, error);
 }
 
-static int replay_lost(const struct recovery *recovery, struct dwal_lost *lost)
+/* What an index file would tell of it is certain: only reading its value fails. A
+ * target's bytes are not needed to show a symbolic link. */
+static int replay_unreadable(struct recovery *recovery, struct dwal_record *record)
+{
+	record->is_text = index_may_be_text(record);
+	return replay_record(recovery, record);
+}
+
+/* DWAL_ECORRUPT: not degraded, and it may have been anything. */
+static int replay_lost(struct recovery *recovery, const struct remains *remains,
+		       struct dwal_lost *lost, uint64_t *records)
 {
 	char name[LOGNAME_SIZE];
 	int rc;
 
+	if (!recovery->degraded && (!remains->only_value || lost->record.type == DWAL_RAW))
+		return DWAL_ECORRUPT;
 	logname_segment(lost->segment, name);
 	lost->file = name;
 	rc = report_lost(recovery->report, lost);
+	if (!rc && !recovery->degraded && ++*records)
+		return replay_unreadable(recovery, &lost->record);
 	return !rc && recovery->lost ? recovery->lost(recovery->observe_ctx, lost) : rc;
 }
 
-static int observe_remains(const struct recovery *recovery, struct remains *remains,
-			   uint64_t *records)
+/* degraded: it was counted as intact behind the damage. */
+static int replay_remaining(struct recovery *recovery, const struct dwal_record *record)
+{
+	if (!recovery->degraded)
+		return replay_record(recovery, record);
+	return recovery->observe ? recovery->observe(recovery->observe_ctx, record) : 0;
+}
+
+static int replay_remains(struct recovery *recovery, struct remains *remains, uint64_t *records)
 {
 	struct dwal_record record;
 	struct dwal_lost lost;
@@ -164,27 +189,51 @@ static int observe_remains(const struct recovery *recovery, struct remains *rema
 		if (rc == DWAL_END)
 			return 0;
 		if (rc == REMAINS_LOST)
-			rc = replay_lost(recovery, &lost);
-		else if (!rc && ++*records && recovery->observe)
-			rc = recovery->observe(recovery->observe_ctx, &record);
+			rc = replay_lost(recovery, remains, &lost, records);
+		else if (!rc && ++*records)
+			rc = replay_remaining(recovery, &record);
 	}
 	return rc;
 }
 
-/* From the damage at which a scan has ended: what is intact there is in the
- * report already. */
-static int replay_behind(const struct recovery *recovery, const struct operation_scan *scan,
-			 bool active, struct dwal_error *error)
+/* From the damage at which a scan has ended. */
+static int replay_behind(struct recovery *recovery, const struct operation_scan *scan, bool active)
 {
 	struct segment *segment = scan->scan.segment;
 	struct remains remains;
 	int rc;
 
 	remains_init(&remains, segment, segment->end, scan->scan.limit, active);
-	rc = observe_remains(recovery, &remains, &segment->records);
-	segment->end = scan->scan.limit;
+	rc = replay_remains(recovery, &remains, &segment->records);
 	remains_release(&remains);
-	return rc ? cannot_replay(recovery, segment, rc, error) : 0;
+	if (!rc)
+		segment->end = scan->scan.limit;
+	return rc;
+}
+
+/* Where an index file would have kept the open from reading what is damaged, that is
+ * passed as well, if it is certain whose it was: else an older value of a key could show. */
+static bool may_pass(const struct recovery *recovery, bool active, enum dwal_frame_status reason)
+{
+	return recovery->verify == DWAL_VERIFY_INDEX && !active && !recovery->degraded &&
+	       reason == DWAL_BAD_CRC;
+}
+
+static int replay_damaged(struct recovery *recovery, const struct operation_scan *scan, bool active,
+			  enum dwal_frame_status reason, struct dwal_error *error)
+{
+	int rc = DWAL_ECORRUPT;
+
+	if (may_pass(recovery, active, reason))
+		rc = replay_behind(recovery, scan, active);
+	if (rc == DWAL_ECORRUPT)
+		rc = replay_damage(recovery, scan, active, reason, error);
+	else if (rc)
+		rc = cannot_replay(recovery, scan->scan.segment, rc, error);
+	if (rc || !recovery->degraded)
+		return rc;
+	rc = replay_behind(recovery, scan, active);
+	return rc ? cannot_replay(recovery, scan->scan.segment, rc, error) : 0;
 }
 
 static int replay_scan(struct recovery *recovery, struct segment *segment, bool active,
@@ -204,10 +253,7 @@ static int replay_scan(struct recovery *recovery, struct segment *segment, bool 
 	segment->end = scan.scan.offset;
 	segment->records = records;
 	recovery->report->pub.files_scanned++;
-	rc = status == DWAL_FRAME_OK ? 0 : replay_damage(recovery, &scan, active, status, error);
-	if (rc || status == DWAL_FRAME_OK || !recovery->degraded)
-		return rc;
-	return replay_behind(recovery, &scan, active, error);
+	return status == DWAL_FRAME_OK ? 0 : replay_damaged(recovery, &scan, active, status, error);
 }
 
 int recover_replay(struct recovery *recovery, struct segment *segment, bool active,

@@ -10,6 +10,9 @@
 
 #include <errno.h>
 
+/* In a value that is larger too many bytes explain any damage: in this one 1 of 16. */
+#define TELLS_MOST (1u << 20)
+
 void remains_init(struct remains *remains, struct segment *segment, uint64_t offset, uint64_t limit,
 		  bool judge)
 {
@@ -82,6 +85,7 @@ static int read_key(struct remains *remains, struct dwal_record *record, struct 
 	const uint64_t checked = record->length - DWAL_TRAILER_SIZE;
 	struct segment *segment = remains->scan.scan.segment;
 	unsigned char stored[DWAL_TRAILER_SIZE];
+	unsigned changes;
 	uint32_t crc;
 	int rc = segment_crc(segment, record->offset, checked, remains->search.buffer,
 			     SEGMENT_WINDOW_SIZE, &crc);
@@ -89,8 +93,11 @@ static int read_key(struct remains *remains, struct dwal_record *record, struct 
 	if (!rc)
 		rc = segment_read(segment, record->offset + checked, stored, sizeof(stored));
 	record->crc32c = frame_stored_crc(stored + sizeof(stored));
-	if (rc || frame_key_is_doubtful(record, crc ^ record->crc32c))
+	if (rc)
 		return rc < 0 ? rc : 0;
+	changes = frame_changes(record, crc ^ record->crc32c);
+	if (changes & FRAME_CHANGE_KEY)
+		return 0;
 	if (!remains->key)
 		remains->key = malloc(DWAL_MAX_KEY);
 	if (!remains->key)
@@ -100,6 +107,7 @@ static int read_key(struct remains *remains, struct dwal_record *record, struct 
 	record->key.data = remains->key;
 	if (rc)
 		return rc < 0 ? rc : 0;
+	remains->only_value = changes == FRAME_CHANGE_VALUE && record->payload.len <= TELLS_MOST;
 	lost->key_known = true;
 	lost->record = *record;
 	return 0;
@@ -141,6 +149,7 @@ static int pass(struct remains *remains, enum dwal_frame_status status, struct d
 	uint64_t to;
 	int rc = begin_search(remains);
 
+	remains->only_value = false;
 	*lost = (struct dwal_lost){
 		.segment = at->segment->id, .offset = at->offset, .reason = status};
 	if (rc)

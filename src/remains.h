@@ -16,6 +16,7 @@ struct remains {
 	bool cut;                     /* an operation of that txid is cut short: what bears it */
 	uint64_t cut_txid;            /* is no record */
 	unsigned char *key;           /* of the frame that was lost last */
+	bool only_value;              /* of that a byte of the value or CRC changed, and no other */
 };
 
 /* Where damage is passed: the bytes of a frame by what it says of its length, if

@@ -149,7 +149,13 @@ def test_a_degraded_mount_shows_what_is_intact_and_eio_for_the_rest(mount, damag
 
 @pytest.mark.clause("S22c")
 def test_a_plain_mount_of_a_damaged_log_says_what_is_wrong_and_what_helps(mount, damaged):
-    for options in ([], ["ro"], ["strict"]):
+    value = SIZES[0] + SIZES[1] - 8
+    for options in (["verify=full"], ["ro", "verify=full"], ["strict", "verify=full"],
+                    [], ["ro"], ["strict"]):
+        if not options:  # a second byte, and so it is not certain whose value it was
+            with open(damaged / "00000001.dwal", "r+b") as file:
+                file.seek(value - 5)
+                file.write(b"?")
         with pytest.raises(mounting.MountFailed) as caught:
             mount(damaged, *options)
         line = caught.value.stderr

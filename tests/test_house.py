@@ -132,7 +132,7 @@ mount/modest:
 mount/pace:
 mount/compactor: mount/giveback mount/modest file/rebase fs
 mount/scrubber: mount/modest mount/pace file/damage fs
-mount/daemon: mount/compactor mount/scrubber mount/confine mount/keeper mount/loop mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/pending
+mount/daemon: mount/compactor mount/scrubber mount/confine mount/keeper mount/loop mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/damage file/pending
 main: mount/confine mount/daemon mount/background mount/remount mount/mounting mount/options mount/messages
 """
 

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import mounting
 import paths
 
 pytestmark = [pytest.mark.sanitize, pytest.mark.thread]
@@ -149,7 +150,7 @@ ssize_t preadv64v2(int fd, const struct iovec *iov, int n, __off64_t offset, int
 """
 
 
-@pytest.mark.clause("S25d")
+@pytest.mark.clause("S22c", "S25d")
 def test_a_read_error_is_told_in_the_same_way(datawal, logdir, mount, tmp_path, monkeypatch):
     fill(datawal, logdir)
     (tmp_path / "bad.c").write_text(FAILING)
@@ -167,6 +168,11 @@ def test_a_read_error_is_told_in_the_same_way(datawal, logdir, mount, tmp_path, 
     assert m.stderr.count("cannot be read") == 1
     (tmp_path / "bad").unlink()
     assert (m / "beside").read_bytes() == b"intact"
+    m.unmount()
+    (tmp_path / "bad").touch()
+    with pytest.raises(mounting.MountFailed) as caught:
+        mount(logdir)
+    assert "Input/output error" in caught.value.stderr and "'datawal salvage DIR OUT'" in caught.value.stderr
 
 
 @pytest.mark.clause("S25d")
@@ -178,3 +184,38 @@ def test_a_segment_that_was_cut_is_told_too(datawal, logdir, mount):
     fails_with(errno.EIO, (m / "beside").read_bytes)
     [(name, *_)] = damages(m)
     assert name == "beside"
+
+
+@pytest.mark.clause("S22c", "S22e")
+def test_damage_that_a_mount_meets_is_one_file_s_trouble_if_it_is_certain_whose(
+        datawal, logdir, mount, system_log):
+    for name, value in ("f", b"older"), ("f", b"n" * 500), ("beside", b"intact"):
+        datawal.put(logdir, name, value)
+    datawal("rotate", logdir)
+    value = (logdir / "00000001.dwal").read_bytes().index(b"n" * 500)
+    offset = value - 24 - len("f")
+    flip(logdir, 1, value + 250)
+    with pytest.raises(mounting.MountFailed):
+        mount(logdir, "verify=full")
+    said, = datawal.json("check", logdir, status=3)
+    assert (said["mount"], said["verdict"], said["unreadable_values"]) == ("by-index", "damaged", 1)
+    m = mount(logdir, "commit=1")
+    assert (m / "beside").read_bytes() == b"intact"
+    fails_with(errno.EIO, (m / "f").read_bytes)
+    assert damages(m) == [("f", 1, offset, "CRC mismatch")]
+    for told in m.stderr, system_log():
+        line, = [line for line in told.splitlines() if "CRC mismatch" in line]
+        assert f'segment 00000001, offset {offset}: CRC mismatch (Put of key "f", txid 2, 500 ' in line
+        assert "'datawal salvage DIR OUT'" in line
+    (m / "f").write_bytes(b"whole again")
+    assert (m / "f").read_bytes() == b"whole again"
+    m.unmount()
+
+    flip(logdir, 1, value - 1)  # the key's byte, and so two
+    before = {path.name: path.read_bytes() for path in logdir.iterdir()}
+    with pytest.raises(mounting.MountFailed) as caught:
+        mount(logdir)
+    line = caught.value.stderr
+    assert f"segment 1, offset {offset}: CRC mismatch" in line
+    assert "-o ro,degraded" in line and "'datawal salvage DIR OUT'" in line
+    assert {path.name: path.read_bytes() for path in logdir.iterdir()} == before

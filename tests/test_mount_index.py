@@ -148,7 +148,7 @@ def test_damage_behind_an_index_file_is_the_trouble_of_one_file_and_found_by_its
     with pytest.raises(mounting.MountFailed):
         full.start()
     people = datawal("check", logdir, status=3).stdout.decode()
-    assert "not readable        1\n" in people and "comes up by index files" in people
+    assert "not readable        1\n" in people and "comes up, with verify=full it refuses" in people
     said, = datawal.json("check", logdir, status=3)
     assert (said["mount"], said["verdict"], said["unreadable_values"]) == ("by-index", "damaged", 1)
     m = mount(logdir)

@@ -83,20 +83,30 @@ static void quote(const struct dwal_bytes *key, char *out, size_t size)
 					p[i]);
 }
 
+/* True: it is to be told. */
+static bool is_news(struct fs *fs, const struct dwal_error *error, const struct dwal_bytes *key,
+		    bool by_scrub)
+{
+	return !fs->opt.degraded && is_of_the_log(error->code) && list(fs, error, key, by_scrub) &&
+	       fs->tell;
+}
+
+#define WHAT_HELPS                                                                  \
+	"other files are not affected; check the disk, 'datawal check' says more, " \
+	"'datawal salvage DIR OUT' copies what is intact"
+
 static void note(struct fs *fs, const struct dwal_error *error, const struct dwal_bytes *key)
 {
 	char reason[64], name[256] = "", line[1024];
 
-	if (fs->opt.degraded || !is_of_the_log(error->code) || !list(fs, error, key, false) ||
-	    !fs->tell)
+	if (!is_news(fs, error, key, false))
 		return;
 	describe(error, reason, sizeof(reason));
 	if (key)
 		quote(key, name, sizeof(name));
 	(void)snprintf(line, sizeof(line),
 		       "%s: \"%s\" cannot be read: segment %08" PRIu32 ", offset %" PRIu64
-		       ": %s; other files are not affected; check the disk, 'datawal check' says "
-		       "more, 'datawal salvage DIR OUT' copies what is intact",
+		       ": %s; " WHAT_HELPS,
 		       fs->opt.log_dir, name, error->segment, error->offset, reason);
 	fs->tell(fs->tell_ctx, line);
 }
@@ -133,15 +143,37 @@ void damage_found(struct fs *fs, const struct dwal_error *error)
 {
 	char line[1024];
 
-	if (!is_of_the_log(error->code) || !list(fs, error, NULL, true) || !fs->tell)
+	if (!is_news(fs, error, NULL, true))
 		return;
-	(void)snprintf(
-		line, sizeof(line),
-		"%s; reading what stands there is an error, other files are not affected; "
-		"check the disk, 'datawal check' says more, 'datawal salvage DIR OUT' copies "
-		"what is intact",
-		error->message);
+	(void)snprintf(line, sizeof(line), "%s; reading what stands there is an error, " WHAT_HELPS,
+		       error->message);
 	fs->tell(fs->tell_ctx, line);
+}
+
+bool damage_passed(struct fs *fs, char *line, size_t size)
+{
+	const struct dwal_report *found = dwal_kv_report(fs->kv);
+	char first[512], more[64] = "";
+
+	for (size_t i = 0; i < found->lost_count; i++) {
+		const struct dwal_lost *lost = &found->lost[i];
+		const struct dwal_error error = {
+			.segment = lost->segment, .offset = lost->offset, .reason = lost->reason};
+
+		(void)list(fs, &error, lost->key_known ? &lost->record.key : NULL, true);
+	}
+	if (!found->lost_count)
+		return false;
+	dwal_lost_text(found->lost, first, sizeof(first));
+	if (found->lost_ranges > 1)
+		(void)snprintf(more, sizeof(more), ", and %" PRIu64 " more",
+			       found->lost_ranges - 1);
+	(void)snprintf(line, size,
+		       "%.200s: segment %08" PRIu32 ", offset %" PRIu64 ": %s (%s)%s; reading what "
+		       "stands there is an error, .log/recovery lists it; " WHAT_HELPS,
+		       fs->opt.log_dir, found->lost->segment, found->lost->offset,
+		       dwal_frame_status_text(found->lost->reason), first, more);
+	return true;
 }
 
 uint64_t damage_each(struct fs *fs, void (*fn)(void *ctx, const struct damage *damage), void *ctx)

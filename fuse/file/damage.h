@@ -15,7 +15,7 @@ struct damage {
 	uint32_t segment;
 	uint64_t offset;
 	char reason[64];
-	bool by_scrub; /* not looked for under any key */
+	bool by_scrub; /* by reading the segment, not what stands under a key */
 	bool has_key;  /* else its name had gone already */
 	size_t key_len;
 	char key[];
@@ -32,6 +32,10 @@ int damage_get(struct fs *fs, struct dwal_bytes key, void **value, size_t *len);
 
 /* What reading a whole segment has found. Takes the tree's lock. */
 void damage_found(struct fs *fs, const struct dwal_error *error);
+
+/* Lists what the open has found and passed; line: what there is to tell of it. False:
+ * nothing. Takes the tree's lock. Not for a degraded mount. */
+bool damage_passed(struct fs *fs, char *line, size_t size);
 
 /* What was found so far, and how much in all. fn is called under the tree's lock. */
 uint64_t damage_each(struct fs *fs, void (*fn)(void *ctx, const struct damage *damage), void *ctx);

@@ -18,6 +18,7 @@
 #include <syslog.h>
 
 #include "complain.h"
+#include "file/damage.h"
 #include "file/pending.h"
 #include "mount/background.h"
 #include "mount/compactor.h"
@@ -42,6 +43,16 @@ struct daemon {
 	struct reports reports;
 };
 
+static void tell_passed(struct fs *fs)
+{
+	char line[1024];
+
+	if (!damage_passed(fs, line, sizeof(line)))
+		return;
+	complain("%s", line);
+	syslog(LOG_DAEMON | LOG_WARNING, "%s", line);
+}
+
 static void tell_recovery(struct fs *fs)
 {
 	const struct dwal_report *found = dwal_kv_report(fs->kv);
@@ -50,6 +61,7 @@ static void tell_recovery(struct fs *fs)
 
 	if (refusal && !fs->opt.read_only)
 		complain("warning: %s", refusal);
+	tell_passed(fs);
 	if (!found->damage_count || !(found->made_side_file || found->intact.records))
 		return; /* a torn tail that was left alone may be a writer at work */
 	dwal_damage_text(&found->damage[found->damage_count - 1], found->made_side_file, text,

@@ -13,7 +13,7 @@ struct check {
 	uint64_t keys, bytes, unreadable;
 	struct dwal_scrub_stats scrub;
 	bool refused;  /* by whoever reads all of the log */
-	bool by_index; /* and not by a mount, which reads less */
+	bool by_index; /* and not by a mount, which reads less, or passes damage of a value */
 	struct dwal_error refusal;
 };
 
@@ -70,8 +70,8 @@ static int check_indexes(struct check *check, dwal_kv *kv)
 	return dwal_kv_scrub(kv, &options, &check->scrub);
 }
 
-/* A log with a hard error has no live values, unless index files stand before it: nothing
- * else opens it, and what that says is what a mount says. */
+/* A log with a hard error has no live values, unless it is one that a mount comes up with:
+ * nothing else opens it, and what that says is what a mount says. */
 static enum status check_projection(struct check *check, const char *dir)
 {
 	struct dwal_options options = {.read_only = true};
@@ -104,8 +104,8 @@ static enum status judge(const struct check *check)
 static void print_mount(const struct check *check)
 {
 	if (check->by_index)
-		printf("a mount             comes up by index files, with verify=full it refuses "
-		       "this log: %s\n",
+		printf("a mount             comes up, with verify=full it refuses this log: "
+		       "%s\n",
 		       check->refusal.message);
 	else if (check->refused)
 		printf("a mount             refuses this log: %s\n", check->refusal.message);

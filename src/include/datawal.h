@@ -296,7 +296,8 @@ struct dwal_report {
 	size_t side_file_count;
 	const char *const *side_files; /* names of *.torn-* files in the directory */
 	const char *made_side_file;    /* the one this open made, or NULL */
-	/* degraded: the ranges without an intact record, in log order */
+	/* the ranges without an intact record, in log order, of a degraded open; the
+	 * records that one with DWAL_VERIFY_INDEX has passed */
 	uint64_t lost_ranges; /* all of them */
 	uint64_t lost_bytes;
 	size_t lost_count; /* of those listed: the first DWAL_LOST_LISTED */
@@ -344,7 +345,8 @@ typedef int (*dwal_progress_fn)(void *ctx, uint64_t bytes);
  * that fits its segment tells what the segment holds, and only the last frame's
  * header and CRC are read of that. A record of it is observed without the payload
  * (data is NULL, len is right) but for Raw records, which have theirs. Values are
- * checked when they are read, as always. */
+ * checked when they are read, as always. One that it reads and finds damaged is treated
+ * alike, and listed in the report as lost, if that it is of this key is certain. */
 enum dwal_verify {
 	DWAL_VERIFY_FULL, /* all: every frame and its CRC */
 	DWAL_VERIFY_INDEX,
