@@ -148,7 +148,7 @@ def test_a_mount_shows_of_it_what_a_degraded_one_shows_of_the_log(datawal, logdi
     os.utime(segment, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
     with pytest.raises(mounting.MountFailed):
-        mount(logdir)
+        mount(logdir, "verify=full")
     datawal("salvage", logdir, tmp_path / "out")
     degraded, salvaged = mount(logdir, "ro", "degraded"), mount(tmp_path / "out", "ro")
     assert times(salvaged) == times(degraded)
