@@ -86,7 +86,7 @@ static int read_key(struct remains *remains, struct dwal_record *record, struct 
 	struct segment *segment = remains->scan.scan.segment;
 	unsigned char stored[DWAL_TRAILER_SIZE];
 	unsigned changes;
-	uint32_t crc;
+	uint32_t crc = 0;
 	int rc = segment_crc(segment, record->offset, checked, remains->search.buffer,
 			     SEGMENT_WINDOW_SIZE, &crc);
 

@@ -35,15 +35,38 @@ void segment_scan_move(struct segment_scan *scan, struct segment *segment, uint6
 
 static int make_room(struct segment_scan *scan, size_t need)
 {
+	unsigned char *window;
+
 	if (need <= scan->window_size)
 		return 0;
-	segment_scan_release(scan); /* read again rather than hold both */
 	if (need < WINDOW_SIZE)
 		need = WINDOW_SIZE;
-	scan->window = malloc(need);
-	if (!scan->window)
+	window = realloc(scan->window, need); /* a large one moves without a copy */
+	if (!window)
 		return -ENOMEM;
+	scan->window = window;
 	scan->window_size = need;
+	return 0;
+}
+
+/* Makes the window begin at scan->offset and hold n bytes, fewer only where the file ends.
+ * What it has of them, from at on, is not read again. */
+static int fill(struct segment_scan *scan, size_t at, size_t n)
+{
+	size_t kept = scan->window_len - at, got;
+	int rc = make_room(scan, n);
+
+	if (rc)
+		return rc;
+	memmove(scan->window, scan->window + at, kept);
+	scan->window_start = scan->offset;
+	scan->window_len = kept;
+	rc = segment_pread(scan->segment, scan->window + kept, n - kept, scan->offset + kept, &got);
+	if (rc)
+		return rc;
+	scan->window_len += got;
+	if (got < n - kept) /* cut since its size was taken */
+		scan->limit = scan->offset + scan->window_len;
 	return 0;
 }
 
@@ -53,23 +76,18 @@ static int look(struct segment_scan *scan, size_t need, const unsigned char **p,
 {
 	uint64_t left = scan->limit - scan->offset;
 	uint64_t at = scan->offset - scan->window_start; /* huge when before it */
-	size_t n;
+	size_t n = need > WINDOW_SIZE ? need : WINDOW_SIZE;
 	int rc;
 
+	if (at > scan->window_len)
+		at = scan->window_len;
 	if (need > left)
 		need = (size_t)left;
-	if (at > scan->window_len || need > scan->window_len - at) {
-		rc = make_room(scan, need ? need : 1);
+	if (need > scan->window_len - at) {
+		rc = fill(scan, at, n < left ? n : (size_t)left);
 		if (rc)
 			return rc;
-		n = scan->window_size < left ? scan->window_size : (size_t)left;
-		rc = segment_pread(scan->segment, scan->window, n, scan->offset, &scan->window_len);
-		if (rc)
-			return rc;
-		scan->window_start = scan->offset;
 		at = 0;
-		if (scan->window_len < n) /* cut since its size was taken */
-			scan->limit = scan->offset + scan->window_len;
 	}
 	*p = scan->window + at;
 	*len = scan->window_len - (size_t)at;
@@ -111,22 +129,42 @@ static int decode_here(struct segment_scan *scan, struct dwal_record *record,
 	return 0;
 }
 
-/* The same with the memory of one window, and without data. */
-static int check_here(struct segment_scan *scan, struct dwal_record *record,
-		      enum dwal_frame_status *status)
+/* Of a frame that fits no window and whose header is parsed, but for the payload's data.
+ * window: WINDOW_SIZE bytes. */
+static int decode_large(struct segment *segment, uint64_t offset, void *window,
+			struct dwal_record *record, enum dwal_frame_status *status)
+{
+	const struct segment_area head = {window, DWAL_HEADER_SIZE + record->key.len};
+	const struct segment_area rest = {(unsigned char *)window + head.len,
+					  WINDOW_SIZE - head.len};
+	int rc = segment_read_apart(segment, offset, record->length, head, rest, record, status);
+
+	record->key.data = (unsigned char *)window + DWAL_HEADER_SIZE;
+	return rc;
+}
+
+/* The same with the memory of one window. */
+static int decode_bounded(struct segment_scan *scan, struct dwal_record *record,
+			  enum dwal_frame_status *status)
 {
 	int rc = parse_here(scan, record, status);
 
 	if (rc || *status != DWAL_FRAME_OK)
 		return rc;
-	if (record->length <= WINDOW_SIZE) {
-		rc = decode_here(scan, record, status);
-		record->key.data = record->payload.data = NULL;
-		return rc;
-	}
+	if (record->length <= WINDOW_SIZE)
+		return decode_here(scan, record, status);
 	scan->window_len = 0; /* its memory is needed */
-	return segment_check(scan->segment, scan->offset, scan->limit, scan->window,
-			     scan->window_size, record, status);
+	return decode_large(scan->segment, scan->offset, scan->window, record, status);
+}
+
+/* The same without data. */
+static int check_here(struct segment_scan *scan, struct dwal_record *record,
+		      enum dwal_frame_status *status)
+{
+	int rc = decode_bounded(scan, record, status);
+
+	record->key.data = record->payload.data = NULL;
+	return rc;
 }
 
 /* The same again, for a frame that was found valid before: its CRC as stored. */
@@ -184,6 +222,12 @@ int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 		      enum dwal_frame_status *status)
 {
 	return next(scan, decode_here, record, status);
+}
+
+int segment_scan_next_bounded(struct segment_scan *scan, struct dwal_record *record,
+			      enum dwal_frame_status *status)
+{
+	return next(scan, decode_bounded, record, status);
 }
 
 int segment_scan_check(struct segment_scan *scan, uint64_t checked, struct dwal_record *record,
@@ -266,8 +310,7 @@ static int check_frame(struct segment_search *search, const unsigned char *p, si
 	}
 	search->budget -= record->length;
 	if (record->length > len)
-		return segment_check(scan->segment, scan->offset, scan->limit, search->buffer,
-				     WINDOW_SIZE, record, status);
+		return decode_large(scan->segment, scan->offset, search->buffer, record, status);
 	*status = dwal_frame_decode(p, len, record);
 	return 0;
 }

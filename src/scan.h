@@ -39,6 +39,11 @@ void segment_scan_move(struct segment_scan *scan, struct segment *segment, uint6
 int segment_scan_next(struct segment_scan *scan, struct dwal_record *record,
 		      enum dwal_frame_status *status);
 
+/* The same, but the window does not grow: of a record that is larger the payload's data
+ * is NULL. */
+int segment_scan_next_bounded(struct segment_scan *scan, struct dwal_record *record,
+			      enum dwal_frame_status *status);
+
 /* The frame of the record that was just given, as it stands in the file. */
 const void *segment_scan_frame(const struct segment_scan *scan, const struct dwal_record *record);
 
@@ -52,9 +57,8 @@ int segment_scan_hold(struct segment_scan *scan, uint64_t behind, struct dwal_re
  * its window holds: these are not read from the file again. 0 or -ENOMEM. */
 int segment_scan_ahead(struct segment_scan *ahead, const struct segment_scan *scan, uint64_t len);
 
-/* As segment_scan_next(), but for the data pointers, which are NULL: the window
- * does not grow. Of a frame that begins before checked only the fixed part and
- * the stored CRC are read: it was found valid before. */
+/* The same, but for all data pointers, which are NULL. Of a frame that begins before checked
+ * only the fixed part and the stored CRC are read: it was found valid before. */
 int segment_scan_check(struct segment_scan *scan, uint64_t checked, struct dwal_record *record,
 		       enum dwal_frame_status *status);
 

@@ -93,7 +93,7 @@ static int read_all(struct reading *reading, bool *cannot_write)
 	int err;
 
 	segment_scan_init(&reading->scan, reading->segment, 0, reading->segment->end);
-	while ((err = segment_scan_next(&reading->scan, &record, &status)) == 0) {
+	while ((err = segment_scan_next_bounded(&reading->scan, &record, &status)) == 0) {
 		err = index_add(reading->writer, &record);
 		*cannot_write = err;
 		if (!err)

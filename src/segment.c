@@ -325,18 +325,19 @@ int segment_read_frame(struct segment *segment, uint64_t offset, uint32_t length
 int segment_crc(struct segment *segment, uint64_t offset, uint64_t n, void *buffer, size_t size,
 		uint32_t *crc)
 {
-	*crc = 0;
-	while (n) {
-		size_t len = n < size ? (size_t)n : size;
-		int rc = segment_read(segment, offset, buffer, len);
+	unsigned char *bytes = buffer;
+	int rc = 0;
 
-		if (rc)
-			return rc;
-		*crc = dwal_crc32c(*crc, buffer, len);
-		offset += len;
-		n -= len;
+	for (uint64_t at = 0, len; !rc && at < n; at += len) {
+		const size_t to = at % size;
+
+		len = n - at < PIECE ? n - at : PIECE;
+		len = len < size - to ? len : size - to;
+		rc = segment_read(segment, offset + at, bytes + to, len);
+		if (!rc)
+			*crc = dwal_crc32c(*crc, bytes + to, len);
 	}
-	return 0;
+	return rc;
 }
 
 /* Compares with the trailer of a frame whose header is parsed, and whose other bytes
@@ -358,73 +359,26 @@ static int compare_crc(struct segment *segment, uint64_t offset, uint32_t crc,
 	return 0;
 }
 
-/* What a check that read piece by piece comes to. */
-static int checked(int rc, const struct dwal_record *record, struct dwal_record *out,
-		   enum dwal_frame_status *status)
-{
-	if (rc > 0)
-		*status = DWAL_TRUNCATED; /* cut since its size was taken */
-	else if (!rc && *status == DWAL_FRAME_OK)
-		*out = *record;
-	return rc < 0 ? rc : 0;
-}
-
-int segment_check(struct segment *segment, uint64_t offset, uint64_t limit, void *buffer,
-		  size_t size, struct dwal_record *out, enum dwal_frame_status *status)
-{
-	unsigned char header[DWAL_HEADER_SIZE];
-	uint64_t left = offset < limit ? limit - offset : 0;
-	size_t want = left < sizeof(header) ? (size_t)left : sizeof(header), got;
-	struct dwal_record record;
-	uint32_t crc;
-	int rc = segment_pread(segment, header, want, offset, &got);
-
-	if (rc)
-		return rc;
-	*status = frame_parse_header(header, got, &record);
-	if (*status != DWAL_FRAME_OK)
-		return 0;
-	if (record.length > left) {
-		*status = DWAL_TRUNCATED;
-		return 0;
-	}
-	rc = segment_crc(segment, offset, record.length - DWAL_TRAILER_SIZE, buffer, size, &crc);
-	if (!rc)
-		rc = compare_crc(segment, offset, crc, &record, status);
-	return checked(rc, &record, out, status);
-}
-
-/* Goes on with *crc. 0, -errno, or 1 when the file ends before. */
-static int read_and_sum(struct segment *segment, uint64_t offset, unsigned char *buffer, size_t n,
-			uint32_t *crc)
-{
-	int rc = 0;
-
-	for (size_t at = 0, len; !rc && at < n; at += len) {
-		len = n - at < PIECE ? n - at : PIECE;
-		rc = segment_read(segment, offset + at, buffer + at, len);
-		if (!rc)
-			*crc = dwal_crc32c(*crc, buffer + at, len);
-	}
-	return rc;
-}
-
-int segment_read_apart(struct segment *segment, uint64_t offset, struct segment_area head,
-		       struct segment_area rest, struct dwal_record *out,
+int segment_read_apart(struct segment *segment, uint64_t offset, uint32_t length,
+		       struct segment_area head, struct segment_area rest, struct dwal_record *out,
 		       enum dwal_frame_status *status)
 {
 	struct dwal_record record = {0};
 	uint32_t crc = 0;
-	int rc = read_and_sum(segment, offset, head.bytes, head.len, &crc);
+	int rc = segment_crc(segment, offset, head.len, head.bytes, head.len, &crc);
 
 	*status = rc ? DWAL_TRUNCATED : frame_parse_header(head.bytes, head.len, &record);
-	if (!rc && *status == DWAL_FRAME_OK &&
-	    record.length != head.len + rest.len + DWAL_TRAILER_SIZE)
+	if (!rc && *status == DWAL_FRAME_OK && record.length != length)
 		*status = DWAL_TRUNCATED;
 	if (rc < 0 || *status != DWAL_FRAME_OK)
 		return rc < 0 ? rc : 0;
-	rc = read_and_sum(segment, offset + head.len, rest.bytes, rest.len, &crc);
+	rc = segment_crc(segment, offset + head.len, length - head.len - DWAL_TRAILER_SIZE,
+			 rest.bytes, rest.len, &crc);
 	if (!rc)
 		rc = compare_crc(segment, offset, crc, &record, status);
-	return checked(rc, &record, out, status);
+	if (rc > 0)
+		*status = DWAL_TRUNCATED; /* cut since its size was taken */
+	else if (!rc && *status == DWAL_FRAME_OK)
+		*out = record;
+	return rc < 0 ? rc : 0;
 }

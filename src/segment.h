@@ -139,17 +139,10 @@ int segment_pread(struct segment *segment, void *buffer, size_t n, uint64_t offs
 /* Reads exactly len bytes. 0, -errno, or 1 when the file ends before. */
 int segment_read(struct segment *segment, uint64_t offset, void *buffer, size_t len);
 
-/* The CRC of n bytes, read piece by piece into buffer. 0, 1 when the file ends
- * before, or -errno. */
+/* Goes on with *crc over n bytes, read piece by piece into buffer, round and round: where
+ * they fit they are all there. 0, 1 when the file ends before, or -errno. */
 int segment_crc(struct segment *segment, uint64_t offset, uint64_t n, void *buffer, size_t size,
 		uint32_t *crc);
-
-/* Checks the frame at offset, whose bytes end before limit at the latest,
- * reading it piece by piece into buffer (at least 4096 bytes). The frame's
- * decode status goes to *status; on DWAL_FRAME_OK *out is filled in, but for
- * the data pointers, which are NULL (the lengths are set). 0 or -errno. */
-int segment_check(struct segment *segment, uint64_t offset, uint64_t limit, void *buffer,
-		  size_t size, struct dwal_record *out, enum dwal_frame_status *status);
 
 /* Reads, decodes and CRC-checks the frame of length bytes at offset into
  * buffer, which has room for it; out points into buffer. 0 with *status, or
@@ -163,11 +156,12 @@ struct segment_area {
 	size_t len;
 };
 
-/* The same into two buffers, head for the header and what follows it, rest for what
- * comes then, but for the CRC: the frame is that long. Reads each byte once. The data
- * pointers of out are NULL. What is in the buffers is good with DWAL_FRAME_OK alone. */
-int segment_read_apart(struct segment *segment, uint64_t offset, struct segment_area head,
-		       struct segment_area rest, struct dwal_record *out,
+/* The same into two buffers: head for the header at least and what follows it, of what
+ * comes then, but for the CRC, rest holds as much as it can, see segment_crc(). Reads each
+ * byte once. The data pointers of out are NULL, its lengths are set. What is in the buffers
+ * is good with DWAL_FRAME_OK alone. */
+int segment_read_apart(struct segment *segment, uint64_t offset, uint32_t length,
+		       struct segment_area head, struct segment_area rest, struct dwal_record *out,
 		       enum dwal_frame_status *status);
 
 /* A segment and how much of it belongs to the log at some moment. */

@@ -10,7 +10,8 @@
 
 #include <errno.h>
 
-#define CHECK_BUFFER (1u << 20) /* bytes */
+#define CHECK_BUFFER (1u << 20)   /* bytes */
+#define CHECK_PIECE  (256u << 10) /* of what is larger; stays in the CPU's cache */
 
 struct dwal_value {
 	dwal_kv *kv;
@@ -262,37 +263,11 @@ static int check_and_read(dwal_value *value, uint64_t offset, void *buffer, size
 	return remember(value, err);
 }
 
-static int check_pieces(dwal_value *value, struct dwal_error *error)
-{
-	const struct dwal_place *place = &value->place;
-	cleanup_free void *buffer = malloc(CHECK_BUFFER);
-	enum dwal_frame_status status;
-	struct dwal_record record;
-	int err;
-
-	if (!buffer)
-		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(value->kv));
-	err = segment_check(value->segment, place->offset, place->offset + place->length, buffer,
-			    CHECK_BUFFER, &record, &status);
-	if (!err && status == DWAL_FRAME_OK && record.length != place->length)
-		status = DWAL_TRUNCATED;
-	if (!err && status != DWAL_FRAME_OK)
-		return kv_corrupt(value->kv, place, status, NULL, error);
-	if (!err)
-		err = segment_read(value->segment, place->offset + DWAL_HEADER_SIZE, buffer,
-				   record.key.len);
-	if (err)
-		return fail(value->kv, place, err, error);
-	record.key.data = buffer;
-	return check_record(value->kv, place, (struct dwal_bytes){value->key, value->key_len},
-			    &record, error);
-}
-
-/* All of a value that fits no such buffer. Nothing that is not good stays in the caller's. */
-static int check_and_read_all(dwal_value *value, void *buffer, struct dwal_error *error)
+/* Into rest goes the value, or as much of it as there is room for. */
+static int check_apart(dwal_value *value, struct segment_area rest, struct dwal_error *error)
 {
 	const struct dwal_bytes key = {value->key, value->key_len};
-	const struct segment_area rest = {buffer, value->size};
+	const struct dwal_place *place = &value->place;
 	struct segment_area head = {.len = DWAL_HEADER_SIZE + key.len};
 	cleanup_free unsigned char *bytes = malloc(head.len);
 	enum dwal_frame_status status;
@@ -302,14 +277,31 @@ static int check_and_read_all(dwal_value *value, void *buffer, struct dwal_error
 	if (!bytes)
 		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(value->kv));
 	head.bytes = bytes;
-	err = segment_read_apart(value->segment, value->place.offset, head, rest, &record, &status);
-	record.key.data = bytes + DWAL_HEADER_SIZE;
+	err = segment_read_apart(value->segment, place->offset, place->length, head, rest, &record,
+				 &status);
 	if (err)
-		err = fail(value->kv, &value->place, err, error);
-	else if (status != DWAL_FRAME_OK)
-		err = kv_corrupt(value->kv, &value->place, status, NULL, error);
-	else
-		err = check_record(value->kv, &value->place, key, &record, error);
+		return fail(value->kv, place, err, error);
+	if (status != DWAL_FRAME_OK)
+		return kv_corrupt(value->kv, place, status, NULL, error);
+	record.key.data = bytes + DWAL_HEADER_SIZE;
+	return check_record(value->kv, place, key, &record, error);
+}
+
+static int check_pieces(dwal_value *value, struct dwal_error *error)
+{
+	cleanup_free void *buffer = malloc(CHECK_PIECE);
+
+	if (!buffer)
+		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(value->kv));
+	return check_apart(value, (struct segment_area){buffer, CHECK_PIECE}, error);
+}
+
+/* All of a value that fits no such buffer. Nothing that is not good stays in the caller's. */
+static int check_and_read_all(dwal_value *value, void *buffer, struct dwal_error *error)
+{
+	const struct segment_area rest = {buffer, value->size};
+	int err = check_apart(value, rest, error);
+
 	if (err)
 		memset(buffer, 0, rest.len);
 	return remember(value, err);

@@ -196,11 +196,12 @@ static inline struct indexed_view indexed_view(const struct dwal_options *option
 	return indexed_view_io(NULL, options);
 }
 
-/* A table that counts the bytes that are read of segments. */
+/* A table that counts the bytes that are read of segments, and how many in one call. */
 struct counting_io {
 	struct io io; /* first: a struct io * is cast back */
 	bool of_segment[1024];
 	uint64_t bytes;
+	size_t most;
 };
 
 static inline int counting_open(const struct io *io, int dirfd, const char *name, int flags,
@@ -221,8 +222,10 @@ static inline ssize_t counting_pread(const struct io *io, int fd, void *buffer, 
 	struct counting_io *counting = (struct counting_io *)(uintptr_t)io;
 	ssize_t got = io_system.pread(&io_system, fd, buffer, n, offset);
 
-	if (got > 0 && counting->of_segment[fd])
+	if (got > 0 && counting->of_segment[fd]) {
 		counting->bytes += (uint64_t)got;
+		counting->most = n > counting->most ? n : counting->most;
+	}
 	return got;
 }
 

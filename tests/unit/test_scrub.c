@@ -385,7 +385,32 @@ static void a_scrub_that_is_stopped_leaves_no_file(void)
 	unit_dir_remove(&dir);
 }
 
-UNIT_MAIN(UNIT(index_files_are_written_for_sealed_segments_and_for_no_other),
+/* Neither its memory nor what it reads at a time grows with a value. */
+static void a_scrub_reads_a_large_value_in_pieces(void)
+{
+	static char value[3 << 20];
+	struct counting_io counting = counting_new();
+	struct dwal_scrub_stats stats;
+	dwal_kv *kv;
+
+	dir = unit_dir_make();
+	kv = open_io(&counting.io, NULL);
+	CHECK_INT(dwal_kv_put(kv, "f", 1, value, sizeof(value)), 0);
+	CHECK_INT(dwal_kv_rotate(kv), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		counting.bytes = 0;
+		stats = indexed_scrub(kv);
+		CHECK(stats.damaged == 0 && stats.written == !i && stats.compared == i);
+		CHECK(counting.bytes >= sizeof(value) && counting.most <= 256 << 10);
+	}
+	flip(1 << 20);
+	CHECK_INT(indexed_scrub(kv).damaged, 1);
+	CHECK_INT(dwal_kv_close(kv), 0);
+	unit_dir_remove(&dir);
+}
+
+UNIT_MAIN(UNIT(a_scrub_reads_a_large_value_in_pieces),
+	  UNIT(index_files_are_written_for_sealed_segments_and_for_no_other),
 	  UNIT(a_segment_is_not_compared_again_before_its_time),
 	  UNIT(an_index_file_that_cannot_be_written_is_no_error),
 	  UNIT(damage_behind_an_index_file_is_found_and_left_alone),
