@@ -330,29 +330,47 @@ static int replay_dir(struct tree *tree, const struct dwal_record *record, const
 	return r;
 }
 
-static void settle(struct tree *tree, struct node *node, const struct logtime *logtime,
-		   segment_time_fn *segment_time, void *ctx)
+/* The own times of segments. A file is not asked once for each node. */
+struct own_times {
+	const struct logtime *logtime;
+	segment_time_fn *segment_time;
+	void *ctx;
+	bool is_known; /* of one: */
+	struct segment_time last;
+};
+
+static struct timespec own_time(struct own_times *times, uint32_t segment)
+{
+	struct segment_time *last = &times->last;
+
+	if (times->is_known && last->segment == segment)
+		return last->time;
+	times->is_known = true;
+	last->segment = segment;
+	if (!logtime_found(times->logtime, segment, &last->time))
+		last->time = times->segment_time(times->ctx, segment);
+	return last->time;
+}
+
+static void settle(struct tree *tree, struct node *node, struct own_times *times)
 {
 	struct timespec mtime = node_mtime(node);
-	uint32_t segment = (uint32_t)mtime.tv_sec;
 
-	if (!is_time_of_segment(mtime))
-		return;
-	if (!logtime_found(logtime, segment, &mtime))
-		mtime = segment_time(ctx, segment);
-	node_set_mtime(tree, node, mtime);
+	if (is_time_of_segment(mtime))
+		node_set_mtime(tree, node, own_time(times, (uint32_t)mtime.tv_sec));
 }
 
 int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_time_fn *segment_time,
 		    void *ctx)
 {
+	struct own_times times = {.logtime = logtime, .segment_time = segment_time, .ctx = ctx};
 	struct waiting *waiting, *after;
 	int r;
 
 	HASH_ITER (hh, tree->waiting, waiting, after)
 		drop_waiting(tree, waiting);
 	for (struct node *node = tree->root; node; node = node_next(tree->root, node))
-		settle(tree, node, logtime, segment_time, ctx);
+		settle(tree, node, &times);
 	free(tree->known.path);
 	tree->known = (struct known_dir){.dir = NULL};
 	r = tree->root ? number_all(tree) : 0;

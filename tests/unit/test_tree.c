@@ -156,5 +156,49 @@ static void what_is_known_of_the_last_directory_changes_nothing(void)
 	}
 }
 
+static unsigned asked;
+
+static struct timespec time_of_file(void *ctx, uint32_t segment)
+{
+	asked++;
+	return (struct timespec){1000 + segment, 5};
+}
+
+static void put_untimed(struct tree *tree, uint32_t segment, unsigned name)
+{
+	const struct timespec own = time_of_segment(segment);
+	const struct record_time when = {own, own, own, own, false, false};
+	char key[16];
+	size_t len = (size_t)sprintf(key, "d/%u", name);
+	const struct dwal_record record = {
+		.segment = segment, .type = DWAL_PUT, .key = {key, len}, .payload = {"", 0}};
+
+	CHECK_INT(tree_replay(tree, &record, &when), 0);
+}
+
+/* A million files without times of their own: a system call each took half of the
+ * time of a mount. */
+static void a_segment_is_asked_for_its_time_once_for_many_files(void)
+{
+	enum { SEGMENTS = 4, FILES = 50 };
+	const struct logtime none = {.timed = false};
+	struct tree tree;
+	unsigned i = 0;
+
+	CHECK_INT(tree_init(&tree, &plain, (struct timespec){1, 0}), 0);
+	tree_lock(&tree);
+	for (uint32_t segment = 0; segment < SEGMENTS; segment++)
+		for (unsigned n = 0; n < FILES; n++)
+			put_untimed(&tree, segment, i++);
+	CHECK_INT(tree_replay_end(&tree, &none, time_of_file, NULL), 0);
+	i = 0;
+	for (struct node *node = node_first(node_first(tree.root)); node; node = node_behind(node))
+		CHECK_INT(node_mtime(node).tv_sec, 1000 + i++ / FILES);
+	CHECK_INT(i, SEGMENTS * FILES);
+	CHECK(asked <= SEGMENTS + 2); /* the directories' as well */
+	tree_release(&tree);
+}
+
 UNIT_MAIN(UNIT(two_trees_do_not_know_each_other), UNIT(a_node_knows_the_record_in_force),
-	  UNIT(what_is_known_of_the_last_directory_changes_nothing))
+	  UNIT(what_is_known_of_the_last_directory_changes_nothing),
+	  UNIT(a_segment_is_asked_for_its_time_once_for_many_files))
