@@ -38,11 +38,9 @@ header: text
 horizon: text
 tags: horizon
 moves:
-hugepage:
-slots: hugepage
-slabs: hugepage
-facts: slots slabs
-keydir: slots slabs usage moves frame
+slabs:
+facts: slabs
+keydir: slabs usage moves frame
 batch: frame header crc32c
 segment: frame file io
 scan: segment frame

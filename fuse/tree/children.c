@@ -1,145 +1,79 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The table of names, with a chain for each hash, and the lists.
+ * The table of names, and the lists.
  */
 #include "tree/children.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "keyed_hash.h"
 
-#define FIRST_BITS 6
-
-/* Memory that is needed so many names later is asked for now. */
-#define AHEAD 8
-
-int nametable_init(struct nametable *names)
-{
-	const size_t first = (size_t)1 << FIRST_BITS;
-
-	*names = (struct nametable){.count = first, .capacity = first, .bits = FIRST_BITS};
-	names->chains = calloc(first, sizeof(*names->chains));
-	return names->chains ? 0 : ENOMEM;
-}
-
-void nametable_release(struct nametable *names)
-{
-	free(names->chains);
-	names->chains = NULL;
-}
-
 /* ------------------------------------------------------------- the table */
 
-static struct node *first_of(const struct tree *tree, const slab_ref *chain)
+static struct node *node_at(const struct tree *tree, uint32_t number)
 {
-	return slab_at(tree->slab.base, *chain);
+	return slab_at(tree->slab.base, (slab_ref)number);
 }
 
-static struct node *next_of(const struct node *node)
+/* Of a name in dir. */
+static uint32_t name_hash(const struct tree *tree, const struct node *dir, const char *name)
 {
-	return slab_at(node, node->chain);
-}
-
-/* The chain of a name in dir. */
-static slab_ref *chain_of(const struct tree *tree, const struct node *dir, const char *name)
-{
-	const struct nametable *names = &tree->names;
 	slab_ref where = slab_ref_to(tree->slab.base, dir);
 	uint64_t key = keyed_hash(tree->hash_key, &where, sizeof(where));
-	uint64_t hash = keyed_hash(key, name, strlen(name));
-	size_t all = ((size_t)1 << names->bits) - 1;
-	size_t at = hash & (2 * all + 1);
 
-	return &names->chains[at < names->count ? at : at & all];
+	return (uint32_t)keyed_hash(key, name, strlen(name));
 }
 
-static void chain_add(struct tree *tree, struct node *node)
-{
-	slab_ref *chain = chain_of(tree, node_parent(node), node_name(node));
+struct search {
+	const struct tree *tree;
+	const struct node *dir;
+	const char *name;
+};
 
-	node->chain = slab_ref_to(node, first_of(tree, chain));
-	*chain = slab_ref_to(tree->slab.base, node);
+static bool has_name(void *ctx, uint32_t number)
+{
+	const struct search *search = ctx;
+	const struct node *node = node_at(search->tree, number);
+
+	return node_parent(node) == search->dir && strcmp(node_name(node), search->name) == 0;
 }
 
-static void chain_remove(struct tree *tree, struct node *node)
+static bool is_number(void *ctx, uint32_t number)
 {
-	slab_ref *chain = chain_of(tree, node_parent(node), node_name(node));
-	struct node *before = NULL, *at = first_of(tree, chain);
-
-	for (; at != node; at = next_of(at))
-		before = at;
-	if (before)
-		before->chain = slab_ref_to(before, next_of(node));
-	else
-		*chain = slab_ref_to(tree->slab.base, next_of(node));
-}
-
-/* False: no memory for another chain. */
-static bool has_room(struct nametable *names)
-{
-	size_t more = names->capacity + names->capacity / 8;
-	slab_ref *larger;
-
-	if (names->count < names->capacity)
-		return true;
-	larger = reallocarray(names->chains, more, sizeof(*larger));
-	if (!larger)
-		return false;
-	names->chains = larger;
-	names->capacity = more;
-	return true;
-}
-
-/* One more chain, with its share of what is in the one that it comes from. So the
- * table grows with each name, and nobody waits for all of it. Without memory the
- * chains become longer. */
-static void grow(struct tree *tree)
-{
-	struct nametable *names = &tree->names;
-	slab_ref *from = &names->chains[names->count - ((size_t)1 << names->bits)];
-	struct node *node = first_of(tree, from), *next;
-
-	if (!has_room(names))
-		return;
-	from = &names->chains[names->count - ((size_t)1 << names->bits)];
-	names->chains[names->count++] = 0;
-	*from = 0;
-	__builtin_prefetch(first_of(tree, from + AHEAD)); /* the table has more than that */
-	for (; node; node = next) {
-		next = next_of(node);
-		chain_add(tree, node);
-	}
-	if (names->count >> names->bits == 2)
-		names->bits++;
+	return *(const uint32_t *)ctx == number;
 }
 
 struct node *node_child(const struct tree *tree, const struct node *dir, const char *name)
 {
-	struct node *node = node_first(dir);
+	struct search search = {tree, dir, name};
+	const struct slot *slot = NULL;
 
 	tree_wants_lock(tree);
-	if (node)
-		node = first_of(tree, chain_of(tree, dir, name));
-	while (node && (node_parent(node) != dir || strcmp(node_name(node), name) != 0))
-		node = next_of(node);
-	return node;
+	if (node_first(dir))
+		slot = slots_find(&tree->names, name_hash(tree, dir, name), has_name, &search);
+	return slot ? node_at(tree, slot->number) : NULL;
+}
+
+int node_reserve(struct tree *tree)
+{
+	return slots_reserve(&tree->names, 1) ? ENOMEM : 0;
 }
 
 void node_show(struct tree *tree, struct node *node)
 {
-	if (tree->names.names >= tree->names.count)
-		grow(tree);
-	chain_add(tree, node);
-	tree->names.names++;
+	uint32_t number = (uint32_t)slab_ref_to(tree->slab.base, node);
+
+	slots_add(&tree->names, name_hash(tree, node_parent(node), node_name(node)), number);
 }
 
 void node_hide(struct tree *tree, struct node *node)
 {
-	chain_remove(tree, node);
-	tree->names.names--;
+	uint32_t number = (uint32_t)slab_ref_to(tree->slab.base, node);
+	uint32_t hash = name_hash(tree, node_parent(node), node_name(node));
+
+	slots_remove(&tree->names, slots_find(&tree->names, hash, is_number, &number));
 }
 
 /* ------------------------------------------------------------- the lists */

@@ -27,15 +27,15 @@ struct cursor {
 /* The first seat. */
 #define SEAT_FIRST 3
 
-/* An empty table. 0 or ENOMEM. */
-int nametable_init(struct nametable *names);
-void nametable_release(struct nametable *names);
-
 /* What has this name in dir, or NULL. */
 struct node *node_child(const struct tree *tree, const struct node *dir, const char *name);
 
+/* Room for one more name in all: 0 or ENOMEM. */
+int node_reserve(struct tree *tree);
+
 /* Into dir under the name that it has: behind all others, or in the listing next
- * to the one that it replaces, which leaves it thereupon. */
+ * to the one that it replaces, which leaves it thereupon. Needs the room; one that has left
+ * a directory had it. */
 void node_enter(struct tree *tree, struct node *node, struct node *dir, struct node *replaced);
 void node_leave(struct tree *tree, struct node *node);
 

@@ -91,7 +91,7 @@ void node_call(struct node *node, struct place place)
  * for where it is. */
 static size_t bytes_for(mode_t type, size_t name)
 {
-	size_t before = sizeof(struct node) + (S_ISDIR(type) ? sizeof(uint32_t) : 0);
+	size_t before = offsetof(struct node, rest) + (S_ISDIR(type) ? sizeof(uint32_t) : 0);
 
 	if (name < sizeof(char *) || before + name > SLAB_MOST)
 		name = sizeof(char *);

@@ -17,6 +17,7 @@
 #include "datawal.h"
 
 #include "attr.h"
+#include "slots.h"
 #include "tree/ino.h"
 #include "tree/nodeid.h"
 #include "tree/shorttime.h"
@@ -63,11 +64,10 @@ struct use {
 struct node {
 	slab_ref parent;     /* none: the root, or without a place */
 	slab_ref prev, next; /* in parent's children; the first one's prev is the last */
-	slab_ref chain;      /* children.c's, in the table of names */
+	slab_ref extra;      /* none: all defaults */
 	uint64_t seat;       /* children.h: its place in a listing */
 	uint64_t ino;        /* number.h; constant once the log was replayed */
 	int64_t mtime;       /* node_mtime() */
-	slab_ref extra;      /* none: all defaults */
 	slab_ref use;
 	union {
 		uint32_t size;     /* of a file, as shown: staged, else published */
@@ -85,15 +85,6 @@ struct node {
 	bool implied : 1;       /* made by who made a value, and is yet to make it: beside.h */
 	bool is_read : 1;       /* a directory: somebody goes over its entries */
 	char rest[];            /* of a directory the number of those in it; then the name */
-};
-
-/* The names in all directories. Only children.c looks into it. */
-struct nametable {
-	slab_ref *chains; /* the first of each, from the slab's base */
-	size_t count;     /* of chains: between 1 << bits and twice as many */
-	size_t capacity;
-	unsigned bits;
-	size_t names;
 };
 
 /* What a tree shows where no record says otherwise. */
@@ -125,11 +116,11 @@ struct tree {
 	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
 	_Atomic(const void *) holder; /* who has it; for tree_wants_lock() alone */
 	struct slab slab;             /* the nodes, with what they have */
-	struct nametable names;
-	uint64_t next_seat;     /* children.h */
-	struct cursor *cursors; /* children.h: those that were started (DL list) */
-	struct nodeids ids;     /* the nodes that the kernel knows */
-	struct inos inos;       /* the numbers of all nodes but the root */
+	struct slots names;           /* of all directories: children.c's */
+	uint64_t next_seat;           /* children.h */
+	struct cursor *cursors;       /* children.h: those that were started (DL list) */
+	struct nodeids ids;           /* the nodes that the kernel knows */
+	struct inos inos;             /* the numbers of all nodes but the root */
 	struct node **owed; /* directories, held, whose times are to be told: tree_owe_times() */
 	size_t owed_count, owed_capacity;
 	bool long_names;         /* a node has had one in the long form */

@@ -98,7 +98,7 @@ static struct node *expect_next(const struct tree *tree, struct node *ahead)
 int number_all(struct tree *tree)
 {
 	struct node *node, *ahead = tree->root;
-	int r = inos_reserve(&tree->inos, tree->names.names);
+	int r = inos_reserve(&tree->inos, tree->names.n);
 
 	for (node = tree->root; !r && (node = node_next(tree->root, node));)
 		if (is_told(node))

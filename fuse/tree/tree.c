@@ -26,11 +26,10 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 
 	*tree = (struct tree){
 		.opt = *options, .hash_key = keyed_hash_key(), .next_seat = SEAT_FIRST};
+	tree->names.is_patient = true; /* nobody waits for a single name while the log is read */
 	tree->inos.hash_key = tree->hash_key;
 	pthread_mutex_init(&tree->lock, NULL);
 	r = nodeid_init(&tree->ids);
-	if (!r)
-		r = nametable_init(&tree->names);
 	if (!r)
 		r = slab_init(&tree->slab);
 	if (r)
@@ -77,7 +76,7 @@ void tree_release(struct tree *tree)
 		node_free(tree, lost);
 	assert(!tree->slab.live); /* nothing was lost */
 	slab_release(&tree->slab);
-	nametable_release(&tree->names);
+	slots_release(&tree->names);
 	nodeid_release(&tree->ids);
 	free(tree->owed);
 	free(tree->known.path);
@@ -111,8 +110,10 @@ int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t typ
 {
 	struct node *node;
 
-	if (!place.name)
+	if (!place.name || node_reserve(tree)) {
+		place_release(&place);
 		return ENOMEM;
+	}
 	node = node_new(tree, type, place);
 	if (!node)
 		return ENOMEM;

@@ -11,7 +11,7 @@
 
 #include <malloc.h>
 
-enum { FILES = 50000 };
+enum { FILES = 60000 };
 
 static const struct tree_options plain = {.umask = 022, .counts_reads = true};
 static struct tree tree;

@@ -24,10 +24,10 @@ void slots_release(struct slots *slots)
 
 static void put(struct slots_table *table, struct slot slot)
 {
-	size_t mask = table->size - 1, i = slot.hash & mask;
+	size_t i = slots_home(table, slot.hash);
 
 	while (table->of[i].number)
-		i = (i + 1) & mask;
+		i = slots_behind(table, i);
 	table->of[i] = slot;
 }
 
@@ -68,15 +68,20 @@ static size_t room_of(size_t size)
 	return size / 16 * SLOTS_FULL;
 }
 
+static size_t larger(size_t size)
+{
+	return size ? (size + size / 3 + 15) / 16 * 16 : FIRST_SIZE;
+}
+
 /* The old table has been moved by now: it had less slots than reservations since
  * then have moved. calloc() gives such a table as fresh pages, which it need not clear. */
 static int grow(struct slots *slots, size_t n)
 {
-	size_t size = slots->now.size ? 2 * slots->now.size : FIRST_SIZE;
+	size_t size = larger(slots->now.size);
 	struct slot *of;
 
 	while (room_of(size) < n)
-		size *= 2;
+		size = larger(size);
 	of = calloc(size, sizeof(*of));
 	if (!of)
 		return -ENOMEM;
@@ -101,15 +106,18 @@ void slots_add(struct slots *slots, uint32_t hash, uint32_t number)
 	slots->n++;
 }
 
+static size_t distance(const struct slots_table *table, size_t from, size_t to)
+{
+	return to >= from ? to - from : to + table->size - from;
+}
+
 /* Whoever lies behind the gap and would not be found over it goes there. */
 static void close_gap(struct slots_table *table, size_t gap)
 {
-	size_t mask = table->size - 1;
+	for (size_t i = gap; table->of[i = slots_behind(table, i)].number;) {
+		size_t home = slots_home(table, table->of[i].hash);
 
-	for (size_t i = (gap + 1) & mask; table->of[i].number; i = (i + 1) & mask) {
-		size_t home = table->of[i].hash & mask;
-
-		if (((i - home) & mask) < ((i - gap) & mask))
+		if (distance(table, home, i) < distance(table, gap, i))
 			continue;
 		table->of[gap] = table->of[i];
 		gap = i;
