@@ -359,7 +359,7 @@ static struct stretch take_unwritten(dwal_log *log)
 	struct segment *active = log_active(log);
 	struct stretch stretch = {NULL, log->begun, active->end - log->begun};
 
-	if (stretch.n >= BEGIN_WRITE) {
+	if (stretch.n >= IO_BEGIN_WRITE) {
 		log->begun = active->end;
 		stretch.segment = segment_ref(active);
 	}

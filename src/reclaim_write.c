@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-#define BUFFER_SIZE  (1u << 20)
+#define BUFFER_SIZE  (64u << 10)
 #define MOVE_AT_ONCE 64 /* keys, so that nobody waits long for the index */
 
 /* The file that is being written. */
@@ -25,20 +25,36 @@ struct writer {
 	int fd;
 	unsigned char *buffer;
 	size_t buffered;
-	uint64_t end; /* of what was written, the buffer included */
+	uint64_t end;   /* of what was written, the buffer included */
+	uint64_t begun; /* so far the disk has been told to write */
 	uint64_t records;
 	struct moves moves;
 };
 
 /* On its way to the disk at once, as what a log appends: the sync, which others' appends
  * may have to wait for, finds less to do. */
-static int write_at(struct writer *writer, const void *bytes, size_t len, uint64_t offset)
+static void begin_write(struct writer *writer, uint64_t end)
 {
-	int err = io_pwrite_full(writer->io, writer->fd, bytes, len, offset);
+	if (end - writer->begun < IO_BEGIN_WRITE)
+		return;
+	(void)writer->io->begin_write(writer->io, writer->fd, (off_t)writer->begun,
+				      (off_t)(end - writer->begun)); /* the sync will tell */
+	writer->begun = end;
+}
 
-	if (!err)
-		(void)writer->io->begin_write(writer->io, writer->fd, (off_t)offset,
-					      (off_t)len); /* the sync will tell */
+/* In pieces: whoever wants the processor gets it in between. */
+static int write_at(struct writer *writer, const unsigned char *bytes, size_t len, uint64_t offset)
+{
+	int err = 0;
+
+	for (size_t n; !err && len; bytes += n, len -= n, offset += n) {
+		n = len < BUFFER_SIZE ? len : BUFFER_SIZE;
+		err = io_pwrite_full(writer->io, writer->fd, bytes, n, offset);
+		if (err)
+			break;
+		begin_write(writer, offset + n);
+		err = reclaim_work(writer->reclaim, n);
+	}
 	return err;
 }
 
