@@ -63,9 +63,8 @@ int ops_fill_entry(struct fs *fs, struct node *node, struct fuse_entry_param *ou
 	memset(out, 0, sizeof(*out));
 	out->ino = tree_id(&fs->tree, node);
 	out->generation = fs->tree.ids.mount;
-	out->attr_timeout = ops_attr_seconds(fs, node);
+	out->attr_timeout = ops_stat(fs, node, &out->attr);
 	out->entry_timeout = entry_seconds(node);
-	nodeattr_stat(&fs->tree, node, &out->attr);
 	node_use(node)->lookups++;
 	return 0;
 }
@@ -75,20 +74,17 @@ int ops_fill_entry(struct fs *fs, struct node *node, struct fuse_entry_param *ou
  * changed, and less of one that is being changed. Not nothing: with
  * default_permissions the kernel asks for the attributes at each name in it that
  * it meets, and `ls -l` of 200 new files was 203 such requests. */
-static double dir_attr_seconds(const struct fs *fs, const struct node *dir)
+static double dir_attr_seconds(const struct stat *st)
 {
-	struct timespec now;
-	struct stat st;
-
-	nodeattr_stat(&fs->tree, dir, &st);
-	now = tree_now();
-	return now.tv_sec - st.st_ctim.tv_sec < 2 ? CACHE_CHANGING_SECONDS : CACHE_DIR_SECONDS;
+	return tree_now().tv_sec - st->st_ctim.tv_sec < 2 ? CACHE_CHANGING_SECONDS
+							  : CACHE_DIR_SECONDS;
 }
 
-double ops_attr_seconds(const struct fs *fs, const struct node *node)
+double ops_stat(const struct fs *fs, const struct node *node, struct stat *out)
 {
+	nodeattr_stat(&fs->tree, node, out);
 	if (node_is_dir(node) && !fs->opt.read_only)
-		return dir_attr_seconds(fs, node);
+		return dir_attr_seconds(out);
 	/* What is staged can be dropped, and then the old value shows again: of that
 	 * the kernel is told, but not when a new file goes with it. */
 	return has_failed(node) ? 0 : CACHE_FOREVER_SECONDS;

@@ -42,8 +42,8 @@ int ops_find(struct fs *fs, fuse_ino_t ino, struct node **out);
  * Wants the tree's lock. */
 int ops_fill_entry(struct fs *fs, struct node *node, struct fuse_entry_param *out);
 
-/* For how long may these attributes be cached? Wants the tree's lock. */
-double ops_attr_seconds(const struct fs *fs, const struct node *node);
+/* The attributes, and for how many seconds they may be cached. Wants the tree's lock. */
+double ops_stat(const struct fs *fs, const struct node *node, struct stat *out);
 
 /* The kernel gives lookups of a node back. */
 void ops_forget_node(struct fs *fs, fuse_ino_t ino, uint64_t lookups);

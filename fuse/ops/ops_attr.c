@@ -117,12 +117,10 @@ static int getattr_do(struct fs *fs, fuse_ino_t ino, struct fuse_file_info *fi, 
 		return logdir_getattr(fs, ino, out);
 	tree_lock(&fs->tree);
 	node = ops_node(fs, ino);
-	if (node) {
-		nodeattr_stat(&fs->tree, node, out);
-		*seconds = ops_attr_seconds(fs, node);
-	} else {
+	if (node)
+		*seconds = ops_stat(fs, node, out);
+	else
 		r = ESTALE;
-	}
 	tree_unlock(&fs->tree);
 	return r;
 }
