@@ -130,7 +130,8 @@ static int progress(void *ctx, const struct dwal_rewrite_stats *so_far)
 	(void)sched_yield();
 	if (r || compactor->dry_run)
 		return r;
-	note_freed(compactor, so_far);
+	if (so_far->bytes_freed != compactor->freed) /* once a segment, when its old file is gone */
+		note_freed(compactor, so_far);
 	return let_go_of_old_files(compactor, so_far->segments_rewritten);
 }
 
