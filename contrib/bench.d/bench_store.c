@@ -8,7 +8,7 @@
  *
  *   append, appends   records without keys, one or 100 a call, into a fresh log
  *   put, batch, sync  keys, one or 100 a call, or each durable before the next
- *   get, delete       each key once, in an order that is not the one they were put in
+ *   get, delete       each key once; the next was put far from the last
  *   scan              all records as they lie there
  *   walk              each key with its value, in the order of keys where there is one
  *   open              opening for writing
@@ -27,8 +27,11 @@
 #include "engine.h"
 
 #define BATCH        100
-#define STRIDE       1000003 /* a prime, so that every key comes once */
 #define THREADS_MOST 64
+
+/* A prime, so that every key comes once; modulo no power of ten near 0, or what comes
+ * next would lie beside what came before. */
+#define STRIDE UINT64_C(2654435761)
 
 static const struct engine *const engines[] = {
 	&engine_datawal, &engine_floor,
