@@ -42,9 +42,10 @@ struct segment {
 
 	/* A writer's, segment_pool.c; the pool is NULL where fd stays open. */
 	struct segment_pool *pool;
+	atomic_uint readers;  /* enter() without leave(); one more for good when another file has
+			       * taken the name: whoever has this keeps it */
+	atomic_bool was_read; /* since it was opened or passed over */
 	struct segment *prev, *next; /* the open ones; protected by the pool's lock, as all that */
-	unsigned readers;            /* enter() without leave(); one more for good when another
-				      * file has taken the name: whoever has this keeps it */
 	bool is_sealed;
 	uint64_t sealed_size;
 	struct timespec sealed_mtime, sealed_ctime;
@@ -64,8 +65,8 @@ struct segment_pool {
 	const struct io *io;
 	int dirfd; /* borrowed */
 	pthread_mutex_t lock;
-	struct segment *open; /* sealed and open, last read first (DL list) */
-	unsigned count;       /* of those */
+	struct segment *open; /* sealed and open, opened or passed over last first (DL list) */
+	atomic_uint count;    /* of those; changed under the lock */
 };
 
 /* Outlives its segments. */

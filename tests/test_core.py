@@ -143,6 +143,7 @@ CASES = [
     ("files", "where_descriptors_are_short_fewer_are_open", mark.clause("C23a")),
     ("files", "an_empty_segment_costs_no_descriptor", mark.clause("C23a")),
     ("files", "many_threads_read_more_segments_than_are_open", mark.clause("C23a")),
+    ("files", "what_is_being_read_stays_open_as_it_is", mark.clause("C23a")),
     ("files", "a_sealed_segment_that_is_another_when_opened_again_cannot_be_read",
      mark.clause("C23a")),
     ("files", "a_sealed_segment_may_get_another_inode_number_but_no_other_time",

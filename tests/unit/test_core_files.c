@@ -327,6 +327,24 @@ static void many_threads_read_more_segments_than_are_open(void)
 	finish(log);
 }
 
+static void what_is_being_read_stays_open_as_it_is(void)
+{
+	static uint64_t numbers[SEGMENTS];
+	dwal_log *log = begin_many();
+	struct segment *segment = log_segment(log, 1);
+	int fd;
+
+	CHECK_INT(segment_enter(segment), 0);
+	fd = segment->fd;
+	CHECK_INT(core_numbers(log, numbers, SEGMENTS), SEGMENTS);
+	CHECK_INT(segment->fd, fd);
+	segment_leave(segment);
+	CHECK_INT(core_numbers(log, numbers, SEGMENTS), SEGMENTS);
+	CHECK_INT(segment->fd, -1);
+	CHECK_INT(segment_unref(segment), 0);
+	finish(log);
+}
+
 static int first_record(dwal_log *log)
 {
 	struct dwal_record record;
@@ -437,6 +455,7 @@ UNIT_MAIN(UNIT(a_new_log_directory_is_private_and_a_given_one_passes_its_mode_on
 	  UNIT(where_descriptors_are_short_fewer_are_open),
 	  UNIT(an_empty_segment_costs_no_descriptor),
 	  UNIT(many_threads_read_more_segments_than_are_open),
+	  UNIT(what_is_being_read_stays_open_as_it_is),
 	  UNIT(a_sealed_segment_that_is_another_when_opened_again_cannot_be_read),
 	  UNIT(a_sealed_segment_may_get_another_inode_number_but_no_other_time),
 	  UNIT(a_reader_keeps_the_bytes_of_what_it_has_open))
