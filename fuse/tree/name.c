@@ -193,7 +193,9 @@ static void encode(const struct name_part *part, bool full, bool value_suffix,
 	text->overflow = false;
 	if (part->len == 0)
 		add(text, EMPTY_NAME, strlen(EMPTY_NAME));
-	for (size_t i = 0, n; i < part->len && !text->overflow;) {
+	if (!full)
+		add(text, part->raw, part->len);
+	for (size_t i = 0, n; full && i < part->len && !text->overflow;) {
 		const char *unit = next_unit(part, full, &i, &n);
 
 		add(text, unit, n);
