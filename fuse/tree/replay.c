@@ -374,7 +374,7 @@ int tree_replay_end(struct tree *tree, const struct logtime *logtime, segment_ti
 	free(tree->known.path);
 	tree->known = (struct known_dir){.dir = NULL};
 	slots_settle(&tree->names);
-	tree->names.is_patient = false;
+	tree->names.is_patient = tree->slab.is_patient = false;
 	r = tree->root ? number_all(tree) : 0;
 	tree->replayed = true;
 	return -r;

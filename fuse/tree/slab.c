@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "hugepage.h"
 #include "sanitized.h"
 
 /* Lets a sanitizer stop whoever touches what is no object. */
@@ -28,7 +29,7 @@
 #define RESERVED_LEAST ((size_t)1 << 24)
 
 /* Memory comes in such steps; the kernel gives no page of it that is not used. */
-#define STEP ((size_t)1 << 20)
+#define STEP HUGEPAGE
 
 /* What others of the process need addresses for as well. */
 static size_t address_space(void)
@@ -113,17 +114,28 @@ static void *take_unused(struct slab *slab, unsigned units)
 	return memset(at, 0, units * SLAB_UNIT);
 }
 
+/* Up to where a huge page can begin. The first is none, for those who need few nodes. A
+ * mount of 10^6 keys in 1,000 directories took 0.7 of the processor's time with them. */
+static bool grow(struct slab *slab)
+{
+	char *from = slab->base + slab->ready;
+	size_t step = STEP - (uintptr_t)from % STEP;
+
+	if (slab->reserved - slab->ready < step || mprotect(from, step, PROT_READ | PROT_WRITE))
+		return false;
+	if (slab->is_patient && slab->ready)
+		hugepage_advise(from, step);
+	CLOSE_TO_ALL(from, step);
+	slab->ready += step;
+	return true;
+}
+
 static void *take_new(struct slab *slab, size_t bytes)
 {
 	char *at = slab->base + slab->used;
 
-	if (slab->used + bytes > slab->ready) {
-		if (slab->reserved - slab->ready < STEP ||
-		    mprotect(slab->base + slab->ready, STEP, PROT_READ | PROT_WRITE))
-			return NULL;
-		CLOSE_TO_ALL(slab->base + slab->ready, STEP);
-		slab->ready += STEP;
-	}
+	if (slab->used + bytes > slab->ready && !grow(slab))
+		return NULL;
 	slab->used += bytes;
 	OPEN(at, bytes);
 	return at;

@@ -10,6 +10,7 @@
 #ifndef TREE_SLAB_H
 #define TREE_SLAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct slab {
 	size_t live;                   /* bytes of objects */
 	uint64_t has[SLAB_SIZES / 64]; /* a bit for each list that is not empty: */
 	slab_ref unused[SLAB_SIZES];   /* by their units, what was given back; from base */
+	bool is_patient;               /* who takes: what is new is in huge pages */
 };
 
 /* Takes no memory yet. 0 or ENOMEM. */

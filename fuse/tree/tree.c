@@ -26,7 +26,6 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 
 	*tree = (struct tree){
 		.opt = *options, .hash_key = keyed_hash_key(), .next_seat = SEAT_FIRST};
-	tree->names.is_patient = true; /* nobody waits for a single name while the log is read */
 	tree->inos.hash_key = tree->hash_key;
 	pthread_mutex_init(&tree->lock, NULL);
 	r = nodeid_init(&tree->ids);
@@ -34,6 +33,8 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 		r = slab_init(&tree->slab);
 	if (r)
 		return r;
+	/* nobody waits for a single name while the log is read */
+	tree->names.is_patient = tree->slab.is_patient = true;
 	tree->root = node_new(tree, S_IFDIR, (struct place){0});
 	if (!tree->root || !node_make_use(tree, tree->root))
 		return ENOMEM;
