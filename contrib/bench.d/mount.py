@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The mount beside a file system that does nothing, libfuse's passthrough and a plain directory."""
+"""The mount beside one with fewer requests, a file system that does nothing, libfuse's passthrough and
+a plain directory."""
 import contextlib
 import fcntl
 import os
@@ -56,12 +57,12 @@ def mounted(command, place, cpu=None):
         place.rmdir()
 
 
-def datawal_of(name, programs):
-    """The side of that name, by the datawalfs of one build."""
+def datawal_of(name, programs, options="create"):
+    """The side of that name, by the datawalfs of one build, with these options."""
     @contextlib.contextmanager
     def side(run, cpu=None):
         with fresh(run.work / f"log-{name}") as log:
-            with mounted([programs["datawalfs"], "-o", "create", log], run.work / f"mnt-{name}",
+            with mounted([programs["datawalfs"], "-o", options, log], run.work / f"mnt-{name}",
                          cpu) as place:
                 yield place
             wait_for_daemon(log)
@@ -109,7 +110,8 @@ def given(directory):
 
 def sides_of(run):
     """name -> what gives a directory of that side for a while."""
-    found = {"datawal": datawal_of("datawal", run.programs), "floor": floor}
+    found = {"datawal": datawal_of("datawal", run.programs),
+             "noxattr": datawal_of("noxattr", run.programs, "create,noxattr"), "floor": floor}
     if passthrough_program(run):
         found["passthrough"] = passthrough
     found["plain"] = plain
