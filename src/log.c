@@ -302,7 +302,7 @@ static int write_batch(dwal_log *log, const struct batch_records *records,
 	uint64_t start = batch->is_written ? 0 : active->end;
 	int rc = 0;
 
-	log_begin_append(log);
+	atomic_fetch_add(&log->appends_begun, 1);
 	memcpy(last_bytes, batch_end(batch) - sizeof(last_bytes), sizeof(last_bytes));
 	if (!batch->is_written)
 		rc = io_pwritev_full(log->io, active->fd, batch->iov, batch->iov_count, start);

@@ -18,13 +18,6 @@
 /* A change of the directory within its clock's tick does not show. */
 #define TICK_SECONDS 2
 
-void log_begin_append(dwal_log *log)
-{
-	pthread_mutex_lock(&log->state_lock);
-	log->appends_begun++;
-	pthread_mutex_unlock(&log->state_lock);
-}
-
 /* Every second one goes when there are too many, so that they stay spread
  * over what was appended since the last check. */
 static void thin_out(dwal_log *log)

@@ -57,9 +57,10 @@ struct dwal_log {
 	pthread_cond_t sync_done; /* syncing has become false */
 
 	/* What log_check() needs to know, under state_lock. */
-	uint32_t highest_made;                 /* no higher id bears a file of ours */
-	uint64_t appends_begun, appends_ended; /* different while one is in flight */
-	struct log_mark marks[LOG_MARKS];      /* some appends since the last check, ascending */
+	uint32_t highest_made;              /* no higher id bears a file of ours */
+	atomic_uint_fast64_t appends_begun; /* without it, before the file changes */
+	uint64_t appends_ended;             /* another number while one is in flight */
+	struct log_mark marks[LOG_MARKS];   /* some appends since the last check, ascending */
 	size_t mark_count;
 	uint64_t mark_stride;   /* one mark in so many appends */
 	struct timespec listed; /* the directory's ctime, once listed; whoever is syncing */
@@ -118,10 +119,8 @@ int log_ahead_take(dwal_log *log, dwal_ahead *ahead, uint32_t id, struct segment
  * -errno. */
 int log_begin_checks(dwal_log *log);
 
-/* Around an append, whatever becomes of it; end under state_lock.
- * last_bytes: the last four that are now at the active segment's end; NULL if
- * nothing was appended. */
-void log_begin_append(dwal_log *log);
+/* After an append, whatever became of it, under state_lock. last_bytes: the last
+ * four that are now at the active segment's end; NULL if nothing was appended. */
 void log_end_append(dwal_log *log, const unsigned char *last_bytes);
 
 /* Whether the files are still ours: the directory, the segment, which was at
