@@ -87,7 +87,8 @@ tree/beside: tree/tree tree/treename tree/children tree/nodeattr tree/node
 fs: errmap errands compaction tree/node
 txn: fs tree/number tree/nodeattr
 file/damage: fs tree/treename
-file/bytes:
+file/area:
+file/bytes: file/area
 file/whole: file/bytes
 file/stage: file/whole file/bytes file/damage txn fs tree/tree tree/treename tree/nodeattr
 file/content: file/stage file/damage tree/nodeattr
@@ -124,7 +125,7 @@ mount/session: mount/loop mount/confine mount/options mount/refusal mount/messag
 mount/background: mount/session mount/messages
 mount/watcher: mount/loop mount/session mount/messages file/pending
 mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replay
-mount/keeper: file/pending txn fs
+mount/keeper: file/area file/pending txn fs
 mount/giveback: fs
 mount/modest:
 mount/pace:

@@ -5,15 +5,14 @@
 #include "file/bytes.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "datawal.h"
+#include "file/area.h"
 
 #define PAGE ((size_t)4096)
-#define HUGE ((size_t)2 << 20) /* where there are others, these are as good as any */
+#define HUGE AREA_HUGE_PAGE
 
 /* A third of the daemon's time for a value of 64 MiB went into faults of small
  * pages and their end; with huge ones it needed 0.8 of its time for that value. Of
@@ -30,23 +29,17 @@ size_t bytes_taken(size_t touched)
 	return round_up(touched, touched > LARGE ? HUGE : PAGE);
 }
 
-static const size_t area_size = DWAL_MAX_PAYLOAD + HUGE; /* to begin with a whole one */
-
-/* Addresses for the largest content there is. Without them it is allocated. */
+/* Without addresses it is allocated. */
 static int map(struct bytes *bytes, size_t touched)
 {
-	void *area = mmap(NULL, area_size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	unsigned char *data;
+	struct area *area = area_take();
 
-	if (area == MAP_FAILED)
+	if (!area)
 		return ENOSPC;
-	data = (unsigned char *)area + (round_up((uintptr_t)area, HUGE) - (uintptr_t)area);
-	(void)madvise(data, DWAL_MAX_PAYLOAD, MADV_HUGEPAGE); /* else small ones */
 	if (touched)
-		memcpy(data, bytes->data, touched);
+		memcpy(area->data, bytes->data, touched);
 	free(bytes->data);
-	*bytes = (struct bytes){data, DWAL_MAX_PAYLOAD, area};
+	*bytes = (struct bytes){area->data, DWAL_MAX_PAYLOAD, area};
 	return 0;
 }
 
@@ -72,10 +65,10 @@ int bytes_grow(struct bytes *bytes, size_t need, size_t touched)
 	return need > LARGE && map(bytes, touched) == 0 ? 0 : allocate(bytes, need);
 }
 
-void bytes_release(struct bytes *bytes)
+void bytes_release(struct bytes *bytes, size_t touched)
 {
 	if (bytes->area)
-		(void)munmap(bytes->area, area_size);
+		area_give_back(bytes->area, touched);
 	else
 		free(bytes->data);
 	*bytes = (struct bytes){0};

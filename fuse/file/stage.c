@@ -303,7 +303,7 @@ void stage_release_memory(struct fs *fs, struct stage *stage)
 {
 	(void)count(fs, stage, 0);
 	set_clean(fs, stage, 0);
-	bytes_release(&stage->bytes);
+	bytes_release(&stage->bytes, stage->touched);
 	drop_whole(stage);
 	stage->touched = 0;
 	stage->loaded = false;

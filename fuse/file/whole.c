@@ -15,6 +15,7 @@ struct whole *whole_new(size_t size)
 		return NULL;
 	}
 	atomic_init(&whole->refs, 1);
+	whole->size = size;
 	return whole;
 }
 
@@ -28,6 +29,6 @@ void whole_unref(struct whole *whole)
 {
 	if (!whole || atomic_fetch_sub_explicit(&whole->refs, 1, memory_order_acq_rel) > 1)
 		return;
-	bytes_release(&whole->bytes);
+	bytes_release(&whole->bytes, whole->size);
 	free(whole);
 }

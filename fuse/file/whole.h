@@ -13,6 +13,7 @@
 
 struct whole {
 	atomic_uint refs;
+	size_t size;
 	struct bytes bytes; /* to be filled in before anybody else sees it */
 };
 

@@ -8,6 +8,7 @@
 #include <fuse_lowlevel.h>
 #include <stdlib.h>
 
+#include "file/area.h"
 #include "file/pending.h"
 #include "txn.h"
 
@@ -33,6 +34,7 @@ static void sync_and_retry(struct fs *fs)
 	if (fs->unsynced)
 		(void)txn_sync(fs);
 	(void)dwal_kv_check(fs->kv);
+	area_rest();
 }
 
 static struct timespec in_seconds(uint32_t seconds)
