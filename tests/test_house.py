@@ -83,6 +83,7 @@ tree/nodeattr: tree/node
 tree/number: tree/treename tree/node tree/name
 tree/tree: tree/number tree/treename tree/children tree/node
 tree/replay: tree/tree tree/number tree/treename tree/nodeattr
+tree/replayer: tree/replay
 tree/beside: tree/tree tree/treename tree/children tree/nodeattr tree/node
 fs: errmap errands compaction tree/node
 txn: fs tree/number tree/nodeattr
@@ -124,7 +125,7 @@ mount/loop: mount/spin
 mount/session: mount/loop mount/confine mount/options mount/refusal mount/messages ops/table fs
 mount/background: mount/session mount/messages
 mount/watcher: mount/loop mount/session mount/messages file/pending
-mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replay
+mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replayer tree/replay
 mount/keeper: file/area file/pending txn fs
 mount/giveback: fs
 mount/modest:

@@ -23,6 +23,7 @@
 #include "logname.h"
 #include "sanitized.h"
 #include "tree/replay.h"
+#include "tree/replayer.h"
 #include "txn.h"
 
 static int out_of_memory(struct dwal_error *error)
@@ -34,6 +35,7 @@ static int out_of_memory(struct dwal_error *error)
 /* The replay of the log, record by record. */
 struct replay {
 	struct fs *fs;
+	struct replayer replayer;
 	struct logtime times;
 	bool untimed;                 /* a segment has records that nothing tells a time of: */
 	struct segment_time own_time; /* its own, before it is cut or written to */
@@ -78,7 +80,7 @@ static int observe(void *ctx, const struct dwal_record *record)
 		return r;
 	if (record->type == DWAL_PUT && is_time_of_segment(when.mtime))
 		note_untimed(replay, record->segment);
-	return tree_replay(&replay->fs->tree, record, &when);
+	return replayer_add(&replay->replayer, record, &when);
 }
 
 /* A file whose value cannot be read. */
@@ -91,7 +93,7 @@ static int observe_lost(void *ctx, const struct dwal_lost *lost)
 	if (!lost->key_known || lost->record.type != DWAL_PUT)
 		return 0;
 	r = logtime_next(&replay->times, &lost->record, &when);
-	return r ? r : tree_replay(&replay->fs->tree, &lost->record, &when);
+	return r ? r : replayer_add(&replay->replayer, &lost->record, &when);
 }
 
 /* The first operation here changes the time of a segment that files show. */
@@ -140,8 +142,12 @@ static int open_log(struct fs *fs, void (*waits)(void), struct dwal_error *error
 		.observe_ctx = &replay,
 		.waits = waits,
 	};
-	int r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
+	int r;
 
+	replayer_begin(&replay.replayer, &fs->tree);
+	r = dwal_kv_open(fs->opt.log_dir, &options, &fs->kv, error);
+	if (replayer_end(&replay.replayer) && !r)
+		r = out_of_memory(error);
 	if (!r) {
 		keep_own_time(&replay);
 		take_back_attributes(fs);

@@ -421,3 +421,14 @@ int tree_replay(struct tree *tree, const struct dwal_record *record, const struc
 	}
 	return 0;
 }
+
+bool tree_replay_brief(struct dwal_record *record)
+{
+	struct attr attr;
+
+	if (record->type == DWAL_RAW)
+		return attr_parse(record->payload.data, record->payload.len, &attr);
+	record->is_text = record->type == DWAL_PUT && can_be_target(record);
+	record->payload.data = NULL;
+	return true;
+}

@@ -13,6 +13,10 @@
 int tree_replay(struct tree *tree, const struct dwal_record *record,
 		const struct record_time *when);
 
+/* Makes of a record what tree_replay() needs of it: that of a value not its bytes.
+ * False: nothing. */
+bool tree_replay_brief(struct dwal_record *record);
+
 /* Calls fn for each key with attributes and without a value: a crash has left
  * them so, and they would be those of a later file. */
 void tree_each_waiting(const struct tree *tree, void (*fn)(void *ctx, struct dwal_bytes key),
