@@ -17,9 +17,9 @@
  * before the new one is full; until then a search may have to look into both. */
 #define SLOTS_MOVED 16
 
-/* A table is full when so many sixteenths of it are, and the next is larger by a
- * third: between 9.9 and 13.2 bytes a number, and while it grows 23.0 at most.
- * With the entries the resident memory of 10^6 keys of 16 bytes was 44.1 bytes a key beside them.
+/* A table is full when so many sixteenths of it are, and the next is larger by a third:
+ * between 9.9 and 13.2 bytes a number, and while it grows 23.0 at most. With the entries, and
+ * keys of 16 bytes, the resident memory was 44.1 bytes a key beside them at 10^6, 43.4 at 10^7.
  */
 #define SLOTS_FULL 13
 
