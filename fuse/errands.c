@@ -36,6 +36,14 @@ void errands_add(struct errands *errands, uint64_t id)
 	pthread_mutex_unlock(&errands->lock);
 }
 
+void errands_hurry(struct errands *errands)
+{
+	pthread_mutex_lock(&errands->lock);
+	errands->hurried = true;
+	pthread_cond_signal(&errands->wake);
+	pthread_mutex_unlock(&errands->lock);
+}
+
 size_t errands_take(struct errands *errands, const struct timespec *deadline,
 		    uint64_t ids[ERRANDS_MOST])
 {
@@ -43,9 +51,11 @@ size_t errands_take(struct errands *errands, const struct timespec *deadline,
 	int r = 0;
 
 	pthread_mutex_lock(&errands->lock);
-	while (!errands->count && !errands->ended && r != ETIMEDOUT)
+	while (!errands->count && !errands->hurried && !errands->ended && r != ETIMEDOUT)
 		r = pthread_cond_timedwait(&errands->wake, &errands->lock, deadline);
 	count = errands->ended ? 0 : errands->count;
+	if (!count)
+		errands->hurried = false;
 	memcpy(ids, errands->ids, count * sizeof(*ids));
 	errands->count = 0;
 	pthread_mutex_unlock(&errands->lock);

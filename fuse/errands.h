@@ -26,6 +26,7 @@ struct errands {
 	pthread_cond_t wake;
 	uint64_t ids[ERRANDS_MOST];
 	size_t count;
+	bool hurried;
 	bool ended;
 };
 
@@ -37,8 +38,12 @@ void errands_release(struct errands *errands);
  * Never waits, and cannot fail. */
 void errands_add(struct errands *errands, uint64_t id);
 
+/* Ends one wait, the next if there is none now. Never waits, and cannot fail. */
+void errands_hurry(struct errands *errands);
+
 /* Waits until there are some, or until the deadline (CLOCK_MONOTONIC), and takes
- * them all. Returns how many; 0: it is time, or errands_end() was called. */
+ * them all. Returns how many; 0: it is time, or errands_hurry() or errands_end() was
+ * called. */
 size_t errands_take(struct errands *errands, const struct timespec *deadline,
 		    uint64_t ids[ERRANDS_MOST]);
 

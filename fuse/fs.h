@@ -97,7 +97,7 @@ struct fs {
 	pthread_mutex_t write_lock;
 	struct timespec found; /* the active segment's own time, to be said; by write_lock */
 	bool has_found;
-	atomic_bool unsynced; /* something was appended since the last sync */
+	atomic_uint_fast64_t unsynced; /* bytes that were appended since the last sync */
 
 	struct tree tree;        /* what is shown; its lock protects the lists as well */
 	struct stage *stages;    /* all of them (DL list) */

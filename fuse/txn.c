@@ -13,6 +13,11 @@
 #include "tree/nodeattr.h"
 #include "tree/number.h"
 
+/* So many bytes are not left to a rotation, which waits for its sync: they are synced
+ * at once, and a full segment takes more meanwhile. So 64 files of 1 MiB took 0.64
+ * of the time, 4 of 16 MiB 0.78 (medians of 4 by turns): most bursts met a rotation. */
+#define SYNC_FROM ((uint64_t)8 << 20)
+
 void txn_lock(struct fs *fs)
 {
 	pthread_mutex_lock(&fs->write_lock);
@@ -254,6 +259,16 @@ int txn_write_ahead(struct txn *txn, dwal_ahead **out)
 	return errno_of(dwal_kv_ahead(txn->fs->kv, &batch, out));
 }
 
+static void note_unsynced(const struct txn *txn)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < txn->count; i++)
+		bytes += txn->places[i].length;
+	if (atomic_fetch_add(&txn->fs->unsynced, bytes) + bytes >= SYNC_FROM)
+		errands_hurry(&txn->fs->errands);
+}
+
 int txn_commit(struct txn *txn)
 {
 	struct fs *fs = txn->fs;
@@ -270,7 +285,7 @@ int txn_commit(struct txn *txn)
 	if (r)
 		return r;
 	fs->has_found = false;
-	fs->unsynced = true;
+	note_unsynced(txn);
 	return 0;
 }
 
@@ -288,10 +303,10 @@ void txn_told(const struct txn *txn)
 int txn_sync(struct fs *fs)
 {
 	/* Before the sync: what is appended during it is not in it. */
-	bool had = atomic_exchange(&fs->unsynced, false);
+	uint64_t had = atomic_exchange(&fs->unsynced, 0);
 	int r = errno_of(dwal_kv_sync(fs->kv));
 
-	if (r && had)
-		fs->unsynced = true;
+	if (r)
+		atomic_fetch_add(&fs->unsynced, had);
 	return r;
 }

@@ -19,6 +19,10 @@
  * each time all that it consists of is gone through. */
 #define PUT_OFF_AHEAD 1
 
+/* With so many bytes still to be synced a full segment takes more, where somebody
+ * else syncs. */
+#define OUTGROWS_FROM ((uint64_t)8 << 20)
+
 int log_reserve_segment(dwal_log *log)
 {
 	size_t room = log->room ? 2 * log->room : 8;
@@ -272,6 +276,18 @@ static bool must_rotate(const dwal_log *log)
 	       (end > log->segment_size || log->batch.bytes > log->segment_size - end);
 }
 
+/* Whoever rotates waits for the disk. */
+static bool may_outgrow(dwal_log *log)
+{
+	uint64_t unsynced;
+
+	pthread_mutex_lock(&log->state_lock);
+	unsynced = log->appended - log->durable;
+	pthread_mutex_unlock(&log->state_lock);
+	return log->sync_apart && unsynced >= OUTGROWS_FROM &&
+	       log_active(log)->end + log->batch.bytes <= 2 * log->segment_size;
+}
+
 static void tell_places(const dwal_log *log, const struct batch_records *records, uint64_t start,
 			struct dwal_place *places)
 {
@@ -340,7 +356,7 @@ static int prepare(dwal_log *log, const struct batch_records *records)
 		rc = batch_encode(&log->batch, &known, log->last_txid + 1);
 	if (!rc && log_ahead_fits(log, records->ahead))
 		return rotate(log, records->ahead);
-	if (!rc && must_rotate(log)) {
+	if (!rc && must_rotate(log) && !may_outgrow(log)) {
 		rc = rotate(log, NULL);
 		if (io_is_full(rc) && records->may_use_reserve)
 			rc = 0; /* there may be room in the old one */
@@ -359,7 +375,7 @@ static struct stretch take_unwritten(dwal_log *log)
 	struct segment *active = log_active(log);
 	struct stretch stretch = {NULL, log->begun, active->end - log->begun};
 
-	if (stretch.n >= IO_BEGIN_WRITE) {
+	if (!log->sync_apart && stretch.n >= IO_BEGIN_WRITE) {
 		log->begun = active->end;
 		stretch.segment = segment_ref(active);
 	}

@@ -118,6 +118,7 @@ CASES = [
     ("rotate", "changes_of_a_store_go_on_while_a_rotation_syncs", mark.clause("C20")),
     ("rotate", "appends_cannot_put_a_rotation_off_for_ever", mark.clause("C20")),
     ("rotate", "a_full_segment_is_told_to_whoever_syncs_apart", mark.clause("C20")),
+    ("rotate", "a_full_segment_takes_more_while_much_of_it_is_to_be_synced", mark.clause("C20")),
     ("own", "what_somebody_does_to_the_files_is_found_before_a_sync_is_reported",
      mark.clause("C4b", "C19")),
     ("own", "what_somebody_does_to_the_files_is_found_by_a_check_alone", mark.clause("C4b")),

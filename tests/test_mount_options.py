@@ -235,6 +235,14 @@ def test_until_then_a_change_costs_no_sync(counted):
     assert syncs() > before
 
 
+@pytest.mark.clause("S2h", "S2j")
+def test_much_that_is_not_synced_is_synced_at_once(counted):
+    m, syncs = counted("commit=1000")
+    before = syncs()
+    (m / "f").write_bytes(bytes(9 << 20))
+    mounting.wait_for(lambda: syncs() > before, "a sync by itself", 10)
+
+
 @pytest.mark.clause("S2h")
 def test_fsync_of_a_directory_makes_durable_what_happened_in_it(counted):
     m, syncs = counted("commit=1000")

@@ -45,6 +45,14 @@ static struct timespec in_seconds(uint32_t seconds)
 	return t;
 }
 
+static bool is_over(const struct timespec *due)
+{
+	const struct timespec now = in_seconds(0);
+
+	return now.tv_sec > due->tv_sec ||
+	       (now.tv_sec == due->tv_sec && now.tv_nsec >= due->tv_nsec);
+}
+
 static void *keep(void *arg)
 {
 	struct keeper *keeper = arg;
@@ -56,9 +64,13 @@ static void *keep(void *arg)
 		size_t count = errands_take(&fs->errands, &due, ids);
 
 		tell_kernel(fs, ids, count);
-		if (!count && !atomic_load(&keeper->stop)) {
+		if (count || atomic_load(&keeper->stop))
+			continue;
+		if (is_over(&due)) {
 			sync_and_retry(fs);
 			due = in_seconds(fs->opt.commit_seconds);
+		} else {
+			(void)txn_sync(fs); /* there is much to be synced */
 		}
 	}
 	return NULL;

@@ -368,8 +368,10 @@ struct dwal_options {
 	uint32_t lock_wait_ms;   /* wait so long for another writer's lock */
 	uint64_t segment_size;   /* rotate before an append that would exceed it,
 				  * unless the segment is empty; 0: only when told to */
-	bool sync_apart;         /* an append that must rotate does not wait for a
-				  * sync: DWAL_EUNSYNCED, see there */
+	bool sync_apart;         /* somebody else syncs, every few MiB: an append that
+				  * must rotate does not wait for it, DWAL_EUNSYNCED, and
+				  * while 8 MiB or more are not synced, a segment may take
+				  * up to twice segment_size */
 	bool reserve;            /* keep room so that something can be removed on a full
 				  * disk: dwal_kv_write() */
 	enum dwal_verify verify; /* degraded: always full */

@@ -168,7 +168,40 @@ static void a_full_segment_is_told_to_whoever_syncs_apart(void)
 	unit_dir_remove(&dir);
 }
 
+static int append_mib(dwal_log *log, size_t n)
+{
+	static const char zeros[8 << 20];
+
+	return dwal_log_append_raw(log, zeros, n << 20, NULL);
+}
+
+/* Nobody waits for the disk as long as there is much for it to do; but not for ever. */
+static void a_full_segment_takes_more_while_much_of_it_is_to_be_synced(void)
+{
+	struct dwal_options options = begin();
+	dwal_log *log;
+
+	options.sync_apart = true;
+	options.segment_size = 9 << 20;
+	log = core_open_io(&fault.io, dir.path, &options);
+	CHECK_INT(append_mib(log, 4), 0);
+	CHECK_INT(append_mib(log, 4), 0);
+	CHECK_INT(append_mib(log, 4), 0);
+	CHECK_INT(append_mib(log, 4), 0);
+	CHECK_INT(append_mib(log, 4), DWAL_EUNSYNCED); /* over twice its size */
+	CHECK_INT(dwal_log_sync(log), 0);
+	CHECK_INT(core_append(log, 6, SMALL), 0);
+	CHECK_INT(dwal_log_active_segment(log), 2);
+	CHECK_INT(append_mib(log, 8), 0);
+	CHECK_INT(dwal_log_sync(log), 0);
+	CHECK_INT(append_mib(log, 4), 0); /* all is synced: the next one */
+	CHECK_INT(dwal_log_active_segment(log), 3);
+	CHECK_INT(dwal_log_close(log), 0);
+	unit_dir_remove(&dir);
+}
+
 UNIT_MAIN(UNIT(appends_that_fit_go_on_while_a_rotation_syncs),
 	  UNIT(changes_of_a_store_go_on_while_a_rotation_syncs),
 	  UNIT(appends_cannot_put_a_rotation_off_for_ever),
-	  UNIT(a_full_segment_is_told_to_whoever_syncs_apart))
+	  UNIT(a_full_segment_is_told_to_whoever_syncs_apart),
+	  UNIT(a_full_segment_takes_more_while_much_of_it_is_to_be_synced))

@@ -54,6 +54,12 @@ static void *add_one(void *arg)
 	return NULL;
 }
 
+static void *hurry(void *arg)
+{
+	errands_hurry(arg);
+	return NULL;
+}
+
 static void *end(void *arg)
 {
 	errands_end(arg);
@@ -85,6 +91,23 @@ static void an_errand_and_the_end_are_waited_for(void)
 	errands_release(&errands);
 }
 
+static void a_wait_is_ended_once_and_no_errand_is_lost(void)
+{
+	const struct timespec past = after(-1), deadline = after(3600);
+	uint64_t ids[ERRANDS_MOST];
+	struct errands errands;
+
+	errands_init(&errands);
+	CHECK_INT(wait_for(&errands, hurry, ids), 0);
+	errands_add(&errands, 5);
+	errands_hurry(&errands);
+	CHECK_INT(errands_take(&errands, &deadline, ids), 1);
+	CHECK_INT(errands_take(&errands, &deadline, ids), 0);
+	CHECK(!errands.hurried);
+	CHECK_INT(errands_take(&errands, &past, ids), 0);
+	errands_release(&errands);
+}
+
 static void after_the_end_nothing_is_taken(void)
 {
 	const struct timespec deadline = after(3600);
@@ -102,4 +125,5 @@ static void after_the_end_nothing_is_taken(void)
 
 UNIT_MAIN(UNIT(what_was_added_is_taken_once_and_in_order),
 	  UNIT(a_full_queue_drops_what_comes_and_then_takes_again),
-	  UNIT(an_errand_and_the_end_are_waited_for), UNIT(after_the_end_nothing_is_taken))
+	  UNIT(an_errand_and_the_end_are_waited_for),
+	  UNIT(a_wait_is_ended_once_and_no_errand_is_lost), UNIT(after_the_end_nothing_is_taken))
