@@ -154,10 +154,11 @@ static void what_is_kept_is_bounded_also_while_it_is_used(void)
 	c = take_new(3);
 	area_give_back(c, 1); /* as they are kept for whoever comes next */
 	area_give_back(a, 1); /* which has touched less than it has */
-	take_with(1);
+	a = take_with(1);
 	c = take_new(3);
 	area_give_back(c, 1);
 	c = take_new(3);
+	area_give_back(a, 1);
 	area_give_back(b, 1);
 	area_give_back(c, DWAL_MAX_PAYLOAD);
 }
