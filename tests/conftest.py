@@ -122,11 +122,11 @@ def gated(mount, tmp_path, monkeypatch):
     """gated("commit=1") mounts, and returns the mount and its gates (tests/lib/gates.py)."""
     stops = gates.Gates(tmp_path / "gates")
 
-    def start(*options):
+    def start(*options, **more):
         with monkeypatch.context() as patched:
             for name, value in stops.environment().items():
                 patched.setenv(name, value)
-            return mount(None, *options), stops
+            return mount(None, *options, **more), stops
 
     yield start
     stops.close()

@@ -3,6 +3,7 @@
 want the CPUs; and none is asked for where none comes."""
 import contextlib
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -171,3 +172,20 @@ def test_a_sync_keeps_nobody_waiting(gated):
         assert sync.is_alive()
     sync.join(SECONDS)
     assert not sync.is_alive()
+
+
+@pytest.mark.sanitize
+@pytest.mark.clause("S28c")
+def test_who_waits_no_more_leaves_nothing_behind(gated):
+    """The kernel says so when the request is served, and nothing else comes then."""
+    m, gates = gated(args=["-d"])
+    with gates.held("interrupt"):
+        with gates.held("append"):
+            writer = subprocess.Popen(["sh", "-c", "echo value >f"], cwd=m)
+            gates.wait("append")
+            writer.terminate()
+            gates.wait("interrupt")
+        assert writer.wait(SECONDS) == -signal.SIGTERM
+    assert (m / "f").read_bytes() == b"value\n"
+    m.unmount()
+    assert "opcode: FLUSH" in m.stderr and "INTERRUPT" not in m.stderr

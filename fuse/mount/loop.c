@@ -14,6 +14,7 @@
 #include "mount/loop.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -136,6 +137,21 @@ static bool is_request(struct loop *loop, int r)
 	return false;
 }
 
+/* No request is given up for one. libfuse would keep one that comes when its request
+ * has been served: until the next request, or for good. */
+static bool is_interrupt(const struct fuse_buf *request)
+{
+	const struct fuse_in_header *header = request->mem;
+
+	return header->opcode == FUSE_INTERRUPT;
+}
+
+static void process(struct worker *worker)
+{
+	if (!is_interrupt(&worker->request))
+		fuse_session_process_buf(worker->loop->session, &worker->request);
+}
+
 /* ---- a leader ---- */
 
 static int receive(struct worker *worker)
@@ -159,7 +175,7 @@ static bool serve(struct worker *worker)
 	atomic_store(&loop->leader, serves);
 	if (!atomic_load(&loop->overseen) && !atomic_exchange(&loop->overseen, true))
 		(void)sem_post(&loop->wake);
-	fuse_session_process_buf(loop->session, &worker->request);
+	process(worker);
 	atomic_fetch_add(&loop->served, 1);
 	return atomic_compare_exchange_strong(&loop->leader, &serves, worker->token);
 }
@@ -222,7 +238,7 @@ static void take_part(struct worker *worker)
 	struct loop *loop = worker->loop;
 
 	if (is_request(loop, receive_in_crowd(worker)))
-		fuse_session_process_buf(loop->session, &worker->request);
+		process(worker);
 	if (!spin_is_in_the_way(&loop->spin))
 		end_crowd(loop);
 }

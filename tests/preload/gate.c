@@ -8,7 +8,8 @@
  * when the records are written and the key leads to them, and nobody else
  * knows; `sync`, before a segment is synced; `rename`, before a file of the log
  * gets its name; `attr`, before attributes are told; `forget`, before the kernel
- * is told to forget them. Whoever comes to a place whose file is there writes its
+ * is told to forget them; `interrupt`, when the kernel has said that somebody waits no
+ * more. Whoever comes to a place whose file is there writes its
  * name to the fifo `events` and waits while the test holds a lock on the file. With
  * a file `full` there is no room for records; with `broken` no segment can be
  * synced; with `itself` what is renamed is renamed onto itself, which the kernel
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 
 #include "environment.h"
 
@@ -175,6 +177,16 @@ int fuse_lowlevel_notify_inval_inode(struct fuse_session *session, fuse_ino_t in
 
 	pass("forget");
 	return notify(session, ino, offset, length);
+}
+
+int fuse_session_receive_buf(struct fuse_session *session, struct fuse_buf *request)
+{
+	int (*receive)(struct fuse_session *, struct fuse_buf *) = next("fuse_session_receive_buf");
+	int r = receive(session, request);
+
+	if (r > 0 && ((struct fuse_in_header *)request->mem)->opcode == FUSE_INTERRUPT)
+		pass("interrupt");
+	return r;
 }
 
 struct fuse_session *fuse_session_new(struct fuse_args *args, const struct fuse_lowlevel_ops *ops,
