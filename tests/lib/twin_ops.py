@@ -336,6 +336,11 @@ def rename_any(side, old, new, flags):
     return do_rename(side, old, new, flags)
 
 
+def is_open_to_new_names(path):
+    """A directory, and not one that was removed and is open still."""
+    return os.path.isdir(path) and os.stat(path).st_nlink > 0
+
+
 def refused(side, act, number, *names):
     """What only the mount refuses: not tried on the host."""
     if not side.is_mount or names[0].rstrip("/") == names[1].rstrip("/"):
@@ -348,8 +353,8 @@ def refused(side, act, number, *names):
     except OSError as error:
         due = there == ([True, False] if act is os.link else [True, True])
         parent = os.path.dirname(side.path(names[1]).rstrip("/"))
-        due = due and os.path.isdir(parent) and not any(n.endswith("/") or "." in n or len(n) > 255
-                                                          for n in names)
+        due = due and is_open_to_new_names(parent) and not any(
+            n.endswith("/") or "." in n or len(n) > 255 for n in names)
         return f"refused with {error}" if due and error.errno != number else "refused"
     return "done"
 
