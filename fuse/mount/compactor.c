@@ -8,13 +8,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
 #include "file/rebase.h"
 #include "mount/giveback.h"
@@ -122,21 +121,13 @@ static int let_go_of_old_files(struct compactor *compactor, uint64_t rewritten)
 	return rebase_all(compactor->fs) > compactor->held_most ? -EMFILE : 0;
 }
 
-/* Whoever was woken on this processor may wait for as long as a tick of the clock else.
- * Giving it away (sched_yield) is not enough: with two processors, and a client, a thread that
- * serves it and this one, 0.1 % of the client's puts took 1.5 to 1.7 ms, and now 0.9 to 1.2
- * (0.6 to 0.7 alone). A compaction beside it takes three times as long. */
-static void rest(void)
-{
-	(void)nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-}
-
 static int progress(void *ctx, const struct dwal_rewrite_stats *so_far)
 {
 	struct compactor *compactor = ctx;
 	int r = compaction_progress(&compactor->fs->compaction, so_far);
 
-	rest();
+	/* Whoever was woken here may wait for as long as a tick of the clock else. */
+	(void)sched_yield();
 	if (r || compactor->dry_run)
 		return r;
 	if (so_far->bytes_freed != compactor->freed) /* once a segment, when its old file is gone */
@@ -289,7 +280,6 @@ static void *work(void *arg)
 	struct compaction_call call;
 
 	be_modest();
-	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* a rest is as short as it says */
 	while (compaction_await(&compactor->fs->compaction, &due, &call)) {
 		if (call.ordered)
 			do_order(compactor, &call.order);
