@@ -5,19 +5,17 @@
 #include "file/area.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "datawal.h"
-
-#define HUGE AREA_HUGE_PAGE
+#include "hugepage.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the rest */
 static struct area *kept;
 static size_t kept_bytes;
 
-static const size_t mapped_size = DWAL_MAX_PAYLOAD + HUGE; /* to begin with a whole one */
+static const size_t mapped_size = DWAL_MAX_PAYLOAD + HUGEPAGE; /* to begin with a whole one */
 
 static struct area *map_new(void)
 {
@@ -31,8 +29,9 @@ static struct area *map_new(void)
 		return NULL;
 	}
 	area->mapped = mapped;
-	area->data = (unsigned char *)mapped + (HUGE - (uintptr_t)mapped % HUGE) % HUGE;
-	(void)madvise(area->data, DWAL_MAX_PAYLOAD, MADV_HUGEPAGE); /* else small ones */
+	area->data =
+		(unsigned char *)mapped + (hugepage_round((uintptr_t)mapped) - (uintptr_t)mapped);
+	hugepage_advise(area->data, DWAL_MAX_PAYLOAD);
 	return area;
 }
 
@@ -58,7 +57,7 @@ void area_give_back(struct area *area, size_t touched)
 {
 	bool stays;
 
-	touched = (touched + HUGE - 1) / HUGE * HUGE;
+	touched = hugepage_round(touched);
 	if (touched < area->kept)
 		touched = area->kept;
 	pthread_mutex_lock(&lock);

@@ -12,7 +12,6 @@
 
 /* So many bytes are kept at most, beside what contents take. */
 #define AREA_KEPT_MOST ((size_t)64 << 20)
-#define AREA_HUGE_PAGE ((size_t)2 << 20) /* where there are others, these are as good as any */
 
 struct area {
 	unsigned char *data; /* DWAL_MAX_PAYLOAD bytes, as they come */

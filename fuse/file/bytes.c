@@ -10,14 +10,14 @@
 
 #include "datawal.h"
 #include "file/area.h"
+#include "hugepage.h"
 
 #define PAGE ((size_t)4096)
-#define HUGE AREA_HUGE_PAGE
 
 /* A third of the daemon's time for a value of 64 MiB went into faults of small
  * pages and their end; with huge ones it needed 0.8 of its time for that value. Of
  * smaller contents half a huge page and more would be taken for nothing. */
-#define LARGE (2 * HUGE)
+#define LARGE (2 * HUGEPAGE)
 
 static size_t round_up(size_t bytes, size_t unit)
 {
@@ -26,7 +26,7 @@ static size_t round_up(size_t bytes, size_t unit)
 
 size_t bytes_taken(size_t touched)
 {
-	return round_up(touched, touched > LARGE ? HUGE : PAGE);
+	return round_up(touched, touched > LARGE ? HUGEPAGE : PAGE);
 }
 
 /* Without addresses it is allocated. */

@@ -12,12 +12,18 @@
 
 #define HUGEPAGE ((size_t)2 << 20) /* where there are others, these are as good as any */
 
+/* Up to where one can begin. */
+static inline uintptr_t hugepage_round(uintptr_t n)
+{
+	return (n + HUGEPAGE - 1) & -HUGEPAGE;
+}
+
 /* Those that lie in these n bytes, as far as they were not touched yet. Where that cannot
  * be, nothing changes. */
 static inline void hugepage_advise(void *bytes, size_t n)
 {
 	uintptr_t end = ((uintptr_t)bytes + n) & -HUGEPAGE;
-	uintptr_t from = ((uintptr_t)bytes + HUGEPAGE - 1) & -HUGEPAGE;
+	uintptr_t from = hugepage_round((uintptr_t)bytes);
 
 	if (from < end)
 		(void)madvise((void *)from, end - from, MADV_HUGEPAGE);
