@@ -126,10 +126,10 @@ mount/session: mount/loop mount/confine mount/options mount/refusal mount/messag
 mount/background: mount/session mount/messages
 mount/watcher: mount/loop mount/session mount/messages file/pending
 mount/store: log/logdir file/damage file/handle file/publish file/unfinished txn fs tree/replayer tree/replay
-mount/keeper: file/area file/pending txn fs
 mount/giveback: fs
 mount/modest:
 mount/pace:
+mount/keeper: mount/pace file/area file/pending txn fs
 mount/compactor: mount/giveback mount/modest file/rebase fs
 mount/scrubber: mount/modest mount/pace file/damage fs
 mount/daemon: mount/compactor mount/scrubber mount/confine mount/keeper mount/loop mount/store mount/watcher mount/background mount/session mount/options mount/resources mount/messages file/damage file/pending

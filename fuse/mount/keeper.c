@@ -10,6 +10,7 @@
 
 #include "file/area.h"
 #include "file/pending.h"
+#include "mount/pace.h"
 #include "txn.h"
 
 struct keeper {
@@ -45,14 +46,6 @@ static struct timespec in_seconds(uint32_t seconds)
 	return t;
 }
 
-static bool is_over(const struct timespec *due)
-{
-	const struct timespec now = in_seconds(0);
-
-	return now.tv_sec > due->tv_sec ||
-	       (now.tv_sec == due->tv_sec && now.tv_nsec >= due->tv_nsec);
-}
-
 static void *keep(void *arg)
 {
 	struct keeper *keeper = arg;
@@ -66,11 +59,11 @@ static void *keep(void *arg)
 		tell_kernel(fs, ids, count);
 		if (count || atomic_load(&keeper->stop))
 			continue;
-		if (is_over(&due)) {
+		if (timespec_is_before(in_seconds(0), due)) {
+			(void)txn_sync(fs); /* there is much to be synced */
+		} else {
 			sync_and_retry(fs);
 			due = in_seconds(fs->opt.commit_seconds);
-		} else {
-			(void)txn_sync(fs); /* there is much to be synced */
 		}
 	}
 	return NULL;
