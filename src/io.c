@@ -399,6 +399,14 @@ int io_make_dirs(const struct io *io, const char *path, mode_t mode)
 	return io_sync_dir(io, AT_FDCWD, parent);
 }
 
+void io_begin_write(const struct io *io, int fd, uint64_t *begun, uint64_t end)
+{
+	if (end - *begun < IO_BEGIN_WRITE)
+		return;
+	(void)io->begin_write(io, fd, (off_t)*begun, (off_t)(end - *begun));
+	*begun = end;
+}
+
 int io_copy(const struct io *io, int from, uint64_t offset, uint64_t n, int to)
 {
 	const size_t chunk = 1 << 20;

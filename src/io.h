@@ -105,6 +105,10 @@ int io_allocate(const struct io *io, int fd, uint64_t offset, uint64_t n);
 /* True: there was no room, on the disk or in what the user may have of it. */
 bool io_is_full(int rc);
 
+/* Once there are IO_BEGIN_WRITE bytes between *begun and end, their writing is begun, and
+ * *begun is end. What fails is left to the sync, which tells. */
+void io_begin_write(const struct io *io, int fd, uint64_t *begun, uint64_t end);
+
 /* Opens, syncs and closes a directory. */
 int io_sync_dir(const struct io *io, int dirfd, const char *name);
 

@@ -77,11 +77,8 @@ static int write_all(const dwal_ahead *ahead)
 		memcpy(parts, batch->iov + i, n * sizeof(*parts)); /* they are used up */
 		rc = io_pwritev_full(io, ahead->fd, parts, n, offset);
 		offset += size_of(batch->iov + i, n);
-		if (!rc && offset - begun >= IO_BEGIN_WRITE) {
-			(void)io->begin_write(io, ahead->fd, (off_t)begun,
-					      (off_t)(offset - begun)); /* the sync will tell */
-			begun = offset;
-		}
+		if (!rc)
+			io_begin_write(io, ahead->fd, &begun, offset);
 	}
 	return rc ? rc : io->fdatasync(io, ahead->fd);
 }

@@ -31,18 +31,8 @@ struct writer {
 	struct moves moves;
 };
 
-/* On its way to the disk at once, as what a log appends: the sync, which others' appends
- * may have to wait for, finds less to do. */
-static void begin_write(struct writer *writer, uint64_t end)
-{
-	if (end - writer->begun < IO_BEGIN_WRITE)
-		return;
-	(void)writer->io->begin_write(writer->io, writer->fd, (off_t)writer->begun,
-				      (off_t)(end - writer->begun)); /* the sync will tell */
-	writer->begun = end;
-}
-
-/* In pieces: whoever wants the processor gets it in between. */
+/* In pieces: whoever wants the processor gets it in between. On its way to the disk at once, as
+ * what a log appends: the sync, which others' appends may have to wait for, finds less to do. */
 static int write_at(struct writer *writer, const unsigned char *bytes, size_t len, uint64_t offset)
 {
 	int err = 0;
@@ -52,7 +42,7 @@ static int write_at(struct writer *writer, const unsigned char *bytes, size_t le
 		err = io_pwrite_full(writer->io, writer->fd, bytes, n, offset);
 		if (err)
 			break;
-		begin_write(writer, offset + n);
+		io_begin_write(writer->io, writer->fd, &writer->begun, offset + n);
 		err = reclaim_work(writer->reclaim, n);
 	}
 	return err;
