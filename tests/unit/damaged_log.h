@@ -53,6 +53,15 @@ static inline void operation(dwal_kv *kv, const char *from, const char *to)
 	CHECK_INT(dwal_kv_batch(kv, ops, 3, &line, 1, NULL), 0);
 }
 
+static inline void take_all_down(void)
+{
+	dwal_kv *kv;
+
+	record_count = 0;
+	kv = open_with(&(struct dwal_options){.read_only = true, .observe = take_down});
+	CHECK_INT(dwal_kv_close(kv), 0);
+}
+
 /* Three segments; each has values, one replaced by another segment's, a
  * tombstone, an operation, and a value that holds a frame. */
 static inline void make_log(void)
@@ -80,9 +89,7 @@ static inline void make_log(void)
 			CHECK_INT(dwal_kv_rotate(kv), 0);
 	}
 	CHECK_INT(dwal_kv_close(kv), 0);
-	record_count = 0;
-	kv = open_with(&(struct dwal_options){.read_only = true, .observe = take_down});
-	CHECK_INT(dwal_kv_close(kv), 0);
+	take_all_down();
 }
 
 static inline bool holds_byte(const struct one *one, uint32_t segment, uint64_t offset)
@@ -109,6 +116,26 @@ static inline int open_named(uint32_t segment)
 	fd = open(core_path(dir.path, name), O_RDWR);
 	CHECK(fd >= 0);
 	return fd;
+}
+
+/* Changes one after the other, and back when it was looked at. */
+static inline void each_byte_of(uint32_t segment, unsigned char change,
+				void (*look)(const struct one *hit, uint64_t offset))
+{
+	struct stat st;
+	int fd = open_named(segment);
+
+	CHECK(fstat(fd, &st) == 0 && st.st_size > 300);
+	for (off_t at = 0; at < st.st_size; at++) {
+		unsigned char old, changed;
+
+		CHECK_INT(pread(fd, &old, 1, at), 1);
+		changed = old ^ change;
+		CHECK_INT(pwrite(fd, &changed, 1, at), 1);
+		look(hit_by(segment, (uint64_t)at), (uint64_t)at);
+		CHECK_INT(pwrite(fd, &old, 1, at), 1);
+	}
+	close(fd);
 }
 
 #endif

@@ -99,24 +99,6 @@ static void check_changed(const struct one *hit, uint64_t offset)
 	CHECK_INT(dwal_kv_close(kv), 0);
 }
 
-static void each_byte_of(uint32_t segment, unsigned char change)
-{
-	struct stat st;
-	int fd = open_named(segment);
-
-	CHECK(fstat(fd, &st) == 0 && st.st_size > 300);
-	for (off_t at = 0; at < st.st_size; at++) {
-		unsigned char old, changed;
-
-		CHECK_INT(pread(fd, &old, 1, at), 1);
-		changed = old ^ change;
-		CHECK_INT(pwrite(fd, &changed, 1, at), 1);
-		check_changed(hit_by(segment, (uint64_t)at), (uint64_t)at);
-		CHECK_INT(pwrite(fd, &old, 1, at), 1);
-	}
-	close(fd);
-}
-
 static void whatever_byte_is_changed_what_lies_elsewhere_is_there(void)
 {
 	static const unsigned char changes[] = {1, 3, 0x80, 0xff};
@@ -125,7 +107,7 @@ static void whatever_byte_is_changed_what_lies_elsewhere_is_there(void)
 	make_log();
 	for (size_t i = 0; i < most; i++)
 		for (uint32_t segment = 1; segment <= 3; segment++)
-			each_byte_of(segment, changes[i]);
+			each_byte_of(segment, changes[i], check_changed);
 	unit_dir_remove(&dir);
 }
 

@@ -80,34 +80,20 @@ static bool is_in_value(const struct one *hit, uint64_t offset)
 	return hit->type != DWAL_RAW && offset >= hit->offset + DWAL_HEADER_SIZE + strlen(hit->key);
 }
 
-static void each_byte_of(uint32_t segment, unsigned char with)
+static void check_changed(const struct one *hit, uint64_t offset)
 {
-	struct change change = {.segment = segment, .n = 1};
-	int fd = open_named(segment);
-	struct stat st;
+	const struct change change = {.segment = hit->segment, .offset = offset, .n = 1};
 
-	CHECK(fstat(fd, &st) == 0 && st.st_size > 300);
-	for (off_t at = 0; at < st.st_size; at++) {
-		unsigned char old, changed;
-
-		CHECK_INT(pread(fd, &old, 1, at), 1);
-		changed = old ^ with;
-		CHECK_INT(pwrite(fd, &changed, 1, at), 1);
-		change.offset = (uint64_t)at;
-		CHECK_INT(shows_what_is_right(&change),
-			  is_in_value(hit_by(segment, change.offset), change.offset));
-		CHECK_INT(pwrite(fd, &old, 1, at), 1);
-	}
-	close(fd);
+	CHECK_INT(shows_what_is_right(&change), is_in_value(hit, offset));
 }
 
 static void a_changed_byte_of_a_sealed_value_is_that_key_s_trouble_alone(void)
 {
 	make_log();
-	each_byte_of(1, 1);
-	each_byte_of(2, 0xff);
+	each_byte_of(1, 1, check_changed);
+	each_byte_of(2, 0xff, check_changed);
 	if (!IS_SANITIZED)
-		each_byte_of(2, 0x40);
+		each_byte_of(2, 0x40, check_changed);
 	unit_dir_remove(&dir);
 }
 
@@ -180,9 +166,7 @@ static void make_two_damages(void)
 	CHECK_INT(dwal_kv_rotate(kv), 0);
 	put(kv, "dead", "3");
 	CHECK_INT(dwal_kv_close(kv), 0);
-	record_count = 0;
-	kv = open_with(&(struct dwal_options){.read_only = true, .observe = take_down});
-	CHECK_INT(dwal_kv_close(kv), 0);
+	take_all_down();
 	change_byte(last_of("a"), DWAL_TRAILER_SIZE + 1);
 	change_byte(last_of("d"), 1);
 }
