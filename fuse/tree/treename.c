@@ -32,12 +32,18 @@ static struct place make_place(const struct name_part *part, bool value)
 	return place;
 }
 
-/* The component of a name that is checked or in the tree, and no long form. */
+/* The component of a name that is checked or in the tree, and no long form: what has
+ * no backslash is that itself. raw: where another one is put. */
 static struct name_part decoded(const struct tree *tree, const struct node *dir, const char *name,
 				bool is_dir, char raw[NAME_SIZE], bool *value)
 {
-	struct name_part part = {.raw = raw, .first = dir == tree->root};
+	struct name_part part = {.raw = name, .first = dir == tree->root};
 
+	part.len = (size_t)(strchrnul(name, '\\') - name);
+	*value = false;
+	if (!name[part.len])
+		return part;
+	part.raw = raw;
 	(void)name_decode(name, part.first, is_dir ? NAME_DIR : NAME_FILE, raw, &part.len, value);
 	return part;
 }
@@ -45,11 +51,12 @@ static struct name_part decoded(const struct tree *tree, const struct node *dir,
 struct name_part tree_part(const struct tree *tree, const struct node *node, char raw[NAME_SIZE])
 {
 	struct name_part part = {.first = node_parent(node) == tree->root};
-	const char *name = node_name(node), *behind = name + strlen(name) + 1;
+	const char *name = node_name(node), *behind;
 	bool value;
 
 	if (!node->is_long)
 		return decoded(tree, node_parent(node), name, node_is_dir(node), raw, &value);
+	behind = name + strlen(name) + 1;
 	memcpy(&part.len, behind, sizeof(part.len));
 	part.raw = behind + sizeof(part.len);
 	return part;
@@ -235,9 +242,19 @@ struct node *tree_beside(const struct tree *tree, const struct node *dir, const 
 	return tree_value_base(name, base) ? node_child(tree, dir, base) : NULL;
 }
 
+/* The bytes of the key of a component of so many in dir. */
+static size_t key_size(const struct tree *tree, const struct node *dir, size_t len)
+{
+	char raw[NAME_SIZE];
+
+	for (const struct node *n = dir; n->parent; n = node_parent(n))
+		len += tree_part(tree, n, raw).len + 1;
+	return len;
+}
+
 int tree_check_name(const struct tree *tree, const struct node *dir, const char *name, mode_t type)
 {
-	char raw[NAME_SIZE], key[DWAL_MAX_KEY];
+	char raw[NAME_SIZE];
 	const struct node *beside;
 	size_t len;
 	bool value;
@@ -250,21 +267,28 @@ int tree_check_name(const struct tree *tree, const struct node *dir, const char 
 	beside = value ? tree_beside(tree, dir, name) : NULL;
 	if (beside && !node_is_dir(beside))
 		return EINVAL;
-	return tree_name_key(tree, dir, name, S_ISDIR(type), key, &len);
+	return key_size(tree, dir, len) > DWAL_MAX_KEY ? ENAMETOOLONG : 0;
 }
 
-/* Puts len bytes, and a separator behind them unless they are the last, before
- * what stands at key + *at. */
-static int prepend(char *key, size_t *at, const char *raw, size_t len, bool last)
+/* Of a component in dir; from its end on. */
+static int put_key(const struct tree *tree, const struct node *dir, const struct name_part *last,
+		   char *key, size_t *key_len)
 {
-	size_t slash = last ? 0 : 1;
+	char raw[NAME_SIZE];
+	size_t at = key_size(tree, dir, last->len);
 
-	if (len + slash > *at)
+	if (at > DWAL_MAX_KEY)
 		return ENAMETOOLONG;
-	*at -= len + slash;
-	memcpy(key + *at, raw, len);
-	if (slash)
-		key[*at + len] = '/';
+	*key_len = at;
+	at -= last->len;
+	memcpy(key + at, last->raw, last->len);
+	for (const struct node *n = dir; n->parent; n = node_parent(n)) {
+		struct name_part part = tree_part(tree, n, raw);
+
+		key[--at] = '/';
+		at -= part.len;
+		memcpy(key + at, part.raw, part.len);
+	}
 	return 0;
 }
 
@@ -272,34 +296,26 @@ int tree_name_key(const struct tree *tree, const struct node *dir, const char *n
 		  char *key, size_t *key_len)
 {
 	char raw[NAME_SIZE];
-	size_t at = DWAL_MAX_KEY; /* filled from the end */
 	const struct node *child = tree_lookup(tree, dir, name);
 	struct name_part part;
 	bool value;
-	int r;
 
 	part = child ? tree_part(tree, child, raw) : decoded(tree, dir, name, is_dir, raw, &value);
-	r = prepend(key, &at, part.raw, part.len, true);
-	for (const struct node *n = dir; n->parent && !r; n = node_parent(n)) {
-		part = tree_part(tree, n, raw);
-		r = prepend(key, &at, part.raw, part.len, false);
-	}
-	if (r)
-		return r;
-	*key_len = DWAL_MAX_KEY - at;
-	memmove(key, key + at, *key_len);
-	return 0;
+	return put_key(tree, dir, &part, key, key_len);
 }
 
 int tree_key(const struct tree *tree, const struct node *node, char *key, size_t *key_len)
 {
+	char raw[NAME_SIZE];
+	struct name_part part;
+
 	tree_wants_lock(tree);
 	if (node == tree->root) {
 		*key_len = 0;
 		return 0;
 	}
-	return tree_name_key(tree, node_parent(node), node_name(node), node_is_dir(node), key,
-			     key_len);
+	part = tree_part(tree, node, raw);
+	return put_key(tree, node_parent(node), &part, key, key_len);
 }
 
 char *tree_path(const struct node *node)

@@ -27,7 +27,8 @@ bool tree_value_base(const char *name, char base[NAME_SIZE]);
 /* What is called X in dir, for a name X\value; NULL for any other name. */
 struct node *tree_beside(const struct tree *tree, const struct node *dir, const char *name);
 
-/* The component of a node with a place. raw is room for one that is short. */
+/* The component of a node with a place, as long as that is called so. raw: room for
+ * what its name does not spell. */
 struct name_part tree_part(const struct tree *tree, const struct node *node, char raw[NAME_SIZE]);
 
 /* The child of this component; value: the file that stands beside a directory
