@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -53,7 +54,7 @@ static void move(struct slots *slots, size_t n)
 
 		if (slot->number && slot->number != SLOT_GONE)
 			put(&slots->now, *slot);
-		if (slots->moved % GIVE_BACK == 0)
+		if (!slots->is_patient && slots->moved % GIVE_BACK == 0)
 			give_back(slots, GIVE_BACK);
 	}
 	if (slots->moved < old->size)
@@ -68,28 +69,51 @@ static size_t room_of(size_t size)
 	return size / 16 * SLOTS_FULL;
 }
 
-static size_t larger(size_t size)
+static size_t larger(const struct slots *slots, size_t size)
 {
-	return size ? (size + size / 3 + 15) / 16 * 16 : FIRST_SIZE;
+	if (!size)
+		return FIRST_SIZE;
+	return slots->is_patient ? 2 * size : (size + size / 3 + 15) / 16 * 16;
+}
+
+/* calloc() gives a large one as fresh pages, which it need not clear. Whoever is patient
+ * has each of them touched here, in huge pages, and not one by one at random. */
+static struct slot *new_table(const struct slots *slots, size_t size)
+{
+	const size_t bytes = size * sizeof(struct slot);
+	struct slot *of;
+
+	if (!slots->is_patient || bytes < 2 * HUGEPAGE)
+		return calloc(size, sizeof(*of));
+	of = aligned_alloc(HUGEPAGE, hugepage_round(bytes));
+	if (!of)
+		return NULL;
+	hugepage_advise(of, bytes);
+	return memset(of, 0, bytes);
 }
 
 /* The old table has been moved by now: it had less slots than reservations since
- * then have moved. calloc() gives such a table as fresh pages, which it need not clear. */
-static int grow(struct slots *slots, size_t n)
+ * then have moved. */
+static int set_size(struct slots *slots, size_t size)
 {
-	size_t size = larger(slots->now.size);
-	struct slot *of;
+	struct slot *of = new_table(slots, size);
 
-	while (room_of(size) < n)
-		size = larger(size);
-	of = calloc(size, sizeof(*of));
 	if (!of)
 		return -ENOMEM;
-	if (slots->is_patient)
-		hugepage_advise(of, size * sizeof(*of));
 	slots->old = slots->now;
 	slots->now = (struct slots_table){of, size};
+	if (slots->is_patient)
+		move(slots, SIZE_MAX);
 	return 0;
+}
+
+static int grow(struct slots *slots, size_t n)
+{
+	size_t size = larger(slots, slots->now.size);
+
+	while (room_of(size) < n)
+		size = larger(slots, size);
+	return set_size(slots, size);
 }
 
 int slots_reserve(struct slots *slots, size_t n)
@@ -141,7 +165,19 @@ void slots_remove(struct slots *slots, struct slot *slot)
 		slot->number = SLOT_GONE;
 }
 
+/* Twice as large as the one before, it can be as good as half empty. Without memory for
+ * another it stays. */
+static void fit(struct slots *slots)
+{
+	size_t most = slots->n + slots->n / 16, size = (most / SLOTS_FULL + 1) * 16;
+
+	if (size + size / 4 < slots->now.size)
+		(void)set_size(slots, size);
+}
+
 void slots_settle(struct slots *slots)
 {
 	move(slots, SIZE_MAX);
+	if (slots->is_patient)
+		fit(slots);
 }

@@ -20,6 +20,8 @@
 /* A table is full when so many sixteenths of it are, and the next is larger by a third:
  * between 9.9 and 13.2 bytes a number, and while it grows 23.0 at most. With the entries, and
  * keys of 16 bytes, the resident memory was 44.1 bytes a key beside them at 10^6, 43.4 at 10^7.
+ * Of who is patient it is twice as large: fewer slots are looked at and moved, and while a log
+ * of 10^6 keys was read both tables took 0.8 of the processor's time in all.
  */
 #define SLOTS_FULL 13
 
@@ -41,7 +43,8 @@ struct slots {
 	struct slots_table now, old;
 	size_t moved;    /* this many of old's first slots */
 	size_t n;        /* numbers, in both */
-	bool is_patient; /* it grows into huge pages */
+	bool is_patient; /* it grows at once, twice as large, into huge pages, until it is settled
+			  */
 };
 
 void slots_release(struct slots *slots);
@@ -55,7 +58,8 @@ void slots_add(struct slots *slots, uint32_t hash, uint32_t number);
 /* One that slots_find() gave. Others move. */
 void slots_remove(struct slots *slots, struct slot *slot);
 
-/* Moves all that is left, for who has the time: a search looks into one table then. */
+/* Moves all that is left, for who has the time: a search looks into one table then. Of who is
+ * patient it is no larger than it must be afterwards. */
 void slots_settle(struct slots *slots);
 
 /* Whether the number is the one. */

@@ -15,9 +15,16 @@ static void *calloc_or_fail(size_t n, size_t size)
 	return ++callocs == failing ? NULL : calloc(n, size);
 }
 
-#define calloc calloc_or_fail
+static void *aligned_or_fail(size_t align, size_t size)
+{
+	return ++callocs == failing ? NULL : aligned_alloc(align, size);
+}
+
+#define calloc        calloc_or_fail
+#define aligned_alloc aligned_or_fail
 #include "slots.c"
 #undef calloc
+#undef aligned_alloc
 
 enum { MOST = 2000 };
 
@@ -245,7 +252,61 @@ static void without_memory_all_stays_as_it_was(void)
 	failing = 0;
 }
 
+/* 524,288 slots are the first that lie in huge pages. */
+static void fill_patiently(struct slots *slots, uint32_t n)
+{
+	*slots = (struct slots){.is_patient = true};
+	for (uint32_t number = 1; number <= n; number++) {
+		CHECK_INT(slots_reserve(slots, 1), 0);
+		CHECK(!slots->old.size);
+		slots_add(slots, spread(number), number);
+	}
+}
+
+static void check_first(const struct slots *slots, uint32_t n)
+{
+	for (uint32_t number = 1; number <= n; number++)
+		CHECK(find(slots, spread(number), number));
+	CHECK_INT(slots->n, n);
+}
+
+static bool fits(const struct slots *slots)
+{
+	return slots->now.size * SLOTS_FULL <= slots->n * 16 * 4 / 3 + 16 * 16;
+}
+
+static void who_is_patient_has_one_table_that_fits_at_the_end(void)
+{
+	struct slots slots;
+
+	for (uint32_t n = 0; n < 500000; n += n + 1) {
+		fill_patiently(&slots, n);
+		slots_settle(&slots);
+		CHECK(fits(&slots));
+		check_first(&slots, n);
+		slots_release(&slots);
+	}
+}
+
+static void without_memory_to_fit_it_stays_as_large(void)
+{
+	struct slots slots;
+
+	fill_patiently(&slots, 230000);
+	CHECK(!fits(&slots));
+	failing = callocs + 1;
+	slots_settle(&slots);
+	failing = 0;
+	check_first(&slots, 230000);
+	slots_settle(&slots);
+	CHECK(fits(&slots));
+	check_first(&slots, 230000);
+	slots_release(&slots);
+}
+
 UNIT_MAIN(UNIT(each_removal_in_each_phase_of_growth_leaves_the_others),
 	  UNIT(random_changes_agree_with_an_array), UNIT(what_is_reserved_needs_no_memory),
 	  UNIT(a_search_asks_for_each_number_of_a_hash_once),
-	  UNIT(without_memory_all_stays_as_it_was))
+	  UNIT(without_memory_all_stays_as_it_was),
+	  UNIT(who_is_patient_has_one_table_that_fits_at_the_end),
+	  UNIT(without_memory_to_fit_it_stays_as_large))
