@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config, items):
             if item.get_closest_marker("root"):
                 item.add_marker(pytest.mark.skip(reason=privileged.MISSING))
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: bool(item.get_closest_marker("slow")), reverse=True)
+        items.sort(key=lambda item: not any(map(item.get_closest_marker, ("slow", "mutant"))))
 
 
 @pytest.fixture(scope="session")
