@@ -2,7 +2,7 @@
  *
  * Compaction into a fresh log. Changes nothing in the source.
  */
-#include "kv.h"
+#include "gather.h"
 #include "target.h"
 #include "util.h"
 
@@ -17,18 +17,10 @@ struct batch {
 	struct target *target;
 	struct dwal_compact_options options;
 	size_t n;
-	size_t bytes; /* of frames */
-	struct dwal_op ops[BATCH_RECORDS];
-	void *buffers[BATCH_RECORDS]; /* what the payloads point into */
+	size_t bytes;                      /* of frames */
+	struct dwal_op ops[BATCH_RECORDS]; /* of one gather_next() */
 	struct dwal_compact_stats stats;
 };
-
-static void forget(struct batch *batch)
-{
-	while (batch->n > 0)
-		free(batch->buffers[--batch->n]);
-	batch->bytes = 0;
-}
 
 static int flush(struct batch *batch, struct dwal_error *error)
 {
@@ -37,7 +29,7 @@ static int flush(struct batch *batch, struct dwal_error *error)
 	batch->stats.live_keys += batch->n;
 	batch->stats.records_written += batch->n;
 	batch->stats.bytes_written += batch->bytes;
-	forget(batch);
+	batch->n = batch->bytes = 0;
 	return err ? target_fail(batch->target, err, error) : 0;
 }
 
@@ -83,32 +75,25 @@ static int end_with(struct batch *batch, const struct dwal_kept *kept, uint32_t 
 		    struct dwal_error *error)
 {
 	const struct dwal_op put = batch->ops[--batch->n];
-	void *buffer = batch->buffers[batch->n];
 	int err;
 
 	batch->bytes -= length;
 	err = flush(batch, error);
-	if (!err)
-		err = write_operation(batch, &put, kept, error);
-	free(buffer);
-	return err;
+	return err ? err : write_operation(batch, &put, kept, error);
 }
 
-static int add(struct batch *batch, const struct dwal_item *item, struct dwal_error *error)
+static int add(struct batch *batch, const struct gathered *gathered, struct dwal_error *error)
 {
-	struct dwal_op *op = &batch->ops[batch->n];
+	const struct dwal_item *item = &gathered->item;
 	struct dwal_kept kept;
-	int err;
+	int err = kv_progress(batch->kv, item, error);
 
-	*op = (struct dwal_op){.type = DWAL_PUT, .key = item->key};
-	err = kv_read_item(batch->kv, item, &batch->buffers[batch->n], &op->payload, error);
+	if (!err)
+		err = ask(batch, item, &kept, error);
 	if (err)
 		return err;
-	batch->n++;
+	batch->ops[batch->n++] = (struct dwal_op){DWAL_PUT, item->key, gathered->value};
 	batch->bytes += item->place.length;
-	err = ask(batch, item, &kept, error);
-	if (err)
-		return err;
 	if (kept.n || kept.n_lines)
 		return end_with(batch, &kept, item->place.length, error);
 	if (batch->n < BATCH_RECORDS && batch->bytes < BATCH_BYTES)
@@ -129,23 +114,33 @@ static int add_keyless(struct batch *batch, struct dwal_error *error)
 	return err;
 }
 
+static int add_all(struct batch *batch, struct gather *gather, struct dwal_error *error)
+{
+	const struct gathered *gathered;
+	size_t n;
+	int err;
+
+	while ((err = gather_next(gather, &gathered, &n, error)) == 0) {
+		for (size_t i = 0; !err && i < n; i++)
+			err = add(batch, &gathered[i], error);
+		if (!err)
+			err = flush(batch, error);
+		if (err)
+			return err;
+	}
+	return err == DWAL_END ? 0 : err;
+}
+
 static int copy_live(struct batch *batch, struct dwal_error *error)
 {
-	struct dwal_item item;
-	dwal_cursor *cursor;
-	int err = dwal_kv_cursor(batch->kv, &cursor);
+	struct gather *gather;
+	int err = gather_open(batch->kv, &gather);
 
 	if (err)
 		return target_fail(batch->target, err, error);
-	while (!err && dwal_cursor_next(cursor, &item) == 0)
-		err = add(batch, &item, error);
-	if (!err)
-		err = flush(batch, error);
-	if (!err)
-		err = add_keyless(batch, error);
-	forget(batch);
-	dwal_cursor_close(cursor);
-	return err;
+	err = add_all(batch, gather, error);
+	gather_close(gather);
+	return err ? err : add_keyless(batch, error);
 }
 
 static int fill(struct batch *batch, struct dwal_error *error)

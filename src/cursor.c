@@ -8,12 +8,20 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdalign.h>
+
+#define SOON 8 /* items from which on their memory is fetched */
 
 struct snapshot {
-	uint64_t head; /* the first eight bytes of the key, as a number that is ordered like them */
-	const unsigned char *key;
-	size_t key_len;
 	struct keydir_value value;
+	size_t key_len;
+	unsigned char key[];
+};
+
+/* What is sorted: small, and moved about. */
+struct ordered {
+	uint64_t head; /* the first eight bytes of the key, as a number that is ordered like them */
+	const struct snapshot *snapshot;
 };
 
 /* A segment of that moment. */
@@ -23,8 +31,8 @@ struct file {
 };
 
 struct dwal_cursor {
-	struct snapshot *items;
-	unsigned char *keys; /* the bytes of all keys, end to end */
+	struct ordered *items;
+	unsigned char *snapshots; /* one behind the other */
 	size_t n;
 	size_t next;
 	struct file *files; /* ascending */
@@ -44,14 +52,23 @@ static uint64_t head_of(struct dwal_bytes key)
 /* Most are told apart without a look at the key, a miss each. */
 static int compare(const void *a, const void *b)
 {
-	const struct snapshot *x = a, *y = b;
-	size_t common = x->key_len < y->key_len ? x->key_len : y->key_len;
+	const struct ordered *x = a, *y = b;
+	const struct snapshot *m, *n;
 	int order;
 
 	if (x->head != y->head)
 		return x->head < y->head ? -1 : 1;
-	order = memcmp(x->key, y->key, common);
-	return order ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
+	m = x->snapshot;
+	n = y->snapshot;
+	order = memcmp(m->key, n->key, m->key_len < n->key_len ? m->key_len : n->key_len);
+	return order ? order : (m->key_len > n->key_len) - (m->key_len < n->key_len);
+}
+
+static size_t snapshot_size(struct dwal_bytes key)
+{
+	const size_t align = alignof(struct snapshot);
+
+	return (sizeof(struct snapshot) + key.len + align - 1) / align * align;
 }
 
 /* Under the index lock. */
@@ -63,15 +80,20 @@ static int copy_keys(const struct keydir *keydir, dwal_cursor *cursor)
 	unsigned char *end;
 
 	for (uint32_t at = 0; keydir_next(keydir, &at, &key, &value);)
-		size += key.len;
+		size += snapshot_size(key);
 	/* never of no bytes: NULL must mean out of memory */
 	cursor->items = malloc(sizeof(*cursor->items) * keydir_len(keydir) + 1);
-	end = cursor->keys = malloc(size + 1);
-	if (!cursor->items || !cursor->keys)
+	end = cursor->snapshots = malloc(size + 1);
+	if (!cursor->items || !cursor->snapshots)
 		return -ENOMEM;
 	for (uint32_t at = 0; keydir_next(keydir, &at, &key, &value);) {
-		cursor->items[cursor->n++] = (struct snapshot){head_of(key), end, key.len, value};
-		end = put_bytes(end, key);
+		struct snapshot *snapshot = (void *)end;
+
+		snapshot->value = value;
+		snapshot->key_len = key.len;
+		put_bytes(snapshot->key, key);
+		cursor->items[cursor->n++] = (struct ordered){head_of(key), snapshot};
+		end += snapshot_size(key);
 	}
 	return 0;
 }
@@ -139,7 +161,9 @@ int dwal_cursor_next(dwal_cursor *cursor, struct dwal_item *item)
 
 	if (cursor->next == cursor->n)
 		return DWAL_END;
-	at = &cursor->items[cursor->next++];
+	if (cursor->n - cursor->next > SOON)
+		__builtin_prefetch(cursor->items[cursor->next + SOON].snapshot);
+	at = cursor->items[cursor->next++].snapshot;
 	*item = (struct dwal_item){
 		.key = {at->key, at->key_len},
 		.value_len = at->value.value_len,
@@ -153,7 +177,7 @@ void dwal_cursor_close(dwal_cursor *cursor)
 	if (!cursor)
 		return;
 	free(cursor->items);
-	free(cursor->keys);
+	free(cursor->snapshots);
 	free(cursor->files);
 	free(cursor);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The live keys and values as JSON lines. Holds one value and one buffer in
- * memory, however long the export is. Changes nothing in the store.
+ * The live keys and values as JSON lines. Changes nothing in the store.
  */
 #include "atomic.h"
 #include "base64.h"
 #include "file.h"
-#include "kv.h"
+#include "gather.h"
 #include "path.h"
 #include "util.h"
 
@@ -77,38 +76,50 @@ static int output_failed(int err, const char *name, struct dwal_error *error)
 	return error_set(error, err, "cannot write the export to %s: %s", name, dwal_strerror(err));
 }
 
-static int put_item(dwal_kv *kv, const struct dwal_item *item, struct output *out, const char *name,
-		    struct dwal_error *error)
+static int put_item(const dwal_kv *kv, const struct gathered *gathered, struct output *out,
+		    const char *name, struct dwal_error *error)
 {
-	cleanup_free void *buffer = NULL;
-	struct dwal_bytes value;
-	int err = kv_read_item(kv, item, &buffer, &value, error);
+	int err = kv_progress(kv, &gathered->item, error);
 
 	if (err)
 		return err;
-	err = put_line(out, item->key, value);
+	err = put_line(out, gathered->item.key, gathered->value);
+	return err ? output_failed(err, name, error) : 0;
+}
+
+static int put_all(const dwal_kv *kv, struct gather *gather, struct output *out, const char *name,
+		   struct dwal_error *error)
+{
+	const struct gathered *gathered;
+	size_t n;
+	int err;
+
+	while ((err = gather_next(gather, &gathered, &n, error)) == 0) {
+		for (size_t i = 0; !err && i < n; i++)
+			err = put_item(kv, &gathered[i], out, name, error);
+		if (err)
+			return err;
+	}
+	if (err != DWAL_END)
+		return err;
+	err = flush(out);
 	return err ? output_failed(err, name, error) : 0;
 }
 
 static int export_to(dwal_kv *kv, int fd, const char *name, struct dwal_error *error)
 {
 	cleanup_free struct output *out = malloc(sizeof(*out));
-	struct dwal_item item;
-	dwal_cursor *cursor;
-	int err = out ? dwal_kv_cursor(kv, &cursor) : -ENOMEM;
+	struct gather *gather;
+	int err = out ? gather_open(kv, &gather) : -ENOMEM;
 
 	if (err)
 		return error_set(error, err, "%s: %s", kv_dir(kv), dwal_strerror(err));
 	out->io = kv_io(kv);
 	out->fd = fd;
 	out->used = 0;
-	while (!err && dwal_cursor_next(cursor, &item) == 0)
-		err = put_item(kv, &item, out, name, error);
-	dwal_cursor_close(cursor);
-	if (err)
-		return err;
-	err = flush(out);
-	return err ? output_failed(err, name, error) : 0;
+	err = put_all(kv, gather, out, name, error);
+	gather_close(gather);
+	return err;
 }
 
 int dwal_kv_export_jsonl_fd(dwal_kv *kv, int fd, struct dwal_error *error)

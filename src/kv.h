@@ -65,18 +65,19 @@ bool kv_is_live(dwal_kv *kv, const struct dwal_record *record);
 
 struct dwal_place kv_place(const struct keydir_value *value, size_t key_len, uint32_t generation);
 
-/* Reads the Put of key at place, checking frame and stored key. *buffer is
- * newly allocated (free() it); *payload points into it. DWAL_ECORRUPT,
- * -errno. */
-int kv_read(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
-	    const struct dwal_place *place, void **buffer, struct dwal_bytes *payload,
-	    struct dwal_error *error);
+/* Reads what a cursor found, wherever it stands by now, into frame, which has room for it,
+ * and checks frame and stored key. *payload points into it. DWAL_EGONE: it stood in a
+ * segment that has gone or was rewritten, and is not the value of its key any more.
+ * DWAL_ECORRUPT, -errno. */
+int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void *frame, struct dwal_bytes *payload,
+		 struct dwal_error *error);
 
-/* kv_read() of what a cursor found, wherever it stands by now, and progress.
- * DWAL_EGONE: it stood in a segment that has gone or was rewritten, and is not
- * the value of its key any more. */
-int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
-		 struct dwal_bytes *payload, struct dwal_error *error);
+/* Tells that an item was read and is to be written: 0, or the caller's code. */
+int kv_progress(const dwal_kv *kv, const struct dwal_item *item, struct dwal_error *error);
+
+/* Whether what was read at place is a Put of key: 0 or DWAL_ECORRUPT. */
+int kv_check_record(const dwal_kv *kv, const struct dwal_place *place, struct dwal_bytes key,
+		    const struct dwal_record *record, struct dwal_error *error);
 
 /* DWAL_ECORRUPT with its detail. what: the reason when status does not say. */
 int kv_corrupt(const dwal_kv *kv, const struct dwal_place *place, enum dwal_frame_status status,

@@ -52,8 +52,8 @@ static int fail(const dwal_kv *kv, const struct dwal_place *place, int err,
 			    (unsigned long long)place->offset, dwal_strerror(err));
 }
 
-static int check_record(const dwal_kv *kv, const struct dwal_place *place, struct dwal_bytes key,
-			const struct dwal_record *record, struct dwal_error *error)
+int kv_check_record(const dwal_kv *kv, const struct dwal_place *place, struct dwal_bytes key,
+		    const struct dwal_record *record, struct dwal_error *error)
 {
 	if (record->type != DWAL_PUT)
 		return kv_corrupt(kv, place, DWAL_FRAME_OK, "a record of another type", error);
@@ -74,25 +74,7 @@ static int read_record(dwal_kv *kv, struct segment *segment, struct dwal_bytes k
 		return fail(kv, place, err, error);
 	if (status != DWAL_FRAME_OK)
 		return kv_corrupt(kv, place, status, NULL, error);
-	return check_record(kv, place, key, record, error);
-}
-
-int kv_read(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
-	    const struct dwal_place *place, void **buffer, struct dwal_bytes *payload,
-	    struct dwal_error *error)
-{
-	cleanup_free void *frame = malloc(place->length);
-	struct dwal_record record;
-	int err;
-
-	if (!frame)
-		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(kv));
-	err = read_record(kv, segment, key, place, frame, &record, error);
-	if (err)
-		return err;
-	*payload = record.payload;
-	*buffer = steal_pointer(&frame);
-	return 0;
+	return kv_check_record(kv, place, key, record, error);
 }
 
 /* Of the same record: another one of its key, however new, is not what was
@@ -113,49 +95,63 @@ static int find_again(dwal_kv *kv, const struct dwal_item *item, struct dwal_pla
 	return DWAL_EGONE;
 }
 
-int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void **buffer,
-		 struct dwal_bytes *payload, struct dwal_error *error)
+int kv_read_item(dwal_kv *kv, const struct dwal_item *item, void *frame, struct dwal_bytes *payload,
+		 struct dwal_error *error)
 {
+	struct dwal_record record;
 	struct segment *segment;
 	struct dwal_place place;
 	int err = find_again(kv, item, &place, &segment);
 
 	if (err)
 		return gone(kv, error);
-	err = kv_read(kv, segment, item->key, &place, buffer, payload, error);
+	err = read_record(kv, segment, item->key, &place, frame, &record, error);
 	(void)segment_unref(segment); /* only read from: nothing can be lost */
-	if (err || !kv->progress)
-		return err;
-	err = kv->progress(kv->progress_ctx, item->place.length);
-	if (err) {
-		free(*buffer);
-		*buffer = NULL;
-		(void)error_set(error, err, "%s: stopped by the caller", kv_dir(kv));
-	}
+	if (!err)
+		*payload = record.payload;
 	return err;
+}
+
+int kv_progress(const dwal_kv *kv, const struct dwal_item *item, struct dwal_error *error)
+{
+	int err = kv->progress ? kv->progress(kv->progress_ctx, item->place.length) : 0;
+
+	return err ? error_set(error, err, "%s: stopped by the caller", kv_dir(kv)) : 0;
+}
+
+/* The frame's buffer becomes the value's: no second allocation. */
+static int read_value(dwal_kv *kv, struct segment *segment, struct dwal_bytes key,
+		      const struct dwal_place *place, void **value, size_t *value_len,
+		      struct dwal_error *error)
+{
+	cleanup_free void *frame = malloc(place->length);
+	struct dwal_record record = {0};
+	int err;
+
+	if (!frame)
+		return error_set(error, -ENOMEM, "%s: out of memory", kv_dir(kv));
+	err = read_record(kv, segment, key, place, frame, &record, error);
+	if (err)
+		return err;
+	memmove(frame, record.payload.data, record.payload.len);
+	*value = steal_pointer(&frame);
+	*value_len = record.payload.len;
+	return 0;
 }
 
 int dwal_kv_get(dwal_kv *kv, const void *key, size_t key_len, void **value, size_t *value_len,
 		struct dwal_error *error)
 {
 	const struct dwal_bytes bytes = {key, key_len};
-	struct dwal_bytes payload;
 	struct dwal_place place;
 	struct segment *segment;
-	void *buffer;
 	int err = kv_find(kv, bytes, &place, &segment);
 
 	if (err)
 		return err == DWAL_EGONE ? gone(kv, error) : err;
-	err = kv_read(kv, segment, bytes, &place, &buffer, &payload, error);
+	err = read_value(kv, segment, bytes, &place, value, value_len, error);
 	(void)segment_unref(segment); /* only read from: nothing can be lost */
-	if (err)
-		return err;
-	/* the frame's buffer becomes the value's: no second allocation */
-	memmove(buffer, payload.data, payload.len);
-	*value = buffer;
-	*value_len = payload.len;
-	return 0;
+	return err;
 }
 
 /* Takes the segment over, also when it fails. */
@@ -284,7 +280,7 @@ static int check_apart(dwal_value *value, struct segment_area rest, struct dwal_
 	if (status != DWAL_FRAME_OK)
 		return kv_corrupt(value->kv, place, status, NULL, error);
 	record.key.data = bytes + DWAL_HEADER_SIZE;
-	return check_record(value->kv, place, key, &record, error);
+	return kv_check_record(value->kv, place, key, &record, error);
 }
 
 static int check_pieces(dwal_value *value, struct dwal_error *error)

@@ -60,8 +60,9 @@ scrub: kv log index scan segment
 target: log file io
 regroup: header text
 salvage: reader target regroup remains report horizon log segment file io
-compact: kv target log file segment frame io
-export: kv file atomic
+gather: kv segment
+compact: gather kv target log file segment frame io
+export: gather kv file atomic
 reclaim: kv log facts header horizon keydir index scan segment io
 """
 
