@@ -296,12 +296,24 @@ static void iov_advance(struct iovec **iov, size_t *n, size_t done)
 	}
 }
 
+/* So many of the first ones go into one call: of a larger one a part does. */
+static int first_call(const struct iovec *iov, size_t n)
+{
+	size_t count = 0, room = IO_WRITE_MOST;
+
+	for (; count < n && count < IOV_MAX && iov[count].iov_len <= room; count++)
+		room -= iov[count].iov_len;
+	return count ? (int)count : 1;
+}
+
 int io_pwritev_full(const struct io *io, int fd, struct iovec *iov, size_t n, uint64_t offset)
 {
 	iov_advance(&iov, &n, 0); /* past empty ones */
 	while (n) {
-		int count = n < IOV_MAX ? (int)n : IOV_MAX;
-		ssize_t rc = io->pwritev(io, fd, iov, count, (off_t)offset);
+		const struct iovec part = {iov->iov_base, IO_WRITE_MOST};
+		bool is_larger = iov->iov_len > IO_WRITE_MOST;
+		ssize_t rc = io->pwritev(io, fd, is_larger ? &part : iov, first_call(iov, n),
+					 (off_t)offset);
 
 		if (rc == -EINTR)
 			continue;

@@ -24,6 +24,11 @@ typedef int (*io_name_fn)(void *ctx, const char *name);
  * 64 MiB written to a mount on ext4 took 0.78 of the time (three runs each). */
 #define IO_BEGIN_WRITE ((uint64_t)1 << 20)
 
+/* One call writes so many bytes at most. For 2 MiB and more at once Linux takes huge pages
+ * into its cache, and a virtual machine may have given those back to its host: 64 MiB
+ * took 155 ms then, in pieces of 64 KiB to 2 MiB less 4 KiB 24 to 35 (ext4, medians of 6). */
+#define IO_WRITE_MOST ((size_t)3 << 19)
+
 /* One entry a call. Each returns what the call returns, but -errno for -1.
  * A test's table may be the first member of a larger struct of its own.
  * name is relative to dirfd, which may be AT_FDCWD. Use the wrappers below
@@ -91,7 +96,7 @@ static inline void close_io_fd(struct io_fd *file)
 int io_pread_full(const struct io *io, int fd, void *buffer, size_t n, uint64_t offset,
 		  size_t *got);
 
-/* Writes it all: as one call where the system takes it in one. iov is used
+/* Writes it all: as one call where it fits into one (IO_WRITE_MOST). iov is used
  * up. 0 or -errno; then any part may have been written. */
 int io_pwritev_full(const struct io *io, int fd, struct iovec *iov, size_t n, uint64_t offset);
 int io_pwrite_full(const struct io *io, int fd, const void *data, size_t n, uint64_t offset);

@@ -87,6 +87,8 @@ CASES = [
     ("log", "txids_do_not_wrap", mark.clause("C14")),
     ("log", "short_writes_are_finished", mark.clause("C16")),
     ("log", "a_failed_batch_is_cut_back_synced_and_leaves_the_log_usable", mark.clause("C17")),
+    ("log", "a_large_batch_takes_calls_of_a_size_and_is_taken_back_as_a_whole",
+     mark.clause("C16", "C17")),
     ("log", "a_failed_sync_poisons_and_reading_goes_on", mark.clause("C19")),
     ("log", "a_failed_cut_back_poisons", mark.clause("C19")),
     ("log", "a_rotation_that_cannot_create_changes_nothing_and_a_failed_sync_poisons",

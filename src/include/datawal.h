@@ -416,8 +416,8 @@ struct dwal_place {
 	uint64_t txid;
 };
 
-/* Appends n records with one system call, in order, with rising txids, all
- * in one segment. All or nothing to the living process; a crash can keep the
+/* Appends n records with one system call (several where they are more than 1.5 MiB), in order,
+ * with rising txids, all in one segment. All or nothing to the living process; a crash can keep the
  * first few, never a part of one (dwal_log_batch() prevents that). places (n of them) may be NULL.
  * Written on return. One that rotates waits for a sync of the old segment; meanwhile others append
  * to it what still fits. A failed or short write is cut back, synced and reported (-ENOSPC leaves

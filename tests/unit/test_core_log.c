@@ -100,7 +100,7 @@ static void a_batch_that_a_size_cannot_tell_is_refused(void)
 
 static void a_batch_is_one_write_whatever_its_payloads_and_reads_back(void)
 {
-	enum { N = 400 };
+	enum { FEW = 20, N = 400 }; /* those are 1 MiB, and all 20 */
 	static struct dwal_op ops[N];
 	static struct dwal_place places[N];
 	unsigned char *bytes = malloc(300000), keys[N];
@@ -118,19 +118,19 @@ static void a_batch_is_one_write_whatever_its_payloads_and_reads_back(void)
 					  .key = {&keys[i], i % 2},
 					  .payload = {bytes + i, i % 3 ? i : 65535 + i * 100}};
 	}
-	CHECK_INT(dwal_log_append(log, ops, N, places), 0);
+	CHECK_INT(dwal_log_append(log, ops, FEW, places), 0);
 	at = strstr(fault.trace, "write");
 	CHECK(at && !strstr(at + 1, "write"));
 	CHECK_INT(dwal_log_append(log, ops, N, NULL), 0);
 
 	CHECK_INT(dwal_log_iterate(log, 0, 0, &iter, NULL), 0);
-	for (size_t i = 0; i < 2 * N; i++) {
-		const struct dwal_op *op = &ops[i % N];
+	for (size_t i = 0; i < FEW + N; i++) {
+		const struct dwal_op *op = &ops[i < FEW ? i : i - FEW];
 
 		CHECK_INT(dwal_iter_next(iter, &r, NULL), 0);
 		CHECK_INT(r.txid, i + 1);
 		CHECK_INT(r.offset, total);
-		if (i < N)
+		if (i < FEW)
 			CHECK(places[i].offset == total && places[i].length == r.length);
 		CHECK(r.key.len == op->key.len && r.payload.len == op->payload.len);
 		CHECK(memcmp(r.payload.data, op->payload.data, r.payload.len) == 0);
@@ -278,6 +278,43 @@ static void a_failed_batch_is_cut_back_synced_and_leaves_the_log_usable(void)
 	}
 }
 
+static ssize_t no_large_pwritev(const struct io *io, int fd, const struct iovec *iov, int n,
+				off_t offset)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < n; i++)
+		bytes += iov[i].iov_len;
+	CHECK(bytes <= IO_WRITE_MOST);
+	return fault_pwritev(io, fd, iov, n, offset);
+}
+
+/* Whichever of its calls fails, until none does. */
+static void a_large_batch_takes_calls_of_a_size_and_is_taken_back_as_a_whole(void)
+{
+	const size_t large = 2 * IO_WRITE_MOST + 5;
+	void *bytes = calloc(1, large);
+	const struct dwal_op ops[] = {{.payload = {bytes, large}}, {.payload = {bytes, 70000}}};
+	dwal_log *log = begin(0);
+	unsigned k = 0;
+	int rc;
+
+	CHECK_INT(core_append(log, 1, 100), 0);
+	fault.io.pwritev = no_large_pwritev;
+	fault.fail_with = -ENOSPC;
+	do {
+		fault.fail_at = fault.calls + ++k;
+		rc = dwal_log_append(log, ops, 2, NULL);
+		CHECK_INT(size_of("00000001.dwal"), rc ? 128 : 128 + 28 + large + 28 + 70000);
+	} while (rc == -ENOSPC);
+	fault.fail_at = 0;
+	CHECK_INT(rc, 0);
+	CHECK_INT(k, 5); /* what is before it, two pieces, the rest; and none */
+	CHECK_INT(dwal_log_report(log)->damage_count, 0);
+	free(bytes);
+	finish(log);
+}
+
 static void check_poisoned(dwal_log *log, size_t readable)
 {
 	const char *refusal = dwal_log_refusal(log);
@@ -389,6 +426,7 @@ UNIT_MAIN(UNIT(places_say_where_records_are_and_txids_rise_from_one),
 	  UNIT(rotation_syncs_the_old_segment_and_then_the_new_name), UNIT(txids_do_not_wrap),
 	  UNIT(short_writes_are_finished),
 	  UNIT(a_failed_batch_is_cut_back_synced_and_leaves_the_log_usable),
+	  UNIT(a_large_batch_takes_calls_of_a_size_and_is_taken_back_as_a_whole),
 	  UNIT(a_failed_sync_poisons_and_reading_goes_on), UNIT(a_failed_cut_back_poisons),
 	  UNIT(a_rotation_that_cannot_create_changes_nothing_and_a_failed_sync_poisons),
 	  UNIT(close_does_not_sync_and_releases_everything),
