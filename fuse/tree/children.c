@@ -17,8 +17,7 @@ static struct node *node_at(const struct tree *tree, uint32_t number)
 	return slab_at(tree->slab.base, (slab_ref)number);
 }
 
-/* Of a name in dir. */
-static uint32_t name_hash(const struct tree *tree, const struct node *dir, const char *name)
+uint32_t node_hash(const struct tree *tree, const struct node *dir, const char *name)
 {
 	slab_ref where = slab_ref_to(tree->slab.base, dir);
 	uint64_t key = keyed_hash(tree->hash_key, &where, sizeof(where));
@@ -45,15 +44,20 @@ static bool is_number(void *ctx, uint32_t number)
 	return *(const uint32_t *)ctx == number;
 }
 
-struct node *node_child(const struct tree *tree, const struct node *dir, const char *name)
+struct node *node_child_by(const struct tree *tree, const struct node *dir, const char *name,
+			   uint32_t hash)
 {
 	struct search search = {tree, dir, name};
-	const struct slot *slot = NULL;
+	const struct slot *slot;
 
 	tree_wants_lock(tree);
-	if (node_first(dir))
-		slot = slots_find(&tree->names, name_hash(tree, dir, name), has_name, &search);
+	slot = slots_find(&tree->names, hash, has_name, &search);
 	return slot ? node_at(tree, slot->number) : NULL;
+}
+
+struct node *node_child(const struct tree *tree, const struct node *dir, const char *name)
+{
+	return node_first(dir) ? node_child_by(tree, dir, name, node_hash(tree, dir, name)) : NULL;
 }
 
 int node_reserve(struct tree *tree)
@@ -61,17 +65,20 @@ int node_reserve(struct tree *tree)
 	return slots_reserve(&tree->names, 1) ? ENOMEM : 0;
 }
 
+static void show(struct tree *tree, const struct node *node, uint32_t hash)
+{
+	slots_add(&tree->names, hash, (uint32_t)slab_ref_to(tree->slab.base, node));
+}
+
 void node_show(struct tree *tree, struct node *node)
 {
-	uint32_t number = (uint32_t)slab_ref_to(tree->slab.base, node);
-
-	slots_add(&tree->names, name_hash(tree, node_parent(node), node_name(node)), number);
+	show(tree, node, node_hash(tree, node_parent(node), node_name(node)));
 }
 
 void node_hide(struct tree *tree, struct node *node)
 {
 	uint32_t number = (uint32_t)slab_ref_to(tree->slab.base, node);
-	uint32_t hash = name_hash(tree, node_parent(node), node_name(node));
+	uint32_t hash = node_hash(tree, node_parent(node), node_name(node));
 
 	slots_remove(&tree->names, slots_find(&tree->names, hash, is_number, &number));
 }
@@ -134,14 +141,21 @@ static void list_remove(struct node *dir, struct node *node)
 	node->prev = node->next = 0;
 }
 
-void node_enter(struct tree *tree, struct node *node, struct node *dir, struct node *replaced)
+void node_expect(const struct tree *tree, const struct node *dir, uint32_t hash)
+{
+	slots_prefetch(&tree->names, hash);
+	__builtin_prefetch(last_of(dir), 1);
+}
+
+void node_enter(struct tree *tree, struct node *node, struct node *dir, uint32_t hash,
+		struct node *replaced)
 {
 	tree_wants_lock(tree);
 	node->parent = slab_ref_to(node, dir);
 	node->seat = replaced ? replaced->seat : tree->next_seat++;
 	node_count_subdir(dir, node_is_dir(node));
 	list_add(dir, node, replaced ? replaced : last_of(dir));
-	node_show(tree, node);
+	show(tree, node, hash);
 }
 
 /* Who would come to this node next comes to the one behind it. */

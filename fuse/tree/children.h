@@ -30,13 +30,22 @@ struct cursor {
 /* What has this name in dir, or NULL. */
 struct node *node_child(const struct tree *tree, const struct node *dir, const char *name);
 
+/* The same by what the table finds the name by. */
+uint32_t node_hash(const struct tree *tree, const struct node *dir, const char *name);
+struct node *node_child_by(const struct tree *tree, const struct node *dir, const char *name,
+			   uint32_t hash);
+
+/* It will be looked for soon, and may come: has the memory for that fetched. */
+void node_expect(const struct tree *tree, const struct node *dir, uint32_t hash);
+
 /* Room for one more name in all: 0 or ENOMEM. */
 int node_reserve(struct tree *tree);
 
-/* Into dir under the name that it has: behind all others, or in the listing next
- * to the one that it replaces, which leaves it thereupon. Needs the room; one that has left
- * a directory had it. */
-void node_enter(struct tree *tree, struct node *node, struct node *dir, struct node *replaced);
+/* Into dir under the name that it has, whose hash there this is: behind all others, or in
+ * the listing next to the one that it replaces, which leaves it thereupon. Needs the room; one
+ * that has left a directory had it. */
+void node_enter(struct tree *tree, struct node *node, struct node *dir, uint32_t hash,
+		struct node *replaced);
 void node_leave(struct tree *tree, struct node *node);
 
 /* Another name in its directory; keeps its place in the listing. Takes the place

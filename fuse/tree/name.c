@@ -22,14 +22,14 @@
 
 /* A file name under construction. */
 struct name_text {
-	char bytes[NAME_MAX];
+	char *bytes; /* NAME_SIZE of them */
 	size_t len;
 	bool overflow;
 };
 
 static void add(struct name_text *text, const char *bytes, size_t len)
 {
-	if (len > sizeof(text->bytes) - text->len) {
+	if (len > NAME_MAX - text->len) {
 		text->overflow = true;
 		return;
 	}
@@ -137,10 +137,21 @@ static bool is_full_form(const struct name_part *part, size_t times)
 	return true;
 }
 
+/* Has it nothing that makes it special or is an escape? So are nearly all. */
+static bool is_plain(const struct name_part *part)
+{
+	for (size_t i = 0; i < part->len; i++)
+		if (part->raw[i] == '\\' || part->raw[i] == '/' || part->raw[i] == '\0')
+			return false;
+	return part->len > 0 && part->raw[0] != '.';
+}
+
 static bool shows_in_full(const struct name_part *part)
 {
 	size_t times, slash;
 
+	if (is_plain(part))
+		return false;
 	if (is_special(part))
 		return true;
 	if (!least_escaped(part, &times))
@@ -189,8 +200,6 @@ static const char *next_unit(const struct name_part *part, bool full, size_t *i,
 static void encode(const struct name_part *part, bool full, bool value_suffix,
 		   struct name_text *text)
 {
-	text->len = 0;
-	text->overflow = false;
 	if (part->len == 0)
 		add(text, EMPTY_NAME, strlen(EMPTY_NAME));
 	if (!full)
@@ -266,14 +275,13 @@ bool name_next(const void *key, size_t key_len, size_t *cursor, struct name_part
 int name_encode(const struct name_part *part, bool value_suffix, char name[NAME_SIZE])
 {
 	bool full = shows_in_full(part);
-	struct name_text text;
+	struct name_text text = {.bytes = name};
 
 	encode(part, full, value_suffix, &text);
 	if (text.overflow) {
 		write_long(part, full, value_suffix, name);
 		return NAME_IS_LONG;
 	}
-	memcpy(name, text.bytes, text.len);
 	name[text.len] = '\0';
 	return 0;
 }

@@ -33,7 +33,8 @@ void tree_wants_lock(const struct tree *tree)
 
 void place_release(struct place *place)
 {
-	free(place->name);
+	if (!place->borrowed)
+		free(place->name);
 	*place = (struct place){0};
 }
 
@@ -79,6 +80,7 @@ void node_call(struct node *node, struct place place)
 	node->value = place.value;
 	node->aliased = place.aliased;
 	node->apart = place.size > room;
+	assert(!node->apart || !place.borrowed);
 	if (node->apart)
 		memcpy(name_room(node), &place.name, sizeof(place.name));
 	else if (place.size)

@@ -224,9 +224,11 @@ static inline bool node_has_place(const struct tree *tree, const struct node *no
  * tell (treename.c's); and then, if aliased, the alias: the name that a file had
  * beside a directory that was. */
 struct place {
-	char *name;  /* allocated */
-	size_t size; /* bytes of it, with all that stands behind */
+	char *name;    /* allocated, unless: */
+	bool borrowed; /* it is somebody's, who keeps it until a new node is called so */
 	bool is_long, value, aliased;
+	uint32_t hash; /* in that directory, as children.h has it; 0: not told */
+	size_t size;   /* bytes of it, with all that stands behind */
 };
 
 void place_release(struct place *place);

@@ -15,19 +15,20 @@
 #include <uthash.h>
 
 #include "keyed_hash.h"
+#include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/number.h"
 #include "tree/treename.h"
 #include "xattr.h"
 
-static int add_part(struct tree *tree, struct node *dir, const struct name_part *part, bool value,
-		    mode_t type, struct node **out)
+static int add_shown(struct tree *tree, struct node *dir, struct shown *shown, mode_t type,
+		     struct node **out)
 {
-	int r = tree_add(tree, dir, tree_free_place(tree, dir, part, value), type, out);
+	int r = tree_add(tree, dir, tree_place_shown(tree, shown), type, out);
 
-	tree->values_seen |= value;
+	tree->values_seen |= shown->value;
 	if (!r)
-		(*out)->ino = number_hash(tree, dir, part);
+		(*out)->ino = number_hash(tree, dir, &shown->part);
 	return r;
 }
 
@@ -44,23 +45,27 @@ static int stand_aside(struct tree *tree, struct node *dir, struct node *file,
 	return 0;
 }
 
-/* The directory of this component in dir, made when it is missing. */
+/* The directory of this component in dir, made when it is missing; when NULL: not made, and
+ * ENOENT. */
 static int make_dir(struct tree *tree, struct node *dir, const struct name_part *part,
 		    const struct record_time *when, struct node **out)
 {
-	struct node *child = tree_find_part(tree, dir, part, false);
-	int r = 0;
+	struct shown shown;
+	struct node *child;
+	int r = when ? 0 : -ENOENT;
 
+	tree_show(tree, dir, part, false, &shown);
+	child = tree_find_shown(tree, &shown);
 	if (child && node_is_dir(child)) {
 		*out = child;
 		return 0;
 	}
-	if (child)
+	if (child && !r)
 		r = stand_aside(tree, dir, child, part);
 	if (!r)
-		r = add_part(tree, dir, part, false, S_IFDIR, out);
+		r = add_shown(tree, dir, &shown, S_IFDIR, out);
 	if (r)
-		return -r;
+		return r < 0 ? r : -r;
 	nodeattr_touched(tree, *out, when->entered);
 	nodeattr_touched(tree, dir, when->entered);
 	return 0;
@@ -92,24 +97,25 @@ static void know(struct known_dir *known, struct dwal_bytes key, size_t len, str
 	known->dir = dir;
 }
 
-/* Walks to the last component of a key, making directories on the way. */
+/* Walks to the last component of a key, making directories on the way, or not: as
+ * make_dir(). */
 static int walk(struct tree *tree, struct dwal_bytes key, const struct record_time *when,
 		struct node **dir, struct name_part *part)
 {
 	struct known_dir *known = &tree->known;
 	bool is_there = is_known(known, key);
 	size_t cursor = is_there ? known->len : 0, len = cursor;
+	int r = 0;
 
 	*dir = is_there ? known->dir : tree->root;
-	while (name_next(key.data, key.len, &cursor, part) && !part->last) {
-		int r = make_dir(tree, *dir, part, when, dir);
-		if (r)
-			return r;
-		len = cursor;
+	while (!r && name_next(key.data, key.len, &cursor, part) && !part->last) {
+		r = make_dir(tree, *dir, part, when, dir);
+		if (!r)
+			len = cursor;
 	}
 	if (!is_there || len > known->len)
 		know(known, key, len, *dir);
-	return 0;
+	return r;
 }
 
 static struct node *find_entry(const struct tree *tree, const struct node *dir,
@@ -233,28 +239,34 @@ static bool can_be_target(const struct dwal_record *record)
 	return value->len > 0 && value->len < PATH_MAX && !memchr(value->data, 0, value->len);
 }
 
-static int replay_put(struct tree *tree, const struct dwal_record *record,
+/* The file, also where that stands beside a directory. *shown: what it is, or is to be. */
+static struct node *find_file(const struct tree *tree, struct shown *shown)
+{
+	struct node *node = tree_find_shown(tree, shown);
+
+	if (!node || !node_is_dir(node))
+		return node;
+	tree_show(tree, shown->dir, &shown->part, true, shown);
+	return tree_find_shown(tree, shown);
+}
+
+/* A Put whose directory is there. */
+struct put {
+	struct node *dir;
+	struct shown shown;
+};
+
+static int replay_put(struct tree *tree, struct put *put, const struct dwal_record *record,
 		      const struct record_time *when)
 {
-	struct name_part part;
-	struct node *dir, *node;
-	bool made, beside;
-	int r = walk(tree, record->key, when, &dir, &part);
+	struct node *node = find_file(tree, &put->shown);
+	bool made = !node;
+	int r = made ? add_shown(tree, put->dir, &put->shown, S_IFREG, &node) : 0;
 
 	if (r)
-		return r;
-	node = tree_find_part(tree, dir, &part, false);
-	beside = node && node_is_dir(node);
-	if (beside)
-		node = tree_find_part(tree, dir, &part, true);
-	made = !node;
-	if (made) {
-		r = add_part(tree, dir, &part, beside, S_IFREG, &node);
-		if (r)
-			return -r;
-	}
+		return -r;
 	if (made || when->enters)
-		nodeattr_touched(tree, dir, when->entered);
+		nodeattr_touched(tree, put->dir, when->entered);
 	node->published = true;
 	node->size = (uint32_t)record->payload.len; /* at most DWAL_MAX_VALUE */
 	node->can_be_target = can_be_target(record);
@@ -263,6 +275,18 @@ static int replay_put(struct tree *tree, const struct dwal_record *record,
 		return r;
 	nodeattr_settle_type(node);
 	return -nodeattr_put(tree, node, when->mtime, when->ctime);
+}
+
+/* when: as of make_dir(). */
+static int begin_put(struct tree *tree, const struct dwal_record *record,
+		     const struct record_time *when, struct put *put)
+{
+	struct name_part part;
+	int r = walk(tree, record->key, when, &put->dir, &part);
+
+	if (!r)
+		tree_show(tree, put->dir, &part, false, &put->shown);
+	return r;
 }
 
 static void detach(struct tree *tree, struct node *node, const struct record_time *when)
@@ -407,10 +431,13 @@ static int replay_attr(struct tree *tree, const struct dwal_record *record, cons
 int tree_replay(struct tree *tree, const struct dwal_record *record, const struct record_time *when)
 {
 	struct attr attr;
+	struct put put;
+	int r;
 
 	switch (record->type) {
 	case DWAL_PUT:
-		return replay_put(tree, record, when);
+		r = begin_put(tree, record, when, &put);
+		return r ? r : replay_put(tree, &put, record, when);
 	case DWAL_DELETE:
 		replay_delete(tree, record, when);
 		return 0;
@@ -420,6 +447,41 @@ int tree_replay(struct tree *tree, const struct dwal_record *record, const struc
 		return 0;
 	}
 	return 0;
+}
+
+/* The first of them that are Puts into directories that are there: a Put takes none away, so
+ * they still are when it is their turn. Has the memory fetched that they need. */
+static size_t look_ahead(struct tree *tree, const struct replay_entry *const *entries, size_t n,
+			 struct put *puts)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct dwal_record *record = &entries[i]->record;
+
+		if (record->type != DWAL_PUT || begin_put(tree, record, NULL, &puts[i]))
+			return i;
+		node_expect(tree, puts[i].dir, puts[i].shown.hash);
+	}
+	return n;
+}
+
+int tree_replay_some(struct tree *tree, const struct replay_entry *const *entries, size_t n)
+{
+	struct put puts[TREE_REPLAY_SOME];
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n;) {
+		size_t ready = look_ahead(tree, entries + i, n - i, puts);
+
+		for (size_t k = 0; !r && k < ready; k++)
+			r = replay_put(tree, &puts[k], &entries[i + k]->record,
+				       &entries[i + k]->when);
+		i += ready;
+		if (!r && i < n) {
+			r = tree_replay(tree, &entries[i]->record, &entries[i]->when);
+			i++;
+		}
+	}
+	return r;
 }
 
 bool tree_replay_brief(struct dwal_record *record)

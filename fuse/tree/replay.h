@@ -13,6 +13,15 @@
 int tree_replay(struct tree *tree, const struct dwal_record *record,
 		const struct record_time *when);
 
+struct replay_entry {
+	struct dwal_record record;
+	struct record_time when;
+};
+
+/* The same for at most so many in turn, faster. */
+#define TREE_REPLAY_SOME 16
+int tree_replay_some(struct tree *tree, const struct replay_entry *const *entries, size_t n);
+
 /* Makes of a record what tree_replay() needs of it: that of a value not its bytes.
  * False: nothing. */
 bool tree_replay_brief(struct dwal_record *record);

@@ -13,8 +13,7 @@
 
 /* A record without its payload where tree_replay() need not see that. */
 struct entry {
-	struct dwal_record record;
-	struct record_time when;
+	struct replay_entry told;
 	char bytes[]; /* the key, the payload */
 };
 
@@ -35,13 +34,17 @@ static size_t size_of(const struct dwal_record *record)
 
 static int replay_all(struct tree *tree, const struct chunk *chunk)
 {
+	const struct replay_entry *some[TREE_REPLAY_SOME];
 	int r = 0;
 
 	for (size_t at = 0; !r && at < chunk->used;) {
-		const struct entry *entry = (const void *)(chunk->bytes + at);
+		size_t n = 0;
 
-		r = tree_replay(tree, &entry->record, &entry->when);
-		at += size_of(&entry->record);
+		for (; n < TREE_REPLAY_SOME && at < chunk->used; n++) {
+			some[n] = (const void *)(chunk->bytes + at);
+			at += size_of(&some[n]->record);
+		}
+		r = tree_replay_some(tree, some, n);
 	}
 	return r;
 }
@@ -144,21 +147,21 @@ static char *keep(struct dwal_bytes *bytes, char *to)
 int replayer_add(struct replayer *replayer, const struct dwal_record *record,
 		 const struct record_time *when)
 {
-	struct entry entry = {.record = *record, .when = *when};
+	struct entry entry = {.told = {*record, *when}};
 	struct chunk *chunk;
 	char *at;
 	int r;
 
-	if (!tree_replay_brief(&entry.record))
+	if (!tree_replay_brief(&entry.told.record))
 		return 0;
-	r = make_room(replayer, size_of(&entry.record));
+	r = make_room(replayer, size_of(&entry.told.record));
 	if (r)
 		return r;
 	chunk = replayer->filling;
 	at = chunk->bytes + chunk->used;
-	chunk->used += size_of(&entry.record);
-	(void)keep(&entry.record.payload,
-		   keep(&entry.record.key, at + offsetof(struct entry, bytes)));
+	chunk->used += size_of(&entry.told.record);
+	(void)keep(&entry.told.record.payload,
+		   keep(&entry.told.record.key, at + offsetof(struct entry, bytes)));
 	memcpy(at, &entry, offsetof(struct entry, bytes));
 	return 0;
 }

@@ -110,15 +110,17 @@ int tree_add(struct tree *tree, struct node *dir, struct place place, mode_t typ
 	     struct node **out)
 {
 	struct node *node;
+	uint32_t hash;
 
 	if (!place.name || node_reserve(tree)) {
 		place_release(&place);
 		return ENOMEM;
 	}
+	hash = place.hash ? place.hash : node_hash(tree, dir, place.name);
 	node = node_new(tree, type, place);
 	if (!node)
 		return ENOMEM;
-	node_enter(tree, node, dir, NULL);
+	node_enter(tree, node, dir, hash, NULL);
 	if (tree->replayed && number_new(tree, node)) {
 		node_leave(tree, node);
 		node_free(tree, node);
@@ -198,7 +200,7 @@ void tree_move(struct tree *tree, struct node *node, struct node *dir, struct pl
 	if (stays)
 		node_show(tree, node);
 	else
-		node_enter(tree, node, dir, replaced);
+		node_enter(tree, node, dir, node_hash(tree, dir, node_name(node)), replaced);
 }
 
 void tree_hold(struct node *node)

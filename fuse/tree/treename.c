@@ -13,19 +13,18 @@
 
 /* Behind the NUL of a name in the long form stand the length and the bytes of
  * the raw component, which the name does not tell. */
-static struct place make_place(const struct name_part *part, bool value)
+static struct place make_place(const struct shown *shown)
 {
-	char shown[NAME_SIZE];
-	bool is_long = name_encode(part, value, shown) == NAME_IS_LONG;
-	struct place place = {.is_long = is_long, .value = value};
-	size_t n = strlen(shown) + 1;
+	const struct name_part *part = &shown->part;
+	struct place place = {.is_long = shown->is_long, .value = shown->value};
+	size_t n = strlen(shown->name) + 1;
 
-	place.size = n + (is_long ? sizeof(part->len) + part->len : 0);
+	place.size = n + (shown->is_long ? sizeof(part->len) + part->len : 0);
 	place.name = malloc(place.size);
 	if (!place.name)
 		return place;
-	memcpy(place.name, shown, n);
-	if (is_long) {
+	memcpy(place.name, shown->name, n);
+	if (shown->is_long) {
 		memcpy(place.name + n, &part->len, sizeof(part->len));
 		memcpy(place.name + n + sizeof(part->len), part->raw, part->len);
 	}
@@ -75,21 +74,38 @@ static bool has_part(const struct tree *tree, const struct node *node, const str
 	return own.len == part->len && memcmp(own.raw, part->raw, own.len) == 0;
 }
 
+void tree_show(const struct tree *tree, const struct node *dir, const struct name_part *part,
+	       bool value, struct shown *out)
+{
+	out->dir = dir;
+	out->part = *part;
+	out->value = value;
+	out->is_long = name_encode(part, value, out->name) == NAME_IS_LONG;
+	out->hash = node_hash(tree, dir, out->name);
+}
+
+struct node *tree_find_shown(const struct tree *tree, const struct shown *shown)
+{
+	const struct name_part *part = &shown->part;
+	struct node *child = node_child_by(tree, shown->dir, shown->name, shown->hash);
+
+	if (!shown->is_long)
+		return child && !child->is_long ? child : NULL;
+	if (child ? has_part(tree, child, part, shown->value) : !tree->collided)
+		return child;
+	for (child = node_first(shown->dir); child; child = node_behind(child))
+		if (has_part(tree, child, part, shown->value))
+			return child;
+	return NULL;
+}
+
 struct node *tree_find_part(const struct tree *tree, const struct node *dir,
 			    const struct name_part *part, bool value)
 {
-	char name[NAME_SIZE];
-	bool is_long = name_encode(part, value, name) == NAME_IS_LONG;
-	struct node *child = node_child(tree, dir, name);
+	struct shown shown;
 
-	if (!is_long)
-		return child && !child->is_long ? child : NULL;
-	if (child ? has_part(tree, child, part, value) : !tree->collided)
-		return child;
-	for (child = node_first(dir); child; child = node_behind(child))
-		if (has_part(tree, child, part, value))
-			return child;
-	return NULL;
+	tree_show(tree, dir, part, value, &shown);
+	return tree_find_shown(tree, &shown);
 }
 
 /* The next name that ends in 32 hex digits. */
@@ -103,12 +119,11 @@ static void count_up(char *name)
 }
 
 /* For a component in the long form: its name, or the next that is free. */
-static struct place make_long_place(struct tree *tree, const struct node *dir,
-				    const struct name_part *part, bool value)
+static struct place make_long_place(struct tree *tree, const struct shown *shown)
 {
-	struct place place = make_place(part, value);
+	struct place place = make_place(shown);
 
-	while (place.name && node_child(tree, dir, place.name)) {
+	while (place.name && node_child(tree, shown->dir, place.name)) {
 		tree->collided = true;
 		count_up(place.name);
 	}
@@ -121,31 +136,45 @@ static int make_way(struct tree *tree, const struct node *dir, const char *name)
 	char raw[NAME_SIZE];
 	struct node *other = node_child(tree, dir, name);
 	struct name_part part;
+	struct shown shown;
 	struct place place;
 
 	if (!other || !other->is_long)
 		return 0;
 	part = tree_part(tree, other, raw);
-	place = make_long_place(tree, dir, &part, other->value);
+	tree_show(tree, dir, &part, other->value, &shown);
+	place = make_long_place(tree, &shown);
 	if (!place.name)
 		return ENOMEM;
 	node_rename(tree, other, place);
 	return 0;
 }
 
+struct place tree_place_shown(struct tree *tree, struct shown *shown)
+{
+	tree->long_names |= shown->is_long;
+	if (shown->is_long)
+		return make_long_place(tree, shown);
+	if (tree->long_names && make_way(tree, shown->dir, shown->name))
+		return (struct place){0};
+	return (struct place){
+		.name = shown->name,
+		.borrowed = true,
+		.value = shown->value,
+		.hash = shown->hash,
+		.size = strlen(shown->name) + 1,
+	};
+}
+
 struct place tree_free_place(struct tree *tree, const struct node *dir,
 			     const struct name_part *part, bool value)
 {
-	struct place place = make_place(part, value);
+	struct shown shown;
+	struct place place;
 
-	if (place.name && place.is_long) {
-		tree->long_names = true;
-		place_release(&place);
-		return make_long_place(tree, dir, part, value);
-	}
-	if (place.name && tree->long_names && make_way(tree, dir, place.name))
-		place_release(&place);
-	return place;
+	tree_show(tree, dir, part, value, &shown);
+	place = tree_place_shown(tree, &shown);
+	return place.borrowed ? make_place(&shown) : place;
 }
 
 struct place tree_name_place(const struct tree *tree, const struct node *dir, const char *name,

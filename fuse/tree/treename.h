@@ -31,14 +31,31 @@ struct node *tree_beside(const struct tree *tree, const struct node *dir, const 
  * what its name does not spell. */
 struct name_part tree_part(const struct tree *tree, const struct node *node, char raw[NAME_SIZE]);
 
-/* The child of this component; value: the file that stands beside a directory
- * of it. */
+/* A component in a directory, as it shows and is looked for there. */
+struct shown {
+	const struct node *dir;
+	struct name_part part; /* borrowed */
+	bool value, is_long;
+	uint32_t hash;
+	char name[NAME_SIZE];
+};
+
+/* value: the file that stands beside a directory of this component. */
+void tree_show(const struct tree *tree, const struct node *dir, const struct name_part *part,
+	       bool value, struct shown *out);
+
+/* The child of this component, or NULL. */
+struct node *tree_find_shown(const struct tree *tree, const struct shown *shown);
+
+/* A place for a component that the directory does not have. Of two components that share
+ * one long form the later gets another one; a component that is called so at
+ * its full length has it. The names differ, and each node knows its component. It may be
+ * for a new node alone, and while *shown is there. */
+struct place tree_place_shown(struct tree *tree, struct shown *shown);
+
+/* The same at once; the place is for any node. */
 struct node *tree_find_part(const struct tree *tree, const struct node *dir,
 			    const struct name_part *part, bool value);
-
-/* A place for a component that dir does not have. Of two components that share
- * one long form the later gets another one; a component that is called so at
- * its full length has it. The names differ, and each node knows its component. */
 struct place tree_free_place(struct tree *tree, const struct node *dir,
 			     const struct name_part *part, bool value);
 

@@ -84,6 +84,12 @@ static void end(struct tree *tree)
 	CHECK_INT(tree_replay_end(tree, &none, NULL, NULL), 0);
 }
 
+static void finish(struct tree *tree)
+{
+	tree_unlock(tree);
+	tree_release(tree);
+}
+
 /* In the order in which names came. */
 static void compare(const struct node *a, const struct node *b)
 {
@@ -97,6 +103,57 @@ static void compare(const struct node *a, const struct node *b)
 	for (a = node_first(a), b = node_first(b); a && b; a = node_behind(a), b = node_behind(b))
 		compare(a, b);
 	CHECK(!a && !b);
+}
+
+/* What can be in the way of each other: files and directories that come and go. */
+static struct dwal_record one_of_a_few(unsigned which)
+{
+	static const char dir[] = "datawalfs.attr 1\ntype=dir\n";
+	static const char *const keys[] = {"a", "a/b", "a/b/c", "b"};
+	const char *key = keys[which % 4];
+	struct dwal_record record = {.segment = 1, .key = {key, strlen(key)}};
+
+	record.type = which < 4 ? DWAL_PUT : which < 7 ? DWAL_DELETE : DWAL_RAW;
+	if (record.type == DWAL_RAW) {
+		record.key.len = 1; /* the directory a */
+		record.key.data = "a";
+		record.payload = (struct dwal_bytes){dir, sizeof(dir) - 1};
+	}
+	return record;
+}
+
+enum { FEW = 8, ROW = 4, ROWS = FEW * FEW * FEW * FEW };
+
+static void replay_row(struct tree *tree, unsigned row, bool one_by_one)
+{
+	const struct replay_entry *some[ROW];
+	struct replay_entry entries[ROW];
+
+	for (unsigned i = 0; i < ROW; i++, row /= FEW) {
+		entries[i] = (struct replay_entry){one_of_a_few(row % FEW), time_of(2 + i)};
+		some[i] = &entries[i];
+		if (one_by_one)
+			CHECK_INT(tree_replay(tree, &entries[i].record, &entries[i].when), 0);
+	}
+	if (!one_by_one)
+		CHECK_INT(tree_replay_some(tree, some, ROW), 0);
+}
+
+static void each_row_of_records_builds_the_same_as_one_by_one(void)
+{
+	for (unsigned row = 0; row < ROWS; row++) {
+		struct tree here, some;
+
+		begin(&here);
+		begin(&some);
+		replay_row(&here, row, true);
+		replay_row(&some, row, false);
+		end(&here);
+		end(&some);
+		compare(here.root, some.root);
+		finish(&here);
+		finish(&some);
+	}
 }
 
 static int replay(struct tree *tree, bool apart)
@@ -129,8 +186,8 @@ static void check_same(void)
 	end(&here);
 	end(&apart);
 	compare(here.root, apart.root);
-	tree_release(&here);
-	tree_release(&apart);
+	finish(&here);
+	finish(&apart);
 }
 
 static void a_tree_that_a_thread_builds_is_the_same(void)
@@ -159,7 +216,7 @@ static void without_memory_it_says_so(void)
 		r = replay(&tree, true);
 		CHECK_INT(r, mallocs >= failing ? -ENOMEM : 0);
 		end(&tree);
-		tree_release(&tree);
+		finish(&tree);
 	} while (r);
 	CHECK(failing > 4);
 	failing = 0;
@@ -186,9 +243,10 @@ static void what_the_thread_fails_at_ends_the_reading(void)
 	CHECK(n < RECORDS);
 	CHECK_INT(replayer_end(&replayer), -ENOMEM);
 	CHECK(!node_first(tree.root));
-	tree_release(&tree);
+	finish(&tree);
 }
 
-UNIT_MAIN(UNIT(a_tree_that_a_thread_builds_is_the_same),
+UNIT_MAIN(UNIT(each_row_of_records_builds_the_same_as_one_by_one),
+	  UNIT(a_tree_that_a_thread_builds_is_the_same),
 	  UNIT(where_there_is_no_thread_it_is_the_same), UNIT(without_memory_it_says_so),
 	  UNIT(what_the_thread_fails_at_ends_the_reading))
