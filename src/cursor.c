@@ -5,6 +5,7 @@
  */
 #include "kv.h"
 
+#include "hugepage.h"
 #include "util.h"
 
 #include <errno.h>
@@ -86,6 +87,7 @@ static int copy_keys(const struct keydir *keydir, dwal_cursor *cursor)
 	end = cursor->snapshots = malloc(size + 1);
 	if (!cursor->items || !cursor->snapshots)
 		return -ENOMEM;
+	hugepage_advise(cursor->snapshots, size);
 	for (uint32_t at = 0; keydir_next(keydir, &at, &key, &value);) {
 		struct snapshot *snapshot = (void *)end;
 

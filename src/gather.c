@@ -5,11 +5,13 @@
  */
 #include "gather.h"
 
+#include "hugepage.h"
 #include "util.h"
 
 #include <errno.h>
 
-/* 10^6 values of 100 bytes, 144 MB: copied in 0.3 of the time that a call for each takes. */
+/* 10^6 values of 100 bytes, 144 MB: copied in half of the time that a call for each takes, of
+ * which huge pages are a tenth. */
 #define PART_FRAMES (16u << 20) /* bytes */
 #define PART_ITEMS  (128u << 10)
 #define RUN         (256u << 10) /* bytes that are read with one call at most */
@@ -33,22 +35,31 @@ struct gather {
 	size_t frames_room;
 };
 
+static int make_rooms(struct gather *gather)
+{
+	const size_t items = PART_ITEMS * sizeof(*gather->items);
+
+	gather->items = malloc(items);
+	gather->spots = malloc(PART_ITEMS * sizeof(*gather->spots));
+	gather->run = malloc(RUN);
+	if (!gather->items || !gather->spots || !gather->run)
+		return -ENOMEM;
+	hugepage_advise(gather->items, items);
+	return 0;
+}
+
 int gather_open(dwal_kv *kv, struct gather **out)
 {
 	struct gather *gather = calloc(1, sizeof(*gather));
 	int err = gather ? dwal_kv_cursor(kv, &gather->cursor) : -ENOMEM;
 
-	if (!err) {
-		gather->kv = kv;
-		gather->items = malloc(PART_ITEMS * sizeof(*gather->items));
-		gather->spots = malloc(PART_ITEMS * sizeof(*gather->spots));
-		gather->run = malloc(RUN);
-		err = gather->items && gather->spots && gather->run ? 0 : -ENOMEM;
-	}
+	if (!err)
+		err = make_rooms(gather);
 	if (err) {
 		gather_close(gather);
 		return err;
 	}
+	gather->kv = kv;
 	*out = gather;
 	return 0;
 }
@@ -74,6 +85,7 @@ static int make_room(struct gather *gather, size_t bytes)
 	gather->frames = malloc(bytes);
 	if (!gather->frames)
 		return -ENOMEM;
+	hugepage_advise(gather->frames, bytes);
 	gather->frames_room = bytes;
 	return 0;
 }
@@ -142,20 +154,19 @@ static size_t run_of(const struct gather *gather, size_t first, uint64_t *end)
 static bool check(const struct gather *gather, const void *frame, struct gathered *gathered)
 {
 	const struct dwal_item *item = &gathered->item;
-	void *to = (void *)(uintptr_t)gathered->value.data;
 	struct dwal_record record;
 
-	memcpy(to, frame, item->place.length);
-	if (dwal_frame_decode(to, item->place.length, &record) != DWAL_FRAME_OK ||
+	if (dwal_frame_decode(frame, item->place.length, &record) != DWAL_FRAME_OK ||
 	    record.length != item->place.length ||
 	    kv_check_record(gather->kv, &item->place, item->key, &record, NULL))
 		return false;
-	gathered->value = record.payload;
+	put_bytes((void *)(uintptr_t)gathered->value.data, record.payload);
+	gathered->value.len = record.payload.len;
 	return true;
 }
 
-/* The memory that the items need whose turn is soon, each somewhere else: it takes 0.93 of
- * the time. */
+/* The memory that the items need whose turn is soon, each somewhere else: it takes 0.93
+ * of the time. */
 static void fetch_ahead(const struct gather *gather, size_t spot)
 {
 	const struct gathered *soon;
@@ -166,6 +177,7 @@ static void fetch_ahead(const struct gather *gather, size_t spot)
 	soon = item_at(gather, spot + SOON);
 	__builtin_prefetch(soon->item.key.data);
 	__builtin_prefetch(soon->value.data, 1);
+	__builtin_prefetch((const char *)soon->value.data + 64, 1);
 }
 
 /* How far it came: what follows is to be read alone, as what lies between may be what
