@@ -11,6 +11,9 @@
  * has happened. Never answered to a program; see append_put_off(). */
 #define FS_PUT_OFF ERESTART
 
+/* The same of what is done without the lock before it is tried again. */
+#define FS_AGAIN EBADE
+
 /* The errno (positive) for a return code of the library; 0 for 0. */
 int errno_of(int code);
 

@@ -26,10 +26,9 @@ void txn_lock(struct fs *fs)
 bool txn_unlock(struct fs *fs, int r)
 {
 	pthread_mutex_unlock(&fs->write_lock);
-	if (r != FS_PUT_OFF)
-		return false;
-	(void)txn_sync(fs); /* a failure poisons the log: so the next try ends */
-	return true;
+	if (r == FS_PUT_OFF)
+		(void)txn_sync(fs); /* a failure poisons the log: so the next try ends */
+	return r == FS_PUT_OFF || r == FS_AGAIN;
 }
 
 void txn_begin(struct txn *txn, struct fs *fs, const char *op, struct timespec when)

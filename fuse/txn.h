@@ -65,8 +65,8 @@ struct txn {
 void txn_lock(struct fs *fs);
 
 /* Behind an operation that ended with r: true when it is to be done again from
- * its start, under the lock. It met the end of a segment, and what fills that
- * has been synced by now, without the lock. */
+ * its start, under the lock. FS_PUT_OFF: it met the end of a segment, and what fills
+ * that has been synced by now, without the lock. */
 bool txn_unlock(struct fs *fs, int r);
 
 /* The rest wants the write lock, but txn_sync(). */

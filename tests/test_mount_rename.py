@@ -182,13 +182,13 @@ def make_large_directory(m):
 
 
 @contextmanager
-def renamed_ahead(gate, source, target):
+def renamed_ahead(gate, source, target, place="append"):
     """For the block the contents of the directory are on their way to the log; then it is renamed.
     What is changed in the directory that it is in waits for that, in the kernel."""
-    with gate.held("append"):
+    with gate.held(place):
         renaming = in_thread(os.rename, source, target)
-        gate.wait("append")
-        gate.let_others("append")
+        gate.wait(place)
+        gate.let_others(place)
         yield
     renaming.join(JOIN_SECONDS)
     assert not renaming.is_alive()
@@ -213,6 +213,23 @@ def test_others_change_what_they_like_while_a_large_directory_is_renamed(datawal
     assert list(m.log.glob("*.dwal-tmp")) == []
     [report] = datawal.json("report", m.log)
     assert report["txids_missing"] == report["txids_out_of_order"] == 0
+
+
+@pytest.mark.clause("S7f")
+def test_others_do_not_wait_while_a_smaller_directory_is_read_for_its_rename(gated):
+    m, gate = gated()
+    (m / "others").mkdir()
+    (m / "d").mkdir()
+    (m / "d/file").write_bytes(b"content" * (2 << 17))
+    before = tree_of(m / "d")
+    with renamed_ahead(gate, m / "d", m / "e", "get"):
+        other = in_thread((m / "others/new").write_bytes, b"meanwhile")
+        other.join(JOIN_SECONDS)
+        assert not other.is_alive(), "a create waits for the rename"
+        assert peek.get(m.log, "others/new") == b"meanwhile"
+    assert tree_of(m / "e") == before and not (m / "d").exists()
+    m.remount()
+    assert tree_of(m / "e") == before and not (m / "d").exists()
 
 
 def change_value(m):

@@ -21,12 +21,12 @@ struct rename_dir {
  * old ones. Each directory has a record from then on, for its inode number and
  * its times, so it stays without files. The tree is left to the caller. Wants the
  * write lock. 0; EXDEV over the mount's limit for it, so that mv(1) copies;
- * ENAMETOOLONG when a key gets too long; ENOSPC, EIO ...; FS_PUT_OFF, for
- * txn_unlock(): then rename_dir_write_ahead() comes before the next try. ahead:
+ * ENAMETOOLONG when a key gets too long; ENOSPC, EIO ...; FS_PUT_OFF or FS_AGAIN,
+ * for txn_unlock(): then rename_dir_write_ahead() comes before the next try. ahead:
  * where what that needs is kept, *ahead NULL at first; NULL: it is written at once. */
 int rename_dir_keys(struct fs *fs, const struct rename_dir *what, struct rename_ahead **ahead);
 
-/* Reads and writes the contents while others change what they like: a large
+/* Reads the contents, and writes much, while others change what they like: a large
  * directory takes its time. Does nothing where nothing is to be done; what fails is
  * tried again under the lock. Wants no lock. */
 void rename_dir_write_ahead(struct fs *fs, struct rename_ahead *ahead);

@@ -9,7 +9,7 @@
  * knows; `sync`, before a segment is synced; `rename`, before a file of the log
  * gets its name; `attr`, before attributes are told; `forget`, before the kernel
  * is told to forget them; `interrupt`, when the kernel has said that somebody waits no
- * more. Whoever comes to a place whose file is there writes its
+ * more; `get`, before a value is read. Whoever comes to a place whose file is there writes its
  * name to the fifo `events` and waits while the test holds a lock on the file. With
  * a file `full` there is no room for records; with `broken` no segment can be
  * synced; with `itself` what is renamed is renamed onto itself, which the kernel
@@ -112,6 +112,14 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
 
 	pass("rename");
 	return rename(from_dir, from, to_dir, to, flags);
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t offset, int flags)
+{
+	ssize_t (*read_all)(int, const struct iovec *, int, off64_t, int) = next("preadv64v2");
+
+	pass("get");
+	return read_all(fd, iov, n, offset, flags);
 }
 
 /* The one that ends the change of the index is the first behind the write. */
