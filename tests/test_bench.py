@@ -59,15 +59,27 @@ def cases_of(cases, part):
     return {case["operation"]: case for case in cases if case["part"] == part}
 
 
-def test_the_store_is_measured_beside_the_system_call_and_each_peer_that_is_there(smoke, build):
-    text, cases = smoke("store")
+@pytest.fixture
+def reference(tmp_path):
+    """A build directory whose only program takes the words of bench_store, and has two operations."""
+    program = tmp_path / "reference/contrib/bench.d/bench_store"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\n[ "$1" = list ] && echo datawal put get || echo 5\n')
+    program.chmod(0o755)
+    return tmp_path / "reference"
+
+
+def test_the_store_is_measured_beside_the_system_call_and_each_peer_that_is_there(smoke, build,
+                                                                                  reference):
+    text, cases = smoke("store", "--against", f"reference={reference}")
     listed = subprocess.run([build / "contrib/bench.d/bench_store", "list"], text=True, check=True,
                             capture_output=True, timeout=10).stdout.splitlines()
     found = cases_of(cases, "store")
     assert {"append", "put", "get", "delete", "walk keys and values", "open", "compact in place",
             "export as text", "put and sync, 8 threads"} <= set(found)
-    assert set(found["put"]["sides"]) == {line.split()[0] for line in listed}
-    assert {"datawal", "floor"} <= set(found["get"]["sides"])
+    assert set(found["put"]["sides"]) == {line.split()[0] for line in listed} | {"reference"}
+    assert found["get"]["sides"]["reference"]["median"] == 5
+    assert {"datawal", "floor"} == set(found["delete"]["sides"]) & {"datawal", "floor", "reference"}
     assert "put and sync, 8 threads" in text
 
 
@@ -171,6 +183,7 @@ def test_a_program_that_fails_ends_the_run_and_nothing_is_written(smoke, tmp_pat
     (["--sides", "floor,berkeley"], 2, "berkeley is no side: floor, "),
     (["--work", "/nowhere"], 2, "/nowhere: no such directory"),
     (["--programs", "/"], 1, "not built there"),
+    (["--against", "x=/"], 1, "x: nothing of datawal is built there"),
     (["compare"], 1, "usage: bench compare A.json B.json"),
     (["compare", "/nowhere", "/nowhere"], 1, "/nowhere: No such file"),
     (["compare", "/dev/null", "/dev/null"], 1, "not a result"),

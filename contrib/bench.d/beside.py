@@ -127,10 +127,10 @@ def measure_mount_of(run, side, program, empty, full):
 
 
 def measure_memory(run):
-    programs = {"datawal": run.programs, **run.against}
+    programs = {"datawal": run.programs["datawalfs"], **run.others("datawalfs")}
     with fresh(run.work / "empty") as empty, fresh(run.work / "full") as full:
         for log, n in (empty, 0), (full, run.scale.names):
             subprocess.run([run.programs["bench_beside"], "names", log, str(n)], check=True)
         for number in range(run.scale.rounds):
             for side in by_turns(number, list(programs)):
-                measure_mount_of(run, side, programs[side]["datawalfs"], empty, full)
+                measure_mount_of(run, side, programs[side], empty, full)

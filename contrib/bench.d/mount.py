@@ -116,8 +116,8 @@ def sides_of(run):
         found["passthrough"] = passthrough
     found["plain"] = plain
     found = {name: found[name] for name in run.wanted(list(found))}
-    for name, programs in run.against.items():
-        found[name] = datawal_of(name, programs)
+    for name in run.others("datawalfs"):
+        found[name] = datawal_of(name, run.against[name])
     for name, directory in run.options.beside:
         found[name] = lambda run, cpu=None, directory=directory: given(directory)
     return found

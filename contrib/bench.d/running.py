@@ -48,12 +48,17 @@ class Run:
     scale: Scale
     results: object  # results.Results
     options: object  # of the command line
-    against: dict    # name -> the programs of another build
+    against: dict    # name -> the programs of another build, or what stands for them
 
     def wanted(self, names):
         """Of these sides those that are to be measured: ours, and the ones asked for."""
         asked = self.options.sides
         return [name for name in names if not asked or name == "datawal" or name in asked]
+
+    def others(self, program):
+        """name -> that program of each other build that has it."""
+        return {name: programs[program] for name, programs in self.against.items()
+                if program in programs}
 
 
 def build(source, directory):

@@ -23,10 +23,9 @@ SEQUENCES = (
 )
 
 
-def offers_of(run):
+def offers_of(program):
     """engine -> the operations that it has, of those that were found when this was built."""
-    done = subprocess.run([run.programs["bench_store"], "list"], check=True, capture_output=True,
-                          text=True)
+    done = subprocess.run([program, "list"], check=True, capture_output=True, text=True)
     return {words[0]: words[1:] for words in map(str.split, done.stdout.splitlines())}
 
 
@@ -36,7 +35,7 @@ def why_not(run):
 
 def missing(run):
     """The Debian packages of the peers that are not in this build."""
-    found = offers_of(run)
+    found = offers_of(run.programs["bench_store"])
     return {peer: package for peer, package in PEERS.items()
             if peer in run.wanted(PEERS) and peer not in found}
 
@@ -49,12 +48,11 @@ def shapes(scale):
 
 def sides_of(run):
     """name -> (the words that begin its command, the operations that it has)."""
-    offers = offers_of(run)
+    offers = offers_of(run.programs["bench_store"])
     found = {engine: ([run.programs["bench_store"], engine], offers[engine])
              for engine in run.wanted(list(offers))}
-    for name, programs in run.against.items():
-        if "bench_store" in programs:
-            found[name] = ([programs["bench_store"], "datawal"], offers["datawal"])
+    for name, program in run.others("bench_store").items():
+        found[name] = ([program, "datawal"], offers_of(program)["datawal"])
     return found
 
 
