@@ -51,18 +51,18 @@ static uint32_t scattered(uint32_t i)
 	return (uint32_t)(i * UINT64_C(99991) % KEYS);
 }
 
-static void put_scattered(dwal_kv *kv, uint32_t from, uint32_t n, uint32_t version)
+/* BATCH of them, from the i-th on each step-th. */
+static void put_scattered(dwal_kv *kv, uint32_t i, uint32_t step, uint32_t version)
 {
 	uint32_t keys[BATCH], values[BATCH];
 	struct dwal_op ops[BATCH];
 
-	CHECK(n <= BATCH);
-	for (uint32_t i = 0; i < n; i++) {
-		keys[i] = htobe32(scattered(from + i));
-		values[i] = scattered(from + i) + version;
-		ops[i] = (struct dwal_op){DWAL_PUT, {&keys[i], 4}, {&values[i], 4}};
+	for (uint32_t k = 0; k < BATCH; k++, i += step) {
+		keys[k] = htobe32(scattered(i));
+		values[k] = scattered(i) + version;
+		ops[k] = (struct dwal_op){DWAL_PUT, {&keys[k], 4}, {&values[k], 4}};
 	}
-	CHECK_INT(dwal_kv_batch(kv, ops, n, NULL, 0, NULL), 0);
+	CHECK_INT(dwal_kv_batch(kv, ops, BATCH, NULL, 0, NULL), 0);
 }
 
 static void check_number(const struct gathered *gathered, uint32_t number)
@@ -82,11 +82,10 @@ static void many_are_read_with_few_calls_in_the_order_of_keys(void)
 	size_t n;
 
 	for (uint32_t i = 0; i < KEYS; i += BATCH)
-		put_scattered(kv, i, BATCH, 0);
+		put_scattered(kv, i, 1, 0);
 	CHECK_INT(dwal_kv_rotate(kv), 0);
-	for (uint32_t i = 0; i < KEYS; i++) /* the newer of every second one lies there */
-		if (scattered(i) % 2 == 0)
-			put_scattered(kv, i, 1, KEYS);
+	for (uint32_t i = 0; i < KEYS; i += 2 * BATCH) /* the newer of the even ones lie there */
+		put_scattered(kv, i, 2, KEYS);
 	CHECK_INT(gather_open(kv, &gather), 0);
 	disk.reads = 0;
 	while (gather_next(gather, &gathered, &n, &error) == 0)
