@@ -16,16 +16,22 @@ static uint64_t load(const unsigned char *bytes, size_t len)
 	return word;
 }
 
-/* The halves of the 128-bit product, one over the other; in 32-bit pieces, as
- * not every machine has such a type. */
+/* The halves of the 128-bit product, one over the other; in 32-bit pieces where the
+ * machine has no such type. */
 static uint64_t mix(uint64_t a, uint64_t b)
 {
+#ifdef __SIZEOF_INT128__
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
 	uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX);
 	uint64_t cross = (a >> 32) * (b & UINT32_MAX);
 	uint64_t middle = (a & UINT32_MAX) * (b >> 32) + (cross & UINT32_MAX) + (low >> 32);
 	uint64_t high = (a >> 32) * (b >> 32) + (cross >> 32) + (middle >> 32);
 
 	return a * b ^ high;
+#endif
 }
 
 uint64_t keyed_hash(uint64_t key, const void *bytes, size_t len)
