@@ -83,7 +83,8 @@ tree/treename: tree/children tree/node tree/name
 tree/nodeattr: tree/node
 tree/number: tree/treename tree/node tree/name
 tree/tree: tree/number tree/treename tree/children tree/node
-tree/replay: tree/tree tree/number tree/treename tree/children tree/nodeattr
+tree/owntime:
+tree/replay: tree/tree tree/number tree/owntime tree/treename tree/children tree/nodeattr
 tree/replayer: tree/replay
 tree/beside: tree/tree tree/treename tree/children tree/nodeattr tree/node
 fs: errmap errands compaction tree/node

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "hugepage.h"
 #include "keyed_hash.h"
 
 #define FNV_PRIME 0x100000001b3u
@@ -73,7 +74,11 @@ static int set_capacity(struct inos *inos, size_t capacity)
 	struct inos larger = *inos;
 
 	larger.capacity = capacity;
-	larger.slots = capacity <= UINT32_MAX ? calloc(capacity, sizeof(*larger.slots)) : NULL;
+	larger.slots = NULL;
+	if (capacity <= UINT32_MAX && inos->is_patient)
+		larger.slots = hugepage_zeroed(capacity * sizeof(*larger.slots));
+	else if (capacity <= UINT32_MAX)
+		larger.slots = calloc(capacity, sizeof(*larger.slots));
 	if (!larger.slots)
 		return ENOMEM;
 	for (size_t i = 0; i < inos->capacity; i++)
@@ -84,26 +89,74 @@ static int set_capacity(struct inos *inos, size_t capacity)
 	return 0;
 }
 
+static size_t capacity_for(size_t count)
+{
+	return FIRST + count / 3 * 4;
+}
+
 int inos_reserve(struct inos *inos, size_t count)
 {
-	size_t capacity = FIRST + count / 3 * 4;
+	size_t capacity = capacity_for(count);
 
 	return capacity > inos->capacity ? set_capacity(inos, capacity) : 0;
 }
 
+void inos_settle(struct inos *inos)
+{
+	size_t capacity = capacity_for(inos->count);
+
+	if (capacity + capacity / 4 < inos->capacity)
+		(void)set_capacity(inos, capacity); /* without memory it stays as it is */
+	inos->is_patient = false;
+}
+
+void inos_clear(struct inos *inos)
+{
+	free(inos->slots);
+	inos->slots = NULL;
+	inos->capacity = inos->count = 0;
+}
+
+static int make_room(struct inos *inos)
+{
+	size_t capacity = inos->capacity;
+
+	if (inos->count < MOST_USED(capacity))
+		return 0;
+	if (!capacity)
+		return set_capacity(inos, FIRST);
+	return set_capacity(inos, inos->is_patient ? 2 * capacity : capacity / 4 * 5);
+}
+
 void inos_expect(const struct inos *inos, uint64_t ino)
 {
-	__builtin_prefetch(&inos->slots[home(inos, ino)]);
+	if (inos->capacity)
+		__builtin_prefetch(&inos->slots[home(inos, ino)]);
+}
+
+int inos_add(struct inos *inos, uint64_t ino)
+{
+	int r = make_room(inos);
+	size_t at;
+
+	if (r)
+		return r;
+	at = find(inos, ino);
+	if (inos->slots[at])
+		return EEXIST;
+	inos->slots[at] = ino;
+	inos->count++;
+	return 0;
 }
 
 int inos_take(struct inos *inos, uint64_t *ino)
 {
 	uint64_t wanted = *ino;
+	int r = make_room(inos);
 	size_t at;
 
-	if (inos->count >= MOST_USED(inos->capacity) &&
-	    set_capacity(inos, inos->capacity ? inos->capacity / 4 * 5 : FIRST))
-		return ENOMEM;
+	if (r)
+		return r;
 	while (inos->slots[at = find(inos, *ino)]) {
 		inos->others++;
 		*ino = fold(ino_hash(wanted, &inos->others, sizeof(inos->others)));

@@ -32,6 +32,7 @@ struct inos {
 	size_t count;
 	uint64_t hash_key; /* of the table: the log can tell any numbers */
 	uint64_t others;   /* numbers drawn for one that was in use */
+	bool is_patient;   /* it grows twice as large, into huge pages, until it is settled */
 };
 
 void inos_release(struct inos *inos);
@@ -45,6 +46,15 @@ void inos_expect(const struct inos *inos, uint64_t ino);
 /* Adds *ino, from INO_FIRST to INO_LAST; when that is in use, another, which is
  * *ino from then on. O(1), but for the growth of the table. 0 or ENOMEM. */
 int inos_take(struct inos *inos, uint64_t *ino);
+
+/* The same, but nothing is drawn: EEXIST. */
+int inos_add(struct inos *inos, uint64_t ino);
+
+/* They have come: it is no larger than it must be. */
+void inos_settle(struct inos *inos);
+
+/* Makes it the empty set. */
+void inos_clear(struct inos *inos);
 
 /* Removes one, if it is there. */
 void inos_give_back(struct inos *inos, uint64_t ino);

@@ -102,6 +102,7 @@ struct known_dir {
 	struct node *dir; /* NULL: none */
 	char *path;       /* what the keys in it begin with, the last separator included */
 	size_t len, capacity;
+	uint64_t hash; /* ino_hash() of that */
 };
 
 /* All nodes of one log at one moment. There can be several. */
@@ -111,7 +112,8 @@ struct tree {
 	struct node *root;       /* constant */
 	struct waiting *waiting; /* replay.c; only while the log is opened, as the next */
 	struct known_dir known;
-	bool replayed; /* the log was read: the names are seen; then constant */
+	bool replayed;  /* the log was read: the names are seen; then constant */
+	bool contested; /* number.h: two nodes may want one number; as long as the log is read */
 
 	pthread_mutex_t lock; /* see fs.h for its order; protects what follows, and all nodes */
 	_Atomic(const void *) holder; /* who has it; for tree_wants_lock() alone */

@@ -46,11 +46,13 @@ void number_tell(const struct node *node, struct dwal_bytes key, struct attr *at
 		attr->present |= ATTR_HAS_INO;
 }
 
-uint64_t number_hash(const struct tree *tree, const struct node *dir, const struct name_part *part)
+int number_early(struct tree *tree, struct node *node, uint64_t ino)
 {
-	uint64_t hash = dir == tree->root ? INO_HASH_START : ino_hash(dir->ino, "/", 1);
+	int r = tree->contested ? 0 : inos_add(&tree->inos, ino);
 
-	return ino_hash(hash, part->raw, part->len);
+	node->ino = ino;
+	tree->contested |= r == EEXIST;
+	return r == EEXIST ? 0 : r;
 }
 
 static bool is_told(const struct node *node)
@@ -79,27 +81,26 @@ static int number_one(struct tree *tree, struct node *node, uint64_t wanted)
 	return r || node->ino == wanted ? r : owe_another(tree, node);
 }
 
-/* The number that the hash of its path gives, which node->ino still is. */
-static uint64_t by_path(const struct node *node)
-{
-	return ino_of_hash(node->ino, node_is_dir(node));
-}
-
 /* Goes on by one node, some way before the one that is numbered. */
 static struct node *expect_next(const struct tree *tree, struct node *ahead)
 {
 	struct node *next = ahead ? node_next(tree->root, ahead) : NULL;
 
 	if (next)
-		inos_expect(&tree->inos, by_path(next));
+		inos_expect(&tree->inos, next->ino);
 	return next;
 }
 
 int number_all(struct tree *tree)
 {
 	struct node *node, *ahead = tree->root;
-	int r = inos_reserve(&tree->inos, tree->names.n);
+	int r;
 
+	inos_settle(&tree->inos);
+	if (!tree->contested)
+		return 0;
+	inos_clear(&tree->inos);
+	r = inos_reserve(&tree->inos, tree->names.n);
 	for (node = tree->root; !r && (node = node_next(tree->root, node));)
 		if (is_told(node))
 			r = number_one(tree, node, node_extra(node)->attr.ino);
@@ -108,7 +109,7 @@ int number_all(struct tree *tree)
 	for (node = tree->root; !r && (node = node_next(tree->root, node));) {
 		ahead = expect_next(tree, ahead);
 		if (!is_told(node))
-			r = number_one(tree, node, by_path(node));
+			r = number_one(tree, node, node->ino);
 	}
 	return r;
 }

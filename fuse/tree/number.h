@@ -23,12 +23,13 @@ bool number_is_own(const struct node *node, struct dwal_bytes key);
 /* Says so in what is to be the record of this key: or not. */
 void number_tell(const struct node *node, struct dwal_bytes key, struct attr *attr);
 
-/* While the log is replayed, node->ino is the hash of the path so far: this one,
- * of a component in dir. */
-uint64_t number_hash(const struct tree *tree, const struct node *dir, const struct name_part *part);
+/* While the log is replayed: the number of its key to a new node. When that is in use, and
+ * as soon as a record tells a number, tree->contested is to be set, and it is for number_all()
+ * to say who has which. 0 or ENOMEM. */
+int number_early(struct tree *tree, struct node *node, uint64_t ino);
 
-/* Once it was replayed: numbers all nodes, first those of which a record tells
- * the number. A node whose number was in use has a node id until the log has
+/* Once it was replayed: numbers all nodes where that was contested, first those of which a
+ * record tells the number. A node whose number was in use has a node id until the log has
  * been told of its new one. 0 or ENOMEM. */
 int number_all(struct tree *tree);
 

@@ -18,18 +18,17 @@
 #include "tree/children.h"
 #include "tree/nodeattr.h"
 #include "tree/number.h"
+#include "tree/owntime.h"
 #include "tree/treename.h"
 #include "xattr.h"
 
 static int add_shown(struct tree *tree, struct node *dir, struct shown *shown, mode_t type,
-		     struct node **out)
+		     uint64_t ino, struct node **out)
 {
 	int r = tree_add(tree, dir, tree_place_shown(tree, shown), type, out);
 
 	tree->values_seen |= shown->value;
-	if (!r)
-		(*out)->ino = number_hash(tree, dir, &shown->part);
-	return r;
+	return r ? r : number_early(tree, *out, ino);
 }
 
 /* Moves the file that stands where a directory must be. */
@@ -45,29 +44,36 @@ static int stand_aside(struct tree *tree, struct node *dir, struct node *file,
 	return 0;
 }
 
-/* The directory of this component in dir, made when it is missing; when NULL: not made, and
- * ENOENT. */
-static int make_dir(struct tree *tree, struct node *dir, const struct name_part *part,
-		    const struct record_time *when, struct node **out)
-{
-	struct shown shown;
-	struct node *child;
-	int r = when ? 0 : -ENOENT;
+/* Where in a key, and in the tree, a walk has come to. */
+struct spot {
+	struct node *dir;
+	struct name_part part; /* to be found in it */
+	uint64_t hash;         /* ino_hash() of what stands before that */
+};
 
-	tree_show(tree, dir, part, false, &shown);
+/* Into the directory of this component, made when it is missing; when NULL: not made, and
+ * ENOENT. */
+static int make_dir(struct tree *tree, struct spot *spot, const struct record_time *when)
+{
+	const uint64_t hash = ino_hash(spot->hash, spot->part.raw, spot->part.len);
+	struct node *child, *dir = spot->dir;
+	struct shown shown;
+	int r = when ? 0 : ENOENT;
+
+	tree_show(tree, dir, &spot->part, false, &shown);
 	child = tree_find_shown(tree, &shown);
-	if (child && node_is_dir(child)) {
-		*out = child;
-		return 0;
+	if (!child || !node_is_dir(child)) {
+		if (child && !r)
+			r = stand_aside(tree, dir, child, &spot->part);
+		if (!r)
+			r = add_shown(tree, dir, &shown, S_IFDIR, ino_of_hash(hash, true), &child);
+		if (r)
+			return -r;
+		nodeattr_touched(tree, child, when->entered);
+		nodeattr_touched(tree, dir, when->entered);
 	}
-	if (child && !r)
-		r = stand_aside(tree, dir, child, part);
-	if (!r)
-		r = add_shown(tree, dir, &shown, S_IFDIR, out);
-	if (r)
-		return r < 0 ? r : -r;
-	nodeattr_touched(tree, *out, when->entered);
-	nodeattr_touched(tree, dir, when->entered);
+	spot->dir = child;
+	spot->hash = ino_hash(hash, "/", 1);
 	return 0;
 }
 
@@ -80,8 +86,9 @@ static bool is_known(const struct known_dir *known, struct dwal_bytes key)
 	return !known->len || memcmp(key.data, known->path, known->len) == 0;
 }
 
-/* The first len bytes of the key lead to dir. Without memory it is not known. */
-static void know(struct known_dir *known, struct dwal_bytes key, size_t len, struct node *dir)
+/* The first len bytes of the key lead there. Without memory it is not known. */
+static void know(struct known_dir *known, struct dwal_bytes key, size_t len,
+		 const struct spot *spot)
 {
 	known->dir = NULL;
 	if (len > known->capacity) {
@@ -94,27 +101,29 @@ static void know(struct known_dir *known, struct dwal_bytes key, size_t len, str
 	if (len)
 		memcpy(known->path, key.data, len);
 	known->len = len;
-	known->dir = dir;
+	known->hash = spot->hash;
+	known->dir = spot->dir;
 }
 
 /* Walks to the last component of a key, making directories on the way, or not: as
  * make_dir(). */
 static int walk(struct tree *tree, struct dwal_bytes key, const struct record_time *when,
-		struct node **dir, struct name_part *part)
+		struct spot *spot)
 {
 	struct known_dir *known = &tree->known;
 	bool is_there = is_known(known, key);
 	size_t cursor = is_there ? known->len : 0, len = cursor;
 	int r = 0;
 
-	*dir = is_there ? known->dir : tree->root;
-	while (!r && name_next(key.data, key.len, &cursor, part) && !part->last) {
-		r = make_dir(tree, *dir, part, when, dir);
+	spot->dir = is_there ? known->dir : tree->root;
+	spot->hash = is_there ? known->hash : INO_HASH_START;
+	while (!r && name_next(key.data, key.len, &cursor, &spot->part) && !spot->part.last) {
+		r = make_dir(tree, spot, when);
 		if (!r)
 			len = cursor;
 	}
 	if (!is_there || len > known->len)
-		know(known, key, len, *dir);
+		know(known, key, len, spot);
 	return r;
 }
 
@@ -253,6 +262,7 @@ static struct node *find_file(const struct tree *tree, struct shown *shown)
 /* A Put whose directory is there. */
 struct put {
 	struct node *dir;
+	uint64_t ino;
 	struct shown shown;
 };
 
@@ -261,7 +271,7 @@ static int replay_put(struct tree *tree, struct put *put, const struct dwal_reco
 {
 	struct node *node = find_file(tree, &put->shown);
 	bool made = !node;
-	int r = made ? add_shown(tree, put->dir, &put->shown, S_IFREG, &node) : 0;
+	int r = made ? add_shown(tree, put->dir, &put->shown, S_IFREG, put->ino, &node) : 0;
 
 	if (r)
 		return -r;
@@ -281,12 +291,15 @@ static int replay_put(struct tree *tree, struct put *put, const struct dwal_reco
 static int begin_put(struct tree *tree, const struct dwal_record *record,
 		     const struct record_time *when, struct put *put)
 {
-	struct name_part part;
-	int r = walk(tree, record->key, when, &put->dir, &part);
+	struct spot spot;
+	int r = walk(tree, record->key, when, &spot);
 
-	if (!r)
-		tree_show(tree, put->dir, &part, false, &put->shown);
-	return r;
+	if (r)
+		return r;
+	put->dir = spot.dir;
+	put->ino = ino_of_hash(ino_hash(spot.hash, spot.part.raw, spot.part.len), false);
+	tree_show(tree, spot.dir, &spot.part, false, &put->shown);
+	return 0;
 }
 
 static void detach(struct tree *tree, struct node *node, const struct record_time *when)
@@ -329,10 +342,13 @@ static void replay_delete(struct tree *tree, const struct dwal_record *record,
 static int make_recorded_dir(struct tree *tree, struct dwal_bytes key,
 			     const struct record_time *when, struct node **out)
 {
-	struct name_part part;
-	int r = walk(tree, key, when, out, &part);
+	struct spot spot;
+	int r = walk(tree, key, when, &spot);
 
-	return r ? r : make_dir(tree, *out, &part, when, out);
+	if (!r)
+		r = make_dir(tree, &spot, when);
+	*out = spot.dir;
+	return r;
 }
 
 static int replay_dir(struct tree *tree, const struct dwal_record *record, const struct attr *attr,
@@ -352,28 +368,6 @@ static int replay_dir(struct tree *tree, const struct dwal_record *record, const
 		return -nodeattr_load(tree, dir, attr, xattrs, place_of(record));
 	xattr_free(xattrs);
 	return r;
-}
-
-/* The own times of segments. A file is not asked once for each node. */
-struct own_times {
-	const struct logtime *logtime;
-	segment_time_fn *segment_time;
-	void *ctx;
-	bool is_known; /* of one: */
-	struct segment_time last;
-};
-
-static struct timespec own_time(struct own_times *times, uint32_t segment)
-{
-	struct segment_time *last = &times->last;
-
-	if (times->is_known && last->segment == segment)
-		return last->time;
-	times->is_known = true;
-	last->segment = segment;
-	if (!logtime_found(times->logtime, segment, &last->time))
-		last->time = times->segment_time(times->ctx, segment);
-	return last->time;
 }
 
 static void settle(struct tree *tree, struct node *node, struct own_times *times)
@@ -442,29 +436,31 @@ int tree_replay(struct tree *tree, const struct dwal_record *record, const struc
 		replay_delete(tree, record, when);
 		return 0;
 	case DWAL_RAW:
-		if (attr_parse(record->payload.data, record->payload.len, &attr))
-			return replay_attr(tree, record, &attr, when);
-		return 0;
+		if (!attr_parse(record->payload.data, record->payload.len, &attr))
+			return 0;
+		tree->contested |= (attr.present & ATTR_HAS_INO) != 0;
+		return replay_attr(tree, record, &attr, when);
 	}
 	return 0;
 }
 
 /* The first of them that are Puts into directories that are there: a Put takes none away, so
  * they still are when it is their turn. Has the memory fetched that they need. */
-static size_t look_ahead(struct tree *tree, const struct replay_entry *const *entries, size_t n,
+static size_t look_ahead(struct tree *tree, const struct replay_entry *entries, size_t n,
 			 struct put *puts)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct dwal_record *record = &entries[i]->record;
+		const struct dwal_record *record = entries[i].record;
 
 		if (record->type != DWAL_PUT || begin_put(tree, record, NULL, &puts[i]))
 			return i;
 		node_expect(tree, puts[i].dir, puts[i].shown.hash);
+		inos_expect(&tree->inos, puts[i].ino);
 	}
 	return n;
 }
 
-int tree_replay_some(struct tree *tree, const struct replay_entry *const *entries, size_t n)
+int tree_replay_some(struct tree *tree, const struct replay_entry *entries, size_t n)
 {
 	struct put puts[TREE_REPLAY_SOME];
 	int r = 0;
@@ -473,11 +469,10 @@ int tree_replay_some(struct tree *tree, const struct replay_entry *const *entrie
 		size_t ready = look_ahead(tree, entries + i, n - i, puts);
 
 		for (size_t k = 0; !r && k < ready; k++)
-			r = replay_put(tree, &puts[k], &entries[i + k]->record,
-				       &entries[i + k]->when);
+			r = replay_put(tree, &puts[k], entries[i + k].record, entries[i + k].when);
 		i += ready;
 		if (!r && i < n) {
-			r = tree_replay(tree, &entries[i]->record, &entries[i]->when);
+			r = tree_replay(tree, entries[i].record, entries[i].when);
 			i++;
 		}
 	}

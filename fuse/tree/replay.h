@@ -7,6 +7,7 @@
 #define TREE_REPLAY_H
 
 #include "logtime.h"
+#include "tree/owntime.h"
 #include "tree/tree.h"
 
 /* Applies one record. 0 or -ENOMEM. */
@@ -14,13 +15,13 @@ int tree_replay(struct tree *tree, const struct dwal_record *record,
 		const struct record_time *when);
 
 struct replay_entry {
-	struct dwal_record record;
-	struct record_time when;
+	const struct dwal_record *record;
+	const struct record_time *when;
 };
 
 /* The same for at most so many in turn, faster. */
 #define TREE_REPLAY_SOME 16
-int tree_replay_some(struct tree *tree, const struct replay_entry *const *entries, size_t n);
+int tree_replay_some(struct tree *tree, const struct replay_entry *entries, size_t n);
 
 /* Makes of a record what tree_replay() needs of it: that of a value not its bytes.
  * False: nothing. */
@@ -30,9 +31,6 @@ bool tree_replay_brief(struct dwal_record *record);
  * them so, and they would be those of a later file. */
 void tree_each_waiting(const struct tree *tree, void (*fn)(void *ctx, struct dwal_bytes key),
 		       void *ctx);
-
-/* What a segment's own time is, by its file. */
-typedef struct timespec segment_time_fn(void *ctx, uint32_t segment);
 
 /* The log has ended: numbers the nodes, forgets what only its replay needed, gives
  * what no record tells a time of the time of its segment, and from here on files

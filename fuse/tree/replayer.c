@@ -9,55 +9,66 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define CHUNK ((size_t)256 << 10) /* bytes: some 1,500 records, a millisecond */
 
 /* A record without its payload where tree_replay() need not see that. */
 struct entry {
-	struct replay_entry told;
-	char bytes[]; /* the key, the payload */
+	struct dwal_record record;
+	const struct record_time *when; /* in the chunk; one for all in a row that have the same */
+	char bytes[];                   /* the key, the payload */
 };
 
 struct chunk {
-	size_t used, size;
+	size_t size, used, end;         /* entries are before used, times from end on */
+	const struct record_time *when; /* the last one; NULL: none yet */
 	_Alignas(struct entry) char bytes[];
 };
 
-static size_t size_of(const struct dwal_record *record)
+/* With its bytes. */
+static size_t size_of(const struct entry *entry)
 {
-	size_t size = offsetof(struct entry, bytes) + record->key.len;
+	size_t size = offsetof(struct entry, bytes) + entry->record.key.len;
 	size_t align = _Alignof(struct entry);
 
-	if (record->payload.data)
-		size += record->payload.len;
+	if (entry->record.payload.data)
+		size += entry->record.payload.len;
 	return (size + align - 1) / align * align;
 }
 
 static int replay_all(struct tree *tree, const struct chunk *chunk)
 {
-	const struct replay_entry *some[TREE_REPLAY_SOME];
+	struct replay_entry some[TREE_REPLAY_SOME];
 	int r = 0;
 
 	for (size_t at = 0; !r && at < chunk->used;) {
 		size_t n = 0;
 
 		for (; n < TREE_REPLAY_SOME && at < chunk->used; n++) {
-			some[n] = (const void *)(chunk->bytes + at);
-			at += size_of(&some[n]->record);
+			const struct entry *entry = (const void *)(chunk->bytes + at);
+
+			some[n] = (struct replay_entry){&entry->record, entry->when};
+			at += size_of(entry);
 		}
 		r = tree_replay_some(tree, some, n);
 	}
 	return r;
 }
 
-/* Takes it over. */
+/* Takes it over, and keeps it for the next one. */
 static void replay_chunk(struct replayer *replayer, struct chunk *chunk)
 {
 	int err = replay_all(replayer->tree, chunk);
 
-	free(chunk);
 	pthread_mutex_lock(&replayer->lock);
 	replayer->err = err;
+	if (!replayer->spare && chunk->size == CHUNK) {
+		replayer->spare = chunk;
+		chunk = NULL;
+	}
 	pthread_mutex_unlock(&replayer->lock);
+	free(chunk);
 }
 
 /* The next one; NULL: there is none any more, or none is to be replayed. */
@@ -113,25 +124,36 @@ static int hand_over(struct replayer *replayer)
 	return err;
 }
 
+static struct chunk *new_chunk(struct replayer *replayer, size_t size)
+{
+	struct chunk *chunk = NULL;
+
+	pthread_mutex_lock(&replayer->lock);
+	if (size == CHUNK) {
+		chunk = replayer->spare;
+		replayer->spare = NULL;
+	}
+	pthread_mutex_unlock(&replayer->lock);
+	if (!chunk)
+		chunk = malloc(sizeof(*chunk) + size);
+	if (chunk)
+		*chunk = (struct chunk){.size = size, .end = size};
+	return chunk;
+}
+
 static int make_room(struct replayer *replayer, size_t need)
 {
-	size_t size = need > CHUNK ? need : CHUNK;
 	struct chunk *chunk = replayer->filling;
 	int r = 0;
 
-	if (chunk && need <= chunk->size - chunk->used)
+	if (chunk && need <= chunk->end - chunk->used)
 		return 0;
 	if (chunk)
 		r = hand_over(replayer);
 	if (r)
 		return r;
-	chunk = malloc(sizeof(*chunk) + size);
-	if (!chunk)
-		return -ENOMEM;
-	chunk->used = 0;
-	chunk->size = size;
-	replayer->filling = chunk;
-	return 0;
+	replayer->filling = new_chunk(replayer, need > CHUNK ? need : CHUNK);
+	return replayer->filling ? 0 : -ENOMEM;
 }
 
 /* Into the bytes of the entry, which then are its own. */
@@ -144,24 +166,42 @@ static char *keep(struct dwal_bytes *bytes, char *to)
 	return to + bytes->len;
 }
 
+static bool same_time(const struct record_time *a, const struct record_time *b)
+{
+	return timespec_equal(a->mtime, b->mtime) && timespec_equal(a->ctime, b->ctime) &&
+	       timespec_equal(a->entered, b->entered) && timespec_equal(a->time, b->time) &&
+	       a->removes == b->removes && a->enters == b->enters;
+}
+
+/* In the chunk, where there is room for it. */
+static const struct record_time *keep_time(struct chunk *chunk, const struct record_time *when)
+{
+	if (!chunk->when || !same_time(chunk->when, when)) {
+		chunk->end -= sizeof(*when);
+		chunk->when = memcpy(chunk->bytes + chunk->end, when, sizeof(*when));
+	}
+	return chunk->when;
+}
+
 int replayer_add(struct replayer *replayer, const struct dwal_record *record,
 		 const struct record_time *when)
 {
-	struct entry entry = {.told = {*record, *when}};
+	struct entry entry = {.record = *record};
 	struct chunk *chunk;
 	char *at;
 	int r;
 
-	if (!tree_replay_brief(&entry.told.record))
+	if (!tree_replay_brief(&entry.record))
 		return 0;
-	r = make_room(replayer, size_of(&entry.told.record));
+	r = make_room(replayer, size_of(&entry) + sizeof(*when));
 	if (r)
 		return r;
 	chunk = replayer->filling;
 	at = chunk->bytes + chunk->used;
-	chunk->used += size_of(&entry.told.record);
-	(void)keep(&entry.told.record.payload,
-		   keep(&entry.told.record.key, at + offsetof(struct entry, bytes)));
+	chunk->used += size_of(&entry);
+	entry.when = keep_time(chunk, when);
+	(void)keep(&entry.record.payload,
+		   keep(&entry.record.key, at + offsetof(struct entry, bytes)));
 	memcpy(at, &entry, offsetof(struct entry, bytes));
 	return 0;
 }
@@ -186,6 +226,7 @@ int replayer_end(struct replayer *replayer)
 	if (replayer->runs)
 		(void)pthread_join(replayer->thread, NULL);
 	free(replayer->full);
+	free(replayer->spare);
 	(void)pthread_cond_destroy(&replayer->changed);
 	(void)pthread_mutex_destroy(&replayer->lock);
 	return replayer->err;

@@ -19,9 +19,10 @@ struct replayer {
 
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t changed;
-	struct chunk *full; /* waits for the thread; NULL: none */
-	bool ended;         /* none comes any more */
-	int err;            /* of tree_replay(): what follows is not replayed */
+	struct chunk *full;  /* waits for the thread; NULL: none */
+	struct chunk *spare; /* was replayed; NULL: none */
+	bool ended;          /* none comes any more */
+	int err;             /* of tree_replay(): what follows is not replayed */
 };
 
 void replayer_begin(struct replayer *replayer, struct tree *tree);

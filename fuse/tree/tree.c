@@ -34,7 +34,7 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 	if (r)
 		return r;
 	/* nobody waits for a single name while the log is read */
-	tree->names.is_patient = tree->slab.is_patient = true;
+	tree->names.is_patient = tree->slab.is_patient = tree->inos.is_patient = true;
 	tree->root = node_new(tree, S_IFDIR, (struct place){0});
 	if (!tree->root || !node_make_use(tree, tree->root))
 		return ENOMEM;

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define HUGEPAGE ((size_t)2 << 20) /* where there are others, these are as good as any */
@@ -27,6 +29,21 @@ static inline void hugepage_advise(void *bytes, size_t n)
 
 	if (from < end)
 		(void)madvise((void *)from, end - from, MADV_HUGEPAGE);
+}
+
+/* Zeroed and in huge pages, where it is large enough for some: each of them is touched here,
+ * and not one by one at random. free() it; NULL: no memory. */
+static inline void *hugepage_zeroed(size_t bytes)
+{
+	void *memory;
+
+	if (bytes < 2 * HUGEPAGE)
+		return calloc(1, bytes);
+	memory = aligned_alloc(HUGEPAGE, hugepage_round(bytes));
+	if (!memory)
+		return NULL;
+	hugepage_advise(memory, bytes);
+	return memset(memory, 0, bytes);
 }
 
 #endif

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -76,20 +75,11 @@ static size_t larger(const struct slots *slots, size_t size)
 	return slots->is_patient ? 2 * size : (size + size / 3 + 15) / 16 * 16;
 }
 
-/* calloc() gives a large one as fresh pages, which it need not clear. Whoever is patient
- * has each of them touched here, in huge pages, and not one by one at random. */
+/* calloc() gives a large one as fresh pages, which it need not clear. */
 static struct slot *new_table(const struct slots *slots, size_t size)
 {
-	const size_t bytes = size * sizeof(struct slot);
-	struct slot *of;
-
-	if (!slots->is_patient || bytes < 2 * HUGEPAGE)
-		return calloc(size, sizeof(*of));
-	of = aligned_alloc(HUGEPAGE, hugepage_round(bytes));
-	if (!of)
-		return NULL;
-	hugepage_advise(of, bytes);
-	return memset(of, 0, bytes);
+	return slots->is_patient ? hugepage_zeroed(size * sizeof(struct slot))
+				 : calloc(size, sizeof(struct slot));
 }
 
 /* The old table has been moved by now: it had less slots than reservations since

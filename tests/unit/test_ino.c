@@ -6,6 +6,8 @@
 #include "tree/ino.h"
 #include "unit.h"
 
+#include <errno.h>
+
 static uint64_t number_of(const char *key, bool is_dir)
 {
 	return ino_of_hash(ino_hash(INO_HASH_START, key, strlen(key)), is_dir);
@@ -120,6 +122,26 @@ static void the_table_costs_few_bytes_a_number(void)
 	inos_release(&inos);
 }
 
+/* As while a log is read. */
+static void a_set_that_is_settled_fits_and_has_all(void)
+{
+	enum { N = 400000 };
+	struct inos inos = {.is_patient = true};
+
+	for (uint64_t n = 0; n < N; n++)
+		CHECK_INT(inos_add(&inos, INO_FIRST + n), 0);
+	CHECK(inos.capacity > N / 3 * 4 * 5 / 4); /* or there is nothing to see */
+	inos_settle(&inos);
+	CHECK(inos.capacity <= N / 3 * 4 * 5 / 4);
+	for (uint64_t n = 0; n < N; n++)
+		CHECK_INT(inos_add(&inos, INO_FIRST + n), EEXIST);
+	CHECK_INT(inos.count, N);
+	inos_clear(&inos);
+	CHECK_INT(inos_add(&inos, INO_FIRST), 0);
+	inos_release(&inos);
+}
+
 UNIT_MAIN(UNIT(the_hash_is_as_documented), UNIT(a_path_can_be_hashed_in_pieces),
 	  UNIT(numbers_are_in_their_range), UNIT(a_number_in_use_is_not_given_again),
-	  UNIT(the_set_is_that_of_a_model), UNIT(the_table_costs_few_bytes_a_number))
+	  UNIT(the_set_is_that_of_a_model), UNIT(a_set_that_is_settled_fits_and_has_all),
+	  UNIT(the_table_costs_few_bytes_a_number))

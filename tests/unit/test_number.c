@@ -162,6 +162,28 @@ static void a_told_number_wins_against_a_hash(void)
 	}
 }
 
+/* In whichever way keys came and went; none is left of what is gone. */
+static void a_key_that_came_again_has_its_number(void)
+{
+	begin();
+	for (int i = 0; i < 3; i++) {
+		replay(DWAL_PUT, "d/e/f", "x");
+		replay(DWAL_PUT, "d/g", "x");
+		replay(DWAL_DELETE, "d/e/f", "");
+		replay(DWAL_PUT, "d", "x");
+		replay(DWAL_DELETE, "d/g", "");
+	}
+	replay(DWAL_PUT, "d/e/h", "x");
+	CHECK(!tree.contested);
+	replayed();
+	CHECK_INT(find("d")->ino, number_of("d", true));
+	CHECK_INT(find("d\\value")->ino, number_of("d", false));
+	CHECK_INT(find("d/e")->ino, number_of("d/e", true));
+	CHECK_INT(find("d/e/h")->ino, number_of("d/e/h", false));
+	CHECK_INT(tree.inos.count, 4);
+	tree_release(&tree);
+}
+
 static void a_told_number_of_what_is_gone_is_free(void)
 {
 	begin();
@@ -272,7 +294,8 @@ static void a_record_tells_the_number_that_is_not_the_keys(void)
 }
 
 UNIT_MAIN(UNIT(numbers_are_those_of_the_keys), UNIT(a_told_number_holds_until_the_delete),
-	  UNIT(a_told_number_wins_against_a_hash), UNIT(a_told_number_of_what_is_gone_is_free),
+	  UNIT(a_told_number_wins_against_a_hash), UNIT(a_key_that_came_again_has_its_number),
+	  UNIT(a_told_number_of_what_is_gone_is_free),
 	  UNIT(of_two_that_are_told_one_number_one_has_it),
 	  UNIT(the_root_has_its_number_in_any_case), UNIT(a_number_is_free_when_its_node_is_gone),
 	  UNIT(a_node_keeps_its_number_when_it_moves),

@@ -126,14 +126,16 @@ enum { FEW = 8, ROW = 4, ROWS = FEW * FEW * FEW * FEW };
 
 static void replay_row(struct tree *tree, unsigned row, bool one_by_one)
 {
-	const struct replay_entry *some[ROW];
-	struct replay_entry entries[ROW];
+	struct replay_entry some[ROW];
+	struct dwal_record records[ROW];
+	struct record_time whens[ROW];
 
 	for (unsigned i = 0; i < ROW; i++, row /= FEW) {
-		entries[i] = (struct replay_entry){one_of_a_few(row % FEW), time_of(2 + i)};
-		some[i] = &entries[i];
+		records[i] = one_of_a_few(row % FEW);
+		whens[i] = time_of(2 + i);
+		some[i] = (struct replay_entry){&records[i], &whens[i]};
 		if (one_by_one)
-			CHECK_INT(tree_replay(tree, &entries[i].record, &entries[i].when), 0);
+			CHECK_INT(tree_replay(tree, &records[i], &whens[i]), 0);
 	}
 	if (!one_by_one)
 		CHECK_INT(tree_replay_some(tree, some, ROW), 0);
@@ -202,7 +204,7 @@ static void where_there_is_no_thread_it_is_the_same(void)
 	without_threads = false;
 }
 
-/* For each chunk. */
+/* For each chunk that is not used again. */
 static void without_memory_it_says_so(void)
 {
 	struct tree tree;
@@ -218,7 +220,7 @@ static void without_memory_it_says_so(void)
 		end(&tree);
 		finish(&tree);
 	} while (r);
-	CHECK(failing > 4);
+	CHECK(failing > 1);
 	failing = 0;
 }
 
