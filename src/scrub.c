@@ -177,9 +177,11 @@ static int compare(struct scrub *scrub, struct segment *segment, const struct in
 
 static bool is_fresh(const struct scrub *scrub, const struct index *index)
 {
-	const time_t now = time(NULL), then = index->compared.tv_sec;
+	const time_t then = index->compared.tv_sec;
+	struct timespec now;
 
-	return then <= now && (uint64_t)(now - then) < scrub->options.fresh_seconds;
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* time() may be behind a file's time */
+	return then <= now.tv_sec && (uint64_t)(now.tv_sec - then) < scrub->options.fresh_seconds;
 }
 
 /* Within segment_enter(). */
