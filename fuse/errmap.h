@@ -8,7 +8,7 @@
 #include <errno.h>
 
 /* An append that must wait for a sync, which is not done under a lock: nothing
- * has happened. Never answered to a program; see append_put_off(). */
+ * has happened. Never answered to a program: who asked syncs and tries again. */
 #define FS_PUT_OFF ERESTART
 
 /* The same of what is done without the lock before it is tried again. */
