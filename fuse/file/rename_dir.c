@@ -58,7 +58,7 @@ struct moves {
 
 struct rename_ahead {
 	struct moves moves;
-	struct txn txn;
+	struct txn txn; /* of what is written ahead; else zero, which txn_end() takes */
 	bool was_tried, is_read;
 	dwal_ahead *written; /* NULL: not so large, or that has failed */
 };
@@ -324,7 +324,6 @@ static int put_off(struct fs *fs, struct moves *moves, struct rename_ahead **out
 	moves->list = NULL;
 	moves->count = 0;
 	*out = ahead;
-	txn_begin(&ahead->txn, fs, "rename", moves->when);
 	if (ahead->moves.bytes < AHEAD_FROM)
 		return FS_AGAIN;
 	r = make_txn(fs, &ahead->moves, &ahead->txn);
