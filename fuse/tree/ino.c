@@ -74,11 +74,10 @@ static int set_capacity(struct inos *inos, size_t capacity)
 	struct inos larger = *inos;
 
 	larger.capacity = capacity;
-	larger.slots = NULL;
-	if (capacity <= UINT32_MAX && inos->is_patient)
-		larger.slots = hugepage_zeroed(capacity * sizeof(*larger.slots));
-	else if (capacity <= UINT32_MAX)
-		larger.slots = calloc(capacity, sizeof(*larger.slots));
+	if (capacity > UINT32_MAX)
+		return ENOMEM;
+	larger.slots = inos->is_patient ? hugepage_zeroed(capacity * sizeof(*larger.slots))
+					: calloc(capacity, sizeof(*larger.slots));
 	if (!larger.slots)
 		return ENOMEM;
 	for (size_t i = 0; i < inos->capacity; i++)
