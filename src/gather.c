@@ -103,6 +103,7 @@ static int compare_spots(const void *a, const void *b)
 static int take(struct gather *gather)
 {
 	size_t bytes = 0, n = 0;
+	unsigned char *at;
 	int err;
 
 	for (; n < PART_ITEMS && bytes < PART_FRAMES; n++) {
@@ -116,13 +117,16 @@ static int take(struct gather *gather)
 	}
 	gather->n = n;
 	err = n ? make_room(gather, bytes) : DWAL_END;
-	for (unsigned char *at = gather->frames; !err && n; n--) {
-		struct gathered *next = &gather->items[gather->n - n];
+	if (err)
+		return err;
+	at = gather->frames;
+	for (size_t i = 0; i < n; i++) {
+		struct gathered *gathered = &gather->items[i];
 
-		next->value = (struct dwal_bytes){at, next->item.place.length};
-		at += next->item.place.length;
+		gathered->value = (struct dwal_bytes){at, gathered->item.place.length};
+		at += gathered->value.len;
 	}
-	return err;
+	return 0;
 }
 
 static struct gathered *item_at(const struct gather *gather, size_t spot)
