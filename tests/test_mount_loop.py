@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The loop that takes requests: several at once, whatever one of them waits for, also where others
-want the CPUs; and none is asked for where none comes."""
+want the CPUs; and none is looked for where none comes."""
 import contextlib
 import os
 import signal
@@ -12,17 +12,14 @@ from pathlib import Path
 
 import pytest
 
-import privileged
 from mounting import wait_for
 
 pytestmark = pytest.mark.thread
 
 CLIENTS = 8
 FILES = 40
-CROWD = 4    # threads take requests where the CPUs are wanted
 SERVED = 10  # requests at once
 SECONDS = 20
-REST = 0.6
 
 
 def work_of(pid):
@@ -45,13 +42,6 @@ def assert_sleeps(m):
         seconds, times = (now - then for now, then in zip(work_of(m.pid), before))
         return seconds < 0.01 and times < 10
     wait_for(sleeps_for_half_a_second, "the daemon's sleep", SECONDS)
-
-
-def put_first(m):
-    """From now on nobody takes the CPUs from it, whatever else runs; its rest from looking for
-    requests ends."""
-    privileged.as_root("chrt", "--fifo", "--all-tasks", "--pid", "1", str(m.pid))
-    time.sleep(REST)
 
 
 @contextlib.contextmanager
@@ -94,43 +84,39 @@ def test_a_mount_that_nobody_uses_any_more_sleeps(mount):
     assert_sleeps(m)
 
 
-def wait_for_crowd(m):
-    """One client alone needs one thread that serves and one that is ready to, at most."""
-    end = time.monotonic() + SECONDS
-    (m / "one").write_bytes(b"some")
-    while workers(m.pid) < CROWD:
-        assert time.monotonic() < end, f"{workers(m.pid)} workers"
-        (m / "one").write_bytes(b"more")
-    (m / "one").unlink()
-
-
-@pytest.mark.root
 @pytest.mark.clause("S28c")
 @pytest.mark.deadline(120)
-def test_where_others_want_the_cpus_several_threads_take_requests(mount):
+def test_where_others_want_the_cpus_requests_are_served(mount):
     m = mount(None)
     with busy_cpus():
-        wait_for_crowd(m)
+        use(m, 0)
         use_at_once(m)
-    use(m, 0)
     assert_sleeps(m)
-    use_at_once(m)
-    put_first(m)
-    (m / "last").write_bytes(b"after which all threads but one wait for their turn")
-    m.unmount()
+
+
+@contextlib.contextmanager
+def sync_that_waits(m, gates, name):
+    """A thread of the daemon waits in it, and another one takes the requests."""
+    with (m / name).open("wb", buffering=0) as file, gates.held("sync"):
+        file.write(b"value")
+        sync = threading.Thread(target=os.fsync, args=(file.fileno(),))
+        sync.start()
+        gates.wait("sync")
+        gates.let_others("sync")
+        yield sync
+    sync.join(SECONDS)
+    assert not sync.is_alive()
 
 
 @pytest.mark.parametrize("end", ["unmount", "terminate"])
-@pytest.mark.deadline(120)
-def test_it_ends_while_all_threads_wait_for_requests(mount, end):
-    m = mount(None)
-    with busy_cpus():
-        wait_for_crowd(m)
+def test_it_ends_while_a_thread_waits_for_requests_and_another_for_its_turn(gated, end):
+    m, gates = gated()
+    with sync_that_waits(m, gates, "f"):
         use(m, 0)
-        getattr(m, end)()
+    assert workers(m.pid) > 1
+    getattr(m, end)()
 
 
-@pytest.mark.root
 @pytest.mark.clause("S28c")
 def test_requests_that_take_long_keep_others_waiting_for_a_moment_only(gated):
     m, gates = gated()
@@ -141,7 +127,6 @@ def test_requests_that_take_long_keep_others_waiting_for_a_moment_only(gated):
     with ThreadPoolExecutor(SERVED) as pool:
         for file in files:
             file.write(b"new")
-        put_first(m)
         for file in files:
             file.write(b"er")  # so that the kernel asks
         assert_sleeps(m)
@@ -162,16 +147,9 @@ def test_requests_that_take_long_keep_others_waiting_for_a_moment_only(gated):
 @pytest.mark.clause("S28c")
 def test_a_sync_keeps_nobody_waiting(gated):
     m, gates = gated()
-    with (m / "f").open("wb", buffering=0) as file, gates.held("sync"):
-        file.write(b"value")
-        sync = threading.Thread(target=os.fsync, args=(file.fileno(),))
-        sync.start()
-        gates.wait("sync")
-        gates.let_others("sync")
+    with sync_that_waits(m, gates, "f") as sync:
         use(m, 0)
         assert sync.is_alive()
-    sync.join(SECONDS)
-    assert not sync.is_alive()
 
 
 @pytest.mark.sanitize

@@ -7,17 +7,21 @@
  * Architecture, volume 2). A leader that serves one request for long loses it:
  * by stepping aside, or to the main thread, which looks at it each millisecond.
  *
- * Where others want the CPUs, all wait for requests, a crowd without a leader: a
- * thread that has slept gets a CPU before them, and by turns each has (with one
- * leader reads were 0.7 times as fast then).
+ * The leader asks for a request before it waits for one: where its client got
+ * its CPU with the last answer, the next is there, and nobody sleeps (on one CPU
+ * reads were 1.09 times as fast, changes 1.02 to 1.06). Where others want the
+ * CPUs, all threads waiting in read(2) together were no faster than one leader.
  */
 #include "mount/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -25,7 +29,6 @@
 #include "mount/spin.h"
 
 #define WORKERS_MOST 10 /* as in libfuse's loop */
-#define CROWD_LEAST  4  /* as many idle threads libfuse's was told to keep */
 #define TICK_NS      1000000
 #define QUIET_TICKS  10 /* without a request: the main thread sleeps */
 
@@ -41,12 +44,10 @@ struct worker {
 
 struct loop {
 	struct fuse_session *session;
-	struct spin spin;      /* the leader's */
-	atomic_uint leader;    /* its token, with SERVES while it serves; or NOBODY */
-	atomic_uint served;    /* so many requests */
-	atomic_bool overseen;  /* the main thread does not sleep, or is being woken */
-	atomic_bool crowded;   /* nobody leads, everybody takes requests; */
-	atomic_uint expectant; /* so many wait for one now */
+	struct spin spin;     /* the leader's */
+	atomic_uint leader;   /* its token, with SERVES while it serves; or NOBODY */
+	atomic_uint served;   /* so many requests */
+	atomic_bool overseen; /* the main thread does not sleep, or is being woken */
 	atomic_int error;
 	sem_t wake; /* the main thread */
 
@@ -61,16 +62,6 @@ struct loop {
 static _Thread_local struct worker *self;
 
 static void *work(void *worker);
-
-/* How the signal is blocked, which a worker takes in a crowd alone. */
-static void mask_wake_signal(int how)
-{
-	sigset_t wake;
-
-	(void)sigemptyset(&wake);
-	(void)sigaddset(&wake, LOOP_WAKE_SIGNAL);
-	(void)pthread_sigmask(how, &wake, NULL);
-}
 
 /* As many as there can be are enough. Wants the lock. 0 or a positive errno. */
 static int start_worker(struct loop *loop)
@@ -113,14 +104,45 @@ void loop_step_aside(void)
 /* ---- taking requests ---- */
 
 /* To be ended in its wait, and nowhere else. */
-static int sleep_for_request(struct worker *worker)
+static void sleep_for_request(struct loop *loop)
 {
-	int r;
+	struct pollfd wanted = {.fd = fuse_session_fd(loop->session), .events = POLLIN};
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-	r = fuse_session_receive_buf(worker->loop->session, &worker->request);
+	(void)poll(&wanted, 1, -1);
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+}
+
+/* Its size, 0 or -errno; -EAGAIN: there is none now. */
+static int take(struct worker *worker)
+{
+	return fuse_session_receive_buf(worker->loop->session, &worker->request);
+}
+
+static int look_for_request(struct worker *worker)
+{
+	int r = take(worker);
+	int64_t since;
+
+	if (r != -EAGAIN)
+		return r;
+	since = monotonic_ns();
+	while (r == -EAGAIN && spin_again(&worker->loop->spin, since))
+		r = take(worker);
 	return r;
+}
+
+static int receive(struct worker *worker)
+{
+	int r = look_for_request(worker);
+	int64_t since;
+
+	if (r != -EAGAIN)
+		return r;
+	since = monotonic_ns();
+	sleep_for_request(worker->loop);
+	spin_slept(&worker->loop->spin, since);
+	return take(worker);
 }
 
 /* Is there one? When none will come the session has exited. */
@@ -128,7 +150,7 @@ static bool is_request(struct loop *loop, int r)
 {
 	if (r > 0)
 		return true;
-	if (r == -EINTR)
+	if (r == -EAGAIN || r == -EINTR)
 		return false;
 	if (r < 0)
 		atomic_store(&loop->error, r);
@@ -152,19 +174,7 @@ static void process(struct worker *worker)
 		fuse_session_process_buf(worker->loop->session, &worker->request);
 }
 
-/* ---- a leader ---- */
-
-static int receive(struct worker *worker)
-{
-	struct loop *loop = worker->loop;
-	bool found = spin_for(&loop->spin, fuse_session_fd(loop->session));
-	int64_t begun = monotonic_ns();
-	int r = sleep_for_request(worker);
-
-	if (!found)
-		spin_slept(&loop->spin, begun);
-	return r;
-}
+/* ---- who serves them ---- */
 
 /* Does it still lead then? */
 static bool serve(struct worker *worker)
@@ -180,79 +190,24 @@ static bool serve(struct worker *worker)
 	return atomic_compare_exchange_strong(&loop->leader, &serves, worker->token);
 }
 
-static void begin_crowd(struct loop *loop)
-{
-	pthread_mutex_lock(&loop->lock);
-	atomic_store(&loop->crowded, true);
-	atomic_store(&loop->leader, NOBODY);
-	for (unsigned more = loop->count; more < CROWD_LEAST; more++)
-		(void)start_worker(loop); /* fewer will do */
-	pthread_cond_broadcast(&loop->change);
-	pthread_mutex_unlock(&loop->lock);
-}
-
 static void lead(struct worker *worker)
 {
 	struct loop *loop = worker->loop;
 	bool leads = true;
 
-	while (leads && !fuse_session_exited(loop->session)) {
-		if (spin_is_in_the_way(&loop->spin)) {
-			begin_crowd(loop);
-			return;
-		}
+	while (leads && !fuse_session_exited(loop->session))
 		if (is_request(loop, receive(worker)))
 			leads = serve(worker);
-	}
 }
 
-/* ---- a crowd ---- */
-
-static int receive_in_crowd(struct worker *worker)
-{
-	struct loop *loop = worker->loop;
-	int r;
-
-	atomic_fetch_add(&loop->expectant, 1);
-	mask_wake_signal(SIG_UNBLOCK);
-	r = sleep_for_request(worker);
-	mask_wake_signal(SIG_BLOCK);
-	if (atomic_fetch_sub(&loop->expectant, 1) == 1)
-		wake_follower(loop);
-	return r;
-}
-
-/* Who still waits for a request comes back, at latest with one. */
-static void end_crowd(struct loop *loop)
-{
-	if (!atomic_exchange(&loop->crowded, false))
-		return;
-	pthread_mutex_lock(&loop->lock);
-	for (unsigned i = 0; i < loop->count; i++)
-		(void)pthread_kill(loop->workers[i].thread, LOOP_WAKE_SIGNAL);
-	pthread_mutex_unlock(&loop->lock);
-}
-
-static void take_part(struct worker *worker)
-{
-	struct loop *loop = worker->loop;
-
-	if (is_request(loop, receive_in_crowd(worker)))
-		process(worker);
-	if (!spin_is_in_the_way(&loop->spin))
-		end_crowd(loop);
-}
-
-/* ---- all of them ---- */
-
-/* Does it lead now? Otherwise there is a crowd, or an end. */
+/* Does it lead now? Otherwise there is an end. */
 static bool follow(struct worker *worker)
 {
 	struct loop *loop = worker->loop;
 	bool leads = false;
 
 	pthread_mutex_lock(&loop->lock);
-	while (!loop->ended && !atomic_load(&loop->crowded)) {
+	while (!loop->ended) {
 		unsigned nobody = NOBODY;
 
 		leads = atomic_compare_exchange_strong(&loop->leader, &nobody, worker->token);
@@ -266,21 +221,28 @@ static bool follow(struct worker *worker)
 	return leads;
 }
 
+/* It is for the main thread. */
+static void block_wake_signal(void)
+{
+	sigset_t wake;
+
+	(void)sigemptyset(&wake);
+	(void)sigaddset(&wake, LOOP_WAKE_SIGNAL);
+	(void)pthread_sigmask(SIG_BLOCK, &wake, NULL);
+}
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
 	struct loop *loop = worker->loop;
 
-	mask_wake_signal(SIG_BLOCK);
+	block_wake_signal();
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	(void)pthread_setname_np(pthread_self(), "worker"); /* for who looks at threads */
 	self = worker;
-	while (!fuse_session_exited(loop->session)) {
-		if (atomic_load(&loop->crowded))
-			take_part(worker);
-		else if (follow(worker))
+	while (!fuse_session_exited(loop->session))
+		if (follow(worker))
 			lead(worker);
-	}
 	return NULL;
 }
 
@@ -323,11 +285,22 @@ static void end_workers(struct loop *loop)
 	}
 }
 
+/* Who asks for a request gets an answer at once. 0 or -errno. */
+static int ask_without_waiting(struct fuse_session *session)
+{
+	int fd = fuse_session_fd(session), flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
+}
+
 int loop_run(struct fuse_session *session)
 {
-	struct loop *loop = calloc(1, sizeof(*loop));
-	int r;
+	struct loop *loop;
+	int r = ask_without_waiting(session);
 
+	if (r)
+		return r;
+	loop = calloc(1, sizeof(*loop));
 	if (!loop)
 		return -ENOMEM;
 	loop->session = session;
