@@ -125,11 +125,11 @@ int dwal_kv_cursor(dwal_kv *kv, dwal_cursor **out)
 
 	if (!cursor)
 		return -ENOMEM;
-	pthread_rwlock_rdlock(&kv->index);
+	kv_share_index(kv);
 	err = copy_keys(&kv->keydir, cursor);
 	if (!err)
 		err = copy_files(kv, cursor);
-	pthread_rwlock_unlock(&kv->index);
+	kv_unlock_index(kv);
 	if (err) {
 		dwal_cursor_close(cursor);
 		return err;
@@ -236,7 +236,7 @@ int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n)
 	int err;
 
 	/* the index first: what it names is then in the view */
-	pthread_rwlock_rdlock(&kv->index);
+	kv_share_index(kv);
 	err = kv_view(kv, &views, &count);
 	if (!err) {
 		stats = calloc(count + 1, sizeof(*stats));
@@ -244,7 +244,7 @@ int dwal_kv_stats(dwal_kv *kv, struct dwal_segment_stats **out, size_t *n)
 			stats[i] = stats_of(&views[i], i + 1 == count, &kv->keydir.usage);
 		segment_views_free(views, count);
 	}
-	pthread_rwlock_unlock(&kv->index);
+	kv_unlock_index(kv);
 	if (err)
 		return err;
 	if (!stats)

@@ -36,6 +36,12 @@ struct dwal_kv {
 int kv_open(const struct io *io, const char *dir, const struct dwal_options *options, dwal_kv **out,
 	    struct dwal_error *error);
 
+/* For a change, or together with others who only look. It is held for a fraction of a
+ * microsecond, and who sleeps until then is woken 100 us later: so they try some times first. */
+void kv_lock_index(dwal_kv *kv);
+void kv_share_index(dwal_kv *kv);
+void kv_unlock_index(dwal_kv *kv);
+
 const char *kv_dir(const dwal_kv *kv);
 const struct io *kv_io(const dwal_kv *kv);
 int kv_dirfd(const dwal_kv *kv);

@@ -161,9 +161,9 @@ static void count(struct reclaim *reclaim, const struct plan *plan)
 	struct dwal_rewrite_stats *stats = &reclaim->stats;
 
 	if (!reclaim->options.dry_run) {
-		pthread_rwlock_wrlock(&reclaim->kv->index);
+		kv_lock_index(reclaim->kv);
 		tags_give_up(&reclaim->kv->tags, plan->given_up);
-		pthread_rwlock_unlock(&reclaim->kv->index);
+		kv_unlock_index(reclaim->kv);
 	}
 	stats->segments_rewritten++;
 	stats->records_dropped += plan->dropped;
@@ -391,9 +391,9 @@ static uint64_t keep_txid(dwal_kv *kv, const struct dwal_rewrite_options *option
 {
 	uint64_t keep = options->keep_txid ? options->keep_txid : UINT64_MAX, tag;
 
-	pthread_rwlock_rdlock(&kv->index);
+	kv_share_index(kv);
 	tag = options->drop_tags ? UINT64_MAX : tags_lowest(&kv->tags);
-	pthread_rwlock_unlock(&kv->index);
+	kv_unlock_index(kv);
 	if (tag < keep)
 		keep = tag ? tag : 1; /* not known: all of it */
 	return keep == UINT64_MAX ? 0 : keep;

@@ -204,21 +204,21 @@ static void switch_over(struct writer *writer, struct segment *rewritten)
 	moves->segment = rewritten->id;
 	moves->odd = rewritten->generation % 2;
 	pthread_mutex_lock(&kv->write); /* no append is in flight */
-	pthread_rwlock_wrlock(&kv->index);
+	kv_lock_index(kv);
 	log_replace(kv->log, writer->segment, rewritten);
 	kv->moving = moves;
-	pthread_rwlock_unlock(&kv->index);
+	kv_unlock_index(kv);
 	pthread_mutex_unlock(&kv->write);
 	for (size_t i = 0; i < moves->hash_count; i += MOVE_AT_ONCE) {
 		size_t left = moves->hash_count - i;
 
-		pthread_rwlock_wrlock(&kv->index);
+		kv_lock_index(kv);
 		keydir_move(&kv->keydir, moves, i, left < MOVE_AT_ONCE ? left : MOVE_AT_ONCE);
-		pthread_rwlock_unlock(&kv->index);
+		kv_unlock_index(kv);
 	}
-	pthread_rwlock_wrlock(&kv->index);
+	kv_lock_index(kv);
 	kv->moving = NULL;
-	pthread_rwlock_unlock(&kv->index);
+	kv_unlock_index(kv);
 }
 
 /* Within segment_enter(). Once it is retired that is never left. */
