@@ -9,11 +9,10 @@ import time
 from typing import NamedTuple
 
 import twin_ops
-from twin_side import Name, NoSlot, Op, Side, Slot, seen, snapshot
+from twin_side import Name, NoSlot, Op, Side, Slot, is_far, seen, snapshot
 
 # The host may take a time from a clock that ticks slowly: from before the call.
 SLACK_NS = 50_000_000
-FAR_NS = 3600 * 10**9
 SAME, NOW, PAST = "unchanged", "now", "earlier"
 OLD_TIMES_SECONDS = 1.1  # as long can a directory's be shown to whoever asks beside the change
 FIELDS = ("type and mode", "owner", "group", "size", "nlink", "rdev", "content", "attributes")
@@ -71,11 +70,6 @@ def first_difference(a, b):
     """Of two contents: where, and what stands there."""
     at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
     return [f"{len(c)} bytes, {c[at:at + 12]!r} at {at}" for c in (a, b)]
-
-
-def is_far(ns):
-    """Set by hand, and not by something that was done now."""
-    return abs(ns - time.time_ns()) > FAR_NS
 
 
 def subjects(op):

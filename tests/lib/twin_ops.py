@@ -243,6 +243,9 @@ class Held(NamedTuple):
     def limit(self):
         return min(self.mapping.size, os.fstat(self.fd).st_size)
 
+    def time_is_set(self):
+        return twin_side.is_far(os.fstat(self.fd).st_mtime_ns)
+
     def close(self):
         self.mapping.close()
         os.close(self.fd)
@@ -261,8 +264,9 @@ def hold_map(side, slot):
 
 @operation("mmap", 4, lambda d: (d.data(), d.size()))
 def store_in_held(side, data, at):
-    # at once to the file: when it would reach a file by itself, and so move its time, is no promise
-    if side.held and side.held.limit():
+    # at once to the file: when it would reach a file by itself, and so move its time, is no promise;
+    # nor does it move one that was set, and whoever looks later sees that (S16f)
+    if side.held and side.held.limit() and not side.held.time_is_set():
         side.held.mapping.store(data, at, side.held.limit(), True)
 
 

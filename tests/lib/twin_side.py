@@ -4,6 +4,7 @@ import ctypes
 import os
 import random
 import stat
+import time
 from typing import NamedTuple
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -15,6 +16,12 @@ UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 AT_FDCWD = -100
 MS_SYNC = 4
 SLOTS = 6
+FAR_NS = 3600 * 10**9
+
+
+def is_far(ns):
+    """Set by hand, and not by something that was done now."""
+    return abs(ns - time.time_ns()) > FAR_NS
 
 
 class Name(str):
