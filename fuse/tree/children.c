@@ -12,11 +12,6 @@
 
 /* ------------------------------------------------------------- the table */
 
-static struct node *node_at(const struct tree *tree, uint32_t number)
-{
-	return slab_at(tree->slab.base, (slab_ref)number);
-}
-
 uint32_t node_hash(const struct tree *tree, const struct node *dir, const char *name)
 {
 	slab_ref where = slab_ref_to(tree->slab.base, dir);
@@ -67,7 +62,7 @@ int node_reserve(struct tree *tree)
 
 static void show(struct tree *tree, const struct node *node, uint32_t hash)
 {
-	slots_add(&tree->names, hash, (uint32_t)slab_ref_to(tree->slab.base, node));
+	slots_add(&tree->names, hash, node_ref(tree, node));
 }
 
 void node_show(struct tree *tree, struct node *node)
@@ -77,7 +72,7 @@ void node_show(struct tree *tree, struct node *node)
 
 void node_hide(struct tree *tree, struct node *node)
 {
-	uint32_t number = (uint32_t)slab_ref_to(tree->slab.base, node);
+	uint32_t number = node_ref(tree, node);
 	uint32_t hash = node_hash(tree, node_parent(node), node_name(node));
 
 	slots_remove(&tree->names, slots_find(&tree->names, hash, is_number, &number));

@@ -224,7 +224,6 @@ void node_end_use(struct tree *tree, struct node *node)
 void node_free(struct tree *tree, struct node *node)
 {
 	node_end_id(tree, node);
-	inos_give_back(&tree->inos, node->ino);
 	free_extra(tree, node);
 	free_use(tree, node);
 	free_name(node);

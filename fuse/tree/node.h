@@ -122,7 +122,8 @@ struct tree {
 	uint64_t next_seat;           /* children.h */
 	struct cursor *cursors;       /* children.h: those that were started (DL list) */
 	struct nodeids ids;           /* the nodes that the kernel knows */
-	struct inos inos;             /* the numbers of all nodes but the root */
+	struct slots numbers;         /* of all nodes but the root, those in use: number.c's */
+	uint64_t others;              /* numbers drawn for one that was in use */
 	struct node **owed; /* directories, held, whose times are to be told: tree_owe_times() */
 	size_t owed_count, owed_capacity;
 	bool long_names;         /* a node has had one in the long form */
@@ -146,6 +147,17 @@ void tree_unlock(struct tree *tree);
 /* Stops the program when this thread does not have the lock: in the tests, and not
  * once in a million in the field. While the log is read there are no others. */
 void tree_wants_lock(const struct tree *tree);
+
+/* A node in a table. */
+static inline uint32_t node_ref(const struct tree *tree, const struct node *node)
+{
+	return (uint32_t)slab_ref_to(tree->slab.base, node);
+}
+
+static inline struct node *node_at(const struct tree *tree, uint32_t ref)
+{
+	return slab_at(tree->slab.base, (slab_ref)ref);
+}
 
 /* S_IFMT bits. Constant once the node is in use. */
 static inline mode_t node_type(const struct node *node)

@@ -16,6 +16,15 @@
  * or ENOMEM. */
 int number_new(struct tree *tree, struct node *node);
 
+/* The number of a node that is to end is nobody's. */
+void number_give_back(struct tree *tree, const struct node *node);
+
+/* Where the table of numbers has this one. The log can tell any numbers. */
+uint32_t number_hash(const struct tree *tree, uint64_t ino);
+
+/* Somebody will soon be given this one: has the memory fetched. */
+void number_expect(const struct tree *tree, uint64_t ino);
+
 /* Would the node under this key have another number, were the log not told of
  * the one that it has? */
 bool number_is_own(const struct node *node, struct dwal_bytes key);

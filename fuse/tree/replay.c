@@ -455,7 +455,7 @@ static size_t look_ahead(struct tree *tree, const struct replay_entry *entries, 
 		if (record->type != DWAL_PUT || begin_put(tree, record, NULL, &puts[i]))
 			return i;
 		node_expect(tree, puts[i].dir, puts[i].shown.hash);
-		inos_expect(&tree->inos, puts[i].ino);
+		number_expect(tree, puts[i].ino);
 	}
 	return n;
 }

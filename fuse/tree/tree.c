@@ -26,7 +26,6 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 
 	*tree = (struct tree){
 		.opt = *options, .hash_key = keyed_hash_key(), .next_seat = SEAT_FIRST};
-	tree->inos.hash_key = tree->hash_key;
 	pthread_mutex_init(&tree->lock, NULL);
 	r = nodeid_init(&tree->ids);
 	if (!r)
@@ -34,7 +33,7 @@ int tree_init(struct tree *tree, const struct tree_options *options, struct time
 	if (r)
 		return r;
 	/* nobody waits for a single name while the log is read */
-	tree->names.is_patient = tree->slab.is_patient = tree->inos.is_patient = true;
+	tree->names.is_patient = tree->slab.is_patient = tree->numbers.is_patient = true;
 	tree->root = node_new(tree, S_IFDIR, (struct place){0});
 	if (!tree->root || !node_make_use(tree, tree->root))
 		return ENOMEM;
@@ -70,7 +69,6 @@ void tree_release(struct tree *tree)
 	tree->replayed = false; /* there are no others any more */
 	while ((lost = tree_take_owed(tree)))
 		tree_drop(tree, lost);
-	inos_release(&tree->inos); /* not one by one */
 	free_all(tree);
 	/* What has lost its place is there only because the kernel knows it. */
 	while ((lost = nodeid_next(&tree->ids, &slot)))
@@ -78,6 +76,7 @@ void tree_release(struct tree *tree)
 	assert(!tree->slab.live); /* nothing was lost */
 	slab_release(&tree->slab);
 	slots_release(&tree->names);
+	slots_release(&tree->numbers);
 	nodeid_release(&tree->ids);
 	free(tree->owed);
 	free(tree->known.path);
@@ -141,10 +140,12 @@ static void free_if_unused(struct tree *tree, struct node *node)
 {
 	if (is_used(node))
 		return;
-	if (node_has_place(tree, node))
+	if (node_has_place(tree, node)) {
 		node_end_use(tree, node);
-	else
-		node_free(tree, node);
+		return;
+	}
+	number_give_back(tree, node);
+	node_free(tree, node);
 }
 
 /* The directory has lost its place in parent: the file that had to stand aside

@@ -180,7 +180,7 @@ static void a_key_that_came_again_has_its_number(void)
 	CHECK_INT(find("d\\value")->ino, number_of("d", false));
 	CHECK_INT(find("d/e")->ino, number_of("d/e", true));
 	CHECK_INT(find("d/e/h")->ino, number_of("d/e/h", false));
-	CHECK_INT(tree.inos.count, 4);
+	CHECK_INT(tree.numbers.n, 4);
 	tree_release(&tree);
 }
 
@@ -252,7 +252,36 @@ static void a_number_is_free_when_its_node_is_gone(void)
 	tree_detach(&tree, node);
 	CHECK_INT(make("a", S_IFREG)->ino, number_of("a", false));
 	CHECK_INT(make("b", S_IFDIR)->ino, number_of("b", true));
-	CHECK_INT(tree.inos.count, 2);
+	CHECK_INT(tree.numbers.n, 2);
+	tree_release(&tree);
+}
+
+/* Through each phase of the table's growth: of all that are there, and of what has gone. */
+static void of_many_that_come_and_go_each_has_its_number(void)
+{
+	enum { N = 5000 };
+	static struct node *nodes[N];
+	char name[16];
+
+	begin();
+	replayed();
+	for (unsigned i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "%u", i);
+		nodes[i] = make(name, S_IFREG);
+		if (i % 3)
+			continue;
+		tree_detach(&tree, nodes[i / 2]);
+		(void)snprintf(name, sizeof(name), "%u", i / 2);
+		nodes[i / 2] = make(name, S_IFREG);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "%u", i);
+		CHECK_INT(nodes[i]->ino, number_of(name, false));
+	}
+	CHECK_INT(tree.numbers.n, N);
+	for (unsigned i = 0; i < N; i++)
+		tree_detach(&tree, nodes[i]);
+	CHECK_INT(tree.numbers.n, 0);
 	tree_release(&tree);
 }
 
@@ -298,5 +327,6 @@ UNIT_MAIN(UNIT(numbers_are_those_of_the_keys), UNIT(a_told_number_holds_until_th
 	  UNIT(a_told_number_of_what_is_gone_is_free),
 	  UNIT(of_two_that_are_told_one_number_one_has_it),
 	  UNIT(the_root_has_its_number_in_any_case), UNIT(a_number_is_free_when_its_node_is_gone),
+	  UNIT(of_many_that_come_and_go_each_has_its_number),
 	  UNIT(a_node_keeps_its_number_when_it_moves),
 	  UNIT(a_record_tells_the_number_that_is_not_the_keys))
