@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import twin_side
 from twin_side import (AT_FDCWD, EXCHANGE, KEEP_SIZE, MS_SYNC, NOREPLACE, OPERATIONS, PUNCH_HOLE,
-                       UTIME_OMIT, ZERO_RANGE, Name, call, libc, operation, seen, snapshot,
-                       user_attributes)
+                       UTIME_NOW, UTIME_OMIT, ZERO_RANGE, Name, call, libc, operation, seen,
+                       snapshot, user_attributes)
 
 # ------------------------------------------------------------------------------- descriptors
 
@@ -264,10 +264,12 @@ def hold_map(side, slot):
 
 @operation("mmap", 4, lambda d: (d.data(), d.size()))
 def store_in_held(side, data, at):
-    # at once to the file: when it would reach a file by itself, and so move its time, is no promise;
-    # nor does it move one that was set, and whoever looks later sees that (S16f)
-    if side.held and side.held.limit() and not side.held.time_is_set():
+    # at once to the file: when it would reach a file by itself, and so move its time, is no promise
+    if side.held and side.held.limit():
         side.held.mapping.store(data, at, side.held.limit(), True)
+        if side.is_mount and data.length and side.held.time_is_set():
+            # S16f: who looks later would see that
+            call(libc.futimens, side.held.fd, timespecs((0, UTIME_OMIT), (0, UTIME_NOW)))
 
 
 @operation("mmap", 4, lambda d: ())
