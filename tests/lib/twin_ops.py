@@ -347,12 +347,22 @@ def is_open_to_new_names(path):
     return os.path.isdir(path) and os.stat(path).st_nlink > 0
 
 
+def are_one(path, other):
+    """One file, of which two names are known."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
+
+
 def refused(side, act, number, *names):
     """What only the mount refuses: not tried on the host."""
     if not side.is_mount or names[0].rstrip("/") == names[1].rstrip("/"):
         for name in names:
             side.path(name)
         return "refused"
+    if are_one(*(side.path(n) for n in names)):
+        return "refused"  # the kernel does not ask
     there = [os.path.lexists(side.path(n)) for n in names]
     try:
         act(*(side.path(n) for n in names))
