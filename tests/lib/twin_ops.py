@@ -342,26 +342,13 @@ def rename_any(side, old, new, flags):
     return do_rename(side, old, new, flags)
 
 
-def is_open_to_new_names(path):
-    """A directory, and not one that was removed and is open still."""
-    return os.path.isdir(path) and os.stat(path).st_nlink > 0
-
-
-def are_one(path, other):
-    """One file, of which two names are known."""
-    try:
-        return os.path.samestat(os.lstat(path), os.lstat(other))
-    except OSError:
-        return False
-
-
 def refused(side, act, number, *names):
     """What only the mount refuses: not tried on the host."""
     if not side.is_mount or names[0].rstrip("/") == names[1].rstrip("/"):
         for name in names:
             side.path(name)
         return "refused"
-    if are_one(*(side.path(n) for n in names)):
+    if twin_side.are_one(*(side.path(n) for n in names)):
         return "refused"  # the kernel does not ask
     there = [os.path.lexists(side.path(n)) for n in names]
     try:
@@ -369,7 +356,7 @@ def refused(side, act, number, *names):
     except OSError as error:
         due = there == ([True, False] if act is os.link else [True, True])
         parent = os.path.dirname(side.path(names[1]).rstrip("/"))
-        due = due and is_open_to_new_names(parent) and not any(
+        due = due and twin_side.is_open_to_new_names(parent) and not any(
             n.endswith("/") or "." in n or len(n) > 255 for n in names)
         return f"refused with {error}" if due and error.errno != number else "refused"
     return "done"

@@ -24,6 +24,19 @@ def is_far(ns):
     return abs(ns - time.time_ns()) > FAR_NS
 
 
+def are_one(path, other):
+    """One file, of which two names are known."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
+
+
+def is_open_to_new_names(path):
+    """A directory, and not one that was removed and is open still."""
+    return os.path.isdir(path) and os.stat(path).st_nlink > 0
+
+
 class Name(str):
     """A path in the directory; "@3/a" goes through the open directory in slot 3."""
 
