@@ -77,11 +77,11 @@ tree/nodeid:
 tree/ino:
 tree/slab:
 tree/shorttime:
-tree/node: tree/nodeid tree/ino tree/slab tree/shorttime
+tree/node: tree/nodeid tree/slab tree/shorttime
 tree/children: tree/node
 tree/treename: tree/children tree/node tree/name
 tree/nodeattr: tree/node
-tree/number: tree/treename tree/node tree/name
+tree/number: tree/treename tree/node tree/name tree/ino
 tree/tree: tree/number tree/treename tree/children tree/node
 tree/owntime:
 tree/replay: tree/tree tree/number tree/owntime tree/treename tree/children tree/nodeattr

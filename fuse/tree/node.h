@@ -18,7 +18,6 @@
 
 #include "attr.h"
 #include "slots.h"
-#include "tree/ino.h"
 #include "tree/nodeid.h"
 #include "tree/shorttime.h"
 #include "tree/slab.h"

@@ -9,6 +9,7 @@
 #ifndef TREE_NUMBER_H
 #define TREE_NUMBER_H
 
+#include "tree/ino.h"
 #include "tree/name.h"
 #include "tree/node.h"
 
